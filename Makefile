@@ -1,0 +1,65 @@
+# uringshim: `make` builds build/liburingshim.so; `make check` is the whole suite; `make help` lists the rest.
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+BUILD ?= build
+CFLAGS ?= -O2 -g
+WARNINGS = -Wall -Wextra -Wshadow -Werror
+SHIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec \
+              -fexceptions -fno-strict-aliasing -pthread -Ishim $(WARNINGS) \
+              -Wno-deprecated-declarations $(CFLAGS)
+VICTIM_CFLAGS = -O2 -g -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS)
+
+SOURCES := $(wildcard shim/*/*.c)
+OBJECTS := $(SOURCES:shim/%.c=$(BUILD)/obj/%.o)
+LIBRARY := $(BUILD)/liburingshim.so
+VICTIMS := $(patsubst tests/victims/%.c,$(BUILD)/victims/%,$(wildcard tests/victims/*.c))
+
+.PHONY: all victims check demo bench format clean help
+all: $(LIBRARY)
+
+# liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
+# isn't looked up.
+$(LIBRARY): $(OBJECTS)
+	$(CC) -shared -o $@ $(OBJECTS) $(LDFLAGS) -Wl,-z,lazy -Wl,-soname,liburingshim.so -Wl,--exclude-libs,ALL \
+	    -Wl,-z,nodelete -l:liburing.a -ldl -pthread
+
+$(BUILD)/obj/%.o: shim/%.c
+	@mkdir -p $(@D)
+	$(CC) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
+
+victims: $(VICTIMS)
+$(BUILD)/victims/%: tests/victims/%.c $(wildcard tests/victims/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(VICTIM_CFLAGS) -o $@ $< -lrt -lutil
+
+demo:
+	scripts/setup build demo
+	$(MAKE) all
+	scripts/demo
+
+check:
+	scripts/setup build check
+	$(MAKE) all victims
+	scripts/check
+
+bench:
+	scripts/setup build bench
+	$(MAKE) all
+	scripts/bench
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'all      build/liburingshim.so'
+	@echo 'demo     real programs, natively and shimmed, compared'
+	@echo 'check    the whole test suite'
+	@echo 'bench    write benchmarks: native, shimmed, hand-coalesced'
+	@echo 'format   clang-format over the tree'
+	@echo 'clean    remove build/'
+
+-include $(OBJECTS:.o=.d)

@@ -1,0 +1,67 @@
+/*
+ * Counters, kept per thread, added up for the report. Always counted where it costs nothing (once per flush, once per
+ * pass); calls that nothing is done about are counted only while a report was asked for.
+ */
+#ifndef URINGSHIM_BASE_STATS_H
+#define URINGSHIM_BASE_STATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum reason {
+    REASON_NONE, /* nothing speaks against deferring */
+#define REASON(name) REASON_##name,
+#include "base/reasons.def"
+    REASONS
+};
+
+enum flush_cause { FLUSH_FULL, FLUSH_BARRIER, FLUSH_DELAY, FLUSH_FSYNC, FLUSH_EXIT, FLUSH_CAUSES };
+
+enum counter {
+    COUNT_CALLS,
+    COUNT_DEFERRED,
+    COUNT_DEFERRED_BYTES,
+    COUNT_EXTENTS,
+    COUNT_RINGS,
+    COUNT_RING_ENTERS,
+    COUNT_RING_WRITES,
+    COUNT_RING_FSYNCS,
+    COUNT_DIRECT_CALLS,
+    COUNT_LATE_ERRORS,
+    COUNTERS
+};
+
+struct stats {
+    uint64_t count[COUNTERS];
+    uint64_t passed[REASONS];
+    uint64_t flushes[FLUSH_CAUSES];
+};
+
+/* Is a report wanted? Constant after start. */
+extern bool stats_wanted;
+
+void stats_start(void);
+
+/* A flush that the libc function `call` (a string constant) caused; counted for the report only. */
+void stats_barrier(const char *call);
+
+/* Something was refused and done without: `what` a string constant, `error` a positive errno. Any thread. */
+void stats_fallback(const char *what, int error);
+
+/*
+ * Adds a thread's counters to what the report shows: when a thread ends, and for all of them before a report. The
+ * source is zeroed.
+ */
+void stats_collect(struct stats *thread);
+
+/*
+ * Writes what was collected since the last report, in the form that the target's name asks for; nothing if no report
+ * is wanted. `mode` is how the library ended up: on, observe, disabled.
+ */
+void stats_report(const char *program, const char *mode);
+
+/* The process forks: before, and after in both; the child starts from zero. */
+void stats_fork_prepare(void);
+void stats_fork_done(bool child);
+
+#endif

@@ -1,0 +1,104 @@
+#include "base/thread.h"
+
+#include <pthread.h>
+
+#include "base/arena.h"
+
+struct thread thread_nobody;
+static struct thread first_thread; /* so that a program's only thread costs no mapping */
+
+__thread struct thread *thread_self_pointer __attribute__((tls_model("initial-exec"))) = &thread_nobody;
+
+void (*thread_at_exit)(struct thread *self);
+
+static struct mutex lock;
+static struct pool pool = {.size = sizeof(struct thread)};
+static struct thread *_Atomic all;
+static struct thread *unused; /* linked by `log`, which an unused structure doesn't need */
+static pthread_key_t key;
+static bool key_made;
+
+static void at_thread_end(void *argument) {
+    struct thread *self = argument;
+    if (thread_at_exit)
+        thread_at_exit(self);
+    stats_collect(&self->stats);
+    thread_self_pointer = &thread_nobody;
+    mutex_lock(&lock);
+    self->log = (struct wb_log *)unused;
+    unused = self;
+    mutex_unlock(&lock);
+}
+
+bool thread_start(void) {
+    key_made = pthread_key_create(&key, at_thread_end) == 0;
+    return key_made;
+}
+
+static void reset(struct thread *thread) {
+    atomic_store_explicit(&thread->holder.inside, 0, memory_order_relaxed);
+    thread->log = NULL;
+    thread->ring = NULL;
+    thread->busy = 0;
+    thread->vfork_child = thread->faults_masked = thread->mask_known = thread->no_ring = false;
+}
+
+struct thread *thread_attach(void) {
+    if (!key_made)
+        return NULL;
+    mutex_lock(&lock);
+    struct thread *self = unused;
+    if (self) {
+        unused = (struct thread *)self->log;
+    } else {
+        self = atomic_load_explicit(&all, memory_order_relaxed) ? pool_get(&pool) : &first_thread;
+        if (self) {
+            self->next = atomic_load_explicit(&all, memory_order_relaxed);
+            atomic_store_explicit(&all, self, memory_order_release);
+        }
+    }
+    mutex_unlock(&lock);
+    if (!self)
+        return NULL;
+    reset(self);
+    thread_self_pointer = self;
+    pthread_setspecific(key, self);
+    return self;
+}
+
+struct thread *thread_list(void) {
+    return atomic_load_explicit(&all, memory_order_acquire);
+}
+
+void thread_fork_prepare(void) {
+    mutex_lock(&lock);
+}
+
+static void forget_the_others(void) {
+    struct thread *self = thread_self();
+    unused = NULL;
+    for (struct thread *thread = all; thread; thread = thread->next) {
+        bool mine = thread == self;
+        thread->stats = (struct stats){0}; /* the parent reports these */
+        if (mine) {
+            thread->ring = NULL;
+            thread->no_ring = false;
+        } else {
+            reset(thread);
+            thread->log = (struct wb_log *)unused;
+            unused = thread;
+        }
+    }
+}
+
+void thread_fork_done(bool child) {
+    if (child)
+        forget_the_others();
+    mutex_unlock(&lock);
+}
+
+void thread_collect_stats(void) {
+    for (struct thread *thread = thread_list(); thread; thread = thread->next)
+        stats_collect(&thread->stats);
+    stats_collect(&thread_nobody.stats);
+}

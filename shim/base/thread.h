@@ -1,0 +1,69 @@
+/*
+ * What the library knows of each thread of the program. Found through one initial-exec thread-local pointer; the
+ * structures themselves are pooled and never unmapped, since locks may name them after the thread has gone.
+ */
+#ifndef URINGSHIM_BASE_THREAD_H
+#define URINGSHIM_BASE_THREAD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+#include "base/stats.h"
+
+struct wb_log;
+struct ring;
+
+struct thread {
+    struct lock_holder holder;
+    struct wb_log *log; /* where this thread defers; NULL until it first does */
+    struct ring *ring;  /* this thread's ring; NULL until there is something to gain */
+    uint32_t ring_generation;
+    uint32_t busy;      /* > 0: in the library, outside a bias section; a signal handler must keep out */
+    bool vfork_child;   /* this is a vfork child's use of its parent's memory: touch nothing */
+    bool faults_masked; /* SIGSEGV or SIGBUS is blocked here */
+    bool mask_known;    /* faults_masked has been asked for */
+    bool no_ring;       /* a ring was refused; not asked for again */
+    struct stats stats;
+    struct thread *next; /* all threads */
+};
+
+extern __thread struct thread *thread_self_pointer;
+
+/* The calling thread; before thread_attach it is one that all such threads share, and that owns nothing. */
+static inline struct thread *thread_self(void) {
+    return thread_self_pointer;
+}
+
+static inline bool thread_attached(const struct thread *self) {
+    extern struct thread thread_nobody;
+    return self != &thread_nobody;
+}
+
+/* May this thread touch the library's state now? Not inside a signal handler that interrupted it, nor after vfork. */
+static inline bool thread_free(const struct thread *self) {
+    return !(self->busy | (uint32_t)self->vfork_child |
+             atomic_load_explicit(&self->holder.inside, memory_order_relaxed));
+}
+
+/* Gives the calling thread a structure of its own. NULL without memory. `thread_at_exit` runs when the thread ends. */
+struct thread *thread_attach(void);
+
+/* Called in the ending thread, before its structure is reused; set once at start. */
+extern void (*thread_at_exit)(struct thread *self);
+
+/* To be called once, by the constructor. False if threads' ends can't be noticed. */
+bool thread_start(void);
+
+/* All threads' structures, the unused ones too; the list only grows. */
+struct thread *thread_list(void);
+
+/* The process forks: before, and after in both. In the child only the caller is left; its ring is gone. */
+void thread_fork_prepare(void);
+void thread_fork_done(bool child);
+
+/* Adds every thread's counters to the report's. */
+void thread_collect_stats(void);
+
+#endif
