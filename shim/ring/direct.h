@@ -1,0 +1,15 @@
+/* The ring's twin: the same jobs by plain system calls, where a ring is refused or gains nothing. */
+#ifndef URINGSHIM_RING_DIRECT_H
+#define URINGSHIM_RING_DIRECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Writes all of it, at `offset` or, if that is -1, at the file position. 0 or -errno; *written tells how much was, in
+ * either case, and *calls counts the system calls.
+ */
+int direct_write(int fd, const void *buffer, uint32_t length, int64_t offset, uint32_t *written, uint64_t *calls);
+int direct_sync(int fd, bool data_only);
+
+#endif

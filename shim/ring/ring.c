@@ -1,0 +1,240 @@
+#include "ring/ring.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "base/sys.h"
+
+/* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */
+#define USE_REGISTERED_RING (1u << 31)
+
+struct ring {
+    struct io_uring uring;
+    int guest; /* the helper thread's index of this ring */
+    bool fixed_buffers;
+    unsigned buffer_count;
+    struct iovec buffers[4];
+    uint32_t clock; /* for the least recently used slot */
+    struct {
+        uint64_t serial; /* of the file in the slot, or 0 */
+        uint32_t used;
+    } files[RING_FILES];
+};
+
+static int register_op(int index, unsigned operation, void *argument, unsigned count) {
+    return (int)sys(SYS_io_uring_register, index, operation | USE_REGISTERED_RING, argument, count);
+}
+
+static int restrict_to_our_operations(struct io_uring *uring) {
+    struct io_uring_restriction allowed[] = {
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK},
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS},
+    };
+    return io_uring_register_restrictions(uring, allowed, sizeof allowed / sizeof *allowed);
+}
+
+/* Everything between set-up and hiding: the ring's descriptor is open. */
+static int ring_equip(struct ring *ring, int (*host)(int ring_fd)) {
+    struct io_uring *uring = &ring->uring;
+    int error = io_uring_ring_dontfork(uring);
+    if (error)
+        return error;
+    error = io_uring_register_files_sparse(uring, RING_FILES);
+    if (error)
+        return error;
+    error = io_uring_register_buffers(uring, ring->buffers, ring->buffer_count);
+    ring->fixed_buffers = error == 0;
+    if (error)
+        stats_fallback("fixed_buffers", -error);
+    if ((error = restrict_to_our_operations(uring)) != 0 || (error = io_uring_enable_rings(uring)) != 0)
+        return error;
+    if ((error = io_uring_register_ring_fd(uring)) != 1)
+        return error < 0 ? error : -EINVAL;
+    ring->guest = host(uring->ring_fd);
+    return ring->guest < 0 ? ring->guest : 0;
+}
+
+int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, int (*host)(int ring_fd)) {
+    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN |
+                                              IORING_SETUP_SUBMIT_ALL};
+    struct ring *ring = arena_map(sizeof *ring, ARENA_DONTFORK);
+    if (!ring)
+        return -ENOMEM;
+    int error = io_uring_queue_init_params(RING_ENTRIES, &ring->uring, &params);
+    if (error) {
+        arena_unmap(ring, sizeof *ring);
+        return error;
+    }
+    for (unsigned i = 0; i < ring->uring.sq.ring_entries; i++)
+        ring->uring.sq.array[i] = i; /* requests are submitted in the order of their slots, by us or by the guest */
+    ring->buffer_count = count;
+    memcpy(ring->buffers, buffers, count * sizeof *buffers);
+    error = ring_equip(ring, host);
+    if (error) {
+        io_uring_queue_exit(&ring->uring);
+        arena_unmap(ring, sizeof *ring);
+        return error;
+    }
+    sys(SYS_close, ring->uring.ring_fd);
+    ring->uring.ring_fd = -1;
+    log_debug("ring made; registered as number", ring->uring.enter_ring_fd);
+    *out = ring;
+    return 0;
+}
+
+void ring_destroy(struct ring *ring) {
+    struct io_uring_rsrc_update update = {.offset = (uint32_t)ring->uring.enter_ring_fd};
+    register_op(ring->uring.enter_ring_fd, IORING_UNREGISTER_RING_FDS, &update, 1);
+    io_uring_queue_exit(&ring->uring); /* its descriptor is -1 by now: it only unmaps */
+    arena_unmap(ring, sizeof *ring);
+}
+
+int ring_guest_register(int ring_fd) {
+    struct io_uring_rsrc_update update = {.offset = -1U, .data = (uint64_t)ring_fd};
+    long done = sys(SYS_io_uring_register, ring_fd, IORING_REGISTER_RING_FDS, &update, 1);
+    return done == 1 ? (int)update.offset : done < 0 ? (int)done : -EINVAL;
+}
+
+void ring_guest_leave(struct ring *ring) {
+    struct io_uring_rsrc_update update = {.offset = (uint32_t)ring->guest};
+    register_op(ring->guest, IORING_UNREGISTER_RING_FDS, &update, 1);
+}
+
+static int file_update(struct ring *ring, unsigned slot, int fd, bool as_guest) {
+    struct io_uring_files_update update = {.offset = slot, .fds = (uint64_t)(uintptr_t)&fd};
+    int done =
+        register_op(as_guest ? ring->guest : ring->uring.enter_ring_fd, IORING_REGISTER_FILES_UPDATE, &update, 1);
+    return done == 1 ? 0 : done < 0 ? done : -EINVAL;
+}
+
+int ring_file(struct ring *ring, uint64_t serial, int fd, uint64_t *evicted) {
+    unsigned oldest = 0;
+    *evicted = 0;
+    ring->clock++;
+    for (unsigned i = 0; i < RING_FILES; i++) {
+        if (ring->files[i].serial == serial) {
+            ring->files[i].used = ring->clock;
+            return (int)i;
+        }
+        if (ring->files[i].used < ring->files[oldest].used)
+            oldest = i;
+    }
+    int error = file_update(ring, oldest, fd, false);
+    if (error)
+        return error;
+    *evicted = ring->files[oldest].serial;
+    ring->files[oldest].serial = serial;
+    ring->files[oldest].used = ring->clock;
+    return (int)oldest;
+}
+
+static void slot_empty(struct ring *ring, unsigned slot, bool as_guest) {
+    file_update(ring, slot, -1, as_guest);
+    ring->files[slot].serial = 0;
+    ring->files[slot].used = 0;
+}
+
+bool ring_has_file(const struct ring *ring, uint64_t serial) {
+    for (unsigned i = 0; i < RING_FILES; i++)
+        if (ring->files[i].serial == serial)
+            return true;
+    return false;
+}
+
+void ring_forget_file(struct ring *ring, uint64_t serial, bool as_guest) {
+    for (unsigned i = 0; i < RING_FILES; i++)
+        if (ring->files[i].serial == serial)
+            slot_empty(ring, i, as_guest);
+}
+
+void ring_forget_all(struct ring *ring, bool as_guest) {
+    for (unsigned i = 0; i < RING_FILES; i++)
+        if (ring->files[i].serial)
+            slot_empty(ring, i, as_guest);
+}
+
+bool ring_room(const struct ring *ring, unsigned count) {
+    return io_uring_sq_space_left(&ring->uring) >= count;
+}
+
+static int fixed_index(const struct ring *ring, const void *buffer) {
+    for (unsigned i = 0; ring->fixed_buffers && i < ring->buffer_count; i++) {
+        const char *base = ring->buffers[i].iov_base;
+        if (base <= (const char *)buffer && (const char *)buffer < base + ring->buffers[i].iov_len)
+            return (int)i;
+    }
+    return -1;
+}
+
+void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_t length, int64_t offset, bool linked,
+                        uint64_t tag) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    int index = fixed_index(ring, buffer);
+    if (index >= 0)
+        io_uring_prep_write_fixed(sqe, file, buffer, length, (uint64_t)offset, index);
+    else
+        io_uring_prep_write(sqe, file, buffer, length, (uint64_t)offset);
+    sqe->flags |= IOSQE_FIXED_FILE | (linked ? IOSQE_IO_LINK : 0);
+    sqe->user_data = tag;
+}
+
+void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    io_uring_prep_fsync(sqe, file, data_only ? IORING_FSYNC_DATASYNC : 0);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    sqe->user_data = tag;
+}
+
+static void enter(int index, unsigned submit, unsigned wait) {
+    unsigned flags = IORING_ENTER_REGISTERED_RING | (wait ? IORING_ENTER_GETEVENTS : 0);
+    sys(SYS_io_uring_enter, index, submit, wait, flags, NULL, 0);
+}
+
+unsigned ring_publish(struct ring *ring) {
+    struct io_uring_sq *sq = &ring->uring.sq;
+    unsigned tail = sq->sqe_tail;
+    sq->sqe_head = tail;
+    __atomic_store_n(sq->ktail, tail, __ATOMIC_RELEASE);
+    return tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
+}
+
+void ring_submit(struct ring *ring, unsigned wait) {
+    enter(ring->uring.enter_ring_fd, ring_publish(ring), wait);
+}
+
+void ring_guest_submit(struct ring *ring, unsigned count) {
+    enter(ring->guest, count, 0);
+}
+
+void ring_wait(struct ring *ring, unsigned wait) {
+    enter(ring->uring.enter_ring_fd, 0, wait);
+}
+
+bool ring_completed(const struct ring *ring, uint64_t tag, int32_t *result) {
+    const struct io_uring_cq *cq = &ring->uring.cq;
+    unsigned head = __atomic_load_n(cq->khead, __ATOMIC_RELAXED);
+    unsigned tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
+    for (; head != tail; head++) {
+        const struct io_uring_cqe *cqe = &cq->cqes[head & *cq->kring_mask];
+        if (cqe->user_data == tag) {
+            *result = cqe->res;
+            return true;
+        }
+    }
+    return false;
+}
+
+void ring_drain(struct ring *ring) {
+    io_uring_cq_advance(&ring->uring, io_uring_cq_ready(&ring->uring));
+}

@@ -1,0 +1,75 @@
+/*
+ * A thread's io_uring: the only place that knows liburing. Small, its descriptor hidden (registered with the ring,
+ * then closed), restricted to writing and syncing, with a sparse table of registered files and, where memory may be
+ * locked, fixed buffers. Not inherited by a child of fork.
+ *
+ * A ring belongs to the thread that made it: only that thread prepares, submits and reaps. Two things may be done by
+ * others, under the lock that guards the write-behind log whose work is in flight: looking at completions
+ * (ring_completed), and, by the one helper thread that was made a guest, forgetting a file.
+ */
+#ifndef URINGSHIM_RING_RING_H
+#define URINGSHIM_RING_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct ring;
+
+enum { RING_ENTRIES = 64, RING_FILES = 16 };
+
+/*
+ * Makes a ring with fixed buffers over `buffers` (which must outlive it). `host` is called, with the ring's
+ * descriptor still open, to let the helper thread register it as a guest; it returns the guest's index or -errno.
+ * 0 and *out, or -errno. Without permission to lock memory for buffers the ring works with plain ones.
+ */
+int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, int (*host)(int ring_fd));
+/* By its owner. Nothing may be in flight. */
+void ring_destroy(struct ring *ring);
+
+/* By the helper thread: registers a ring's descriptor for itself. Its index, or -errno. */
+int ring_guest_register(int ring_fd);
+void ring_guest_leave(struct ring *ring);
+
+/*
+ * The slot of the file table for an open file description, named by a serial number that no other ever had; `fd` is
+ * put there, in place of the one least recently used, if it isn't there yet. A slot, or -errno. `evicted` gets the
+ * serial number whose place was taken, or 0.
+ */
+int ring_file(struct ring *ring, uint64_t serial, int fd, uint64_t *evicted);
+bool ring_has_file(const struct ring *ring, uint64_t serial);
+/* Empties one slot, or all. By the owner, or (as_guest) by the helper thread. */
+void ring_forget_file(struct ring *ring, uint64_t serial, bool as_guest);
+void ring_forget_all(struct ring *ring, bool as_guest);
+
+/* Room for `count` more requests in one submission? */
+bool ring_room(const struct ring *ring, unsigned count);
+/*
+ * Prepare a request on a registered file. `linked`: the next one starts only after this one succeeded in full
+ * (io_uring_enter(2), IOSQE_IO_LINK). Offset -1 means the file position. The buffer is used as a fixed one if it is.
+ */
+void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_t length, int64_t offset, bool linked,
+                        uint64_t tag);
+void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag);
+
+/*
+ * Submits what was prepared and waits for `wait` completions to be there. A signal, or a refusal, may end it early:
+ * look with ring_completed, and call again.
+ */
+void ring_submit(struct ring *ring, unsigned wait);
+/*
+ * The same in two halves: the owner publishes what it prepared, the helper thread submits that many as a guest. Work
+ * that the kernel punts is done by workers of the thread that submits: so the program's threads get none, which would
+ * count as threads of the program (unshare(2), "EINVAL").
+ */
+unsigned ring_publish(struct ring *ring);
+void ring_guest_submit(struct ring *ring, unsigned count);
+void ring_wait(struct ring *ring, unsigned wait);
+
+/* Looks for the completion of `tag` without taking it out. Any thread, under the log's lock. */
+bool ring_completed(const struct ring *ring, uint64_t tag, int32_t *result);
+/* By the owner: takes out everything that has completed. */
+void ring_drain(struct ring *ring);
+
+#endif
