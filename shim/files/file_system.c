@@ -1,0 +1,68 @@
+#include "files/file_system.h"
+
+#include <linux/magic.h>
+#include <sys/statfs.h>
+
+#include "base/arena.h"
+#include "base/sys.h"
+#include "base/ticks.h"
+
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342
+#endif
+
+/*
+ * Space that must be left for writes to be deferred, how much may be deferred between two looks at it, and how old a
+ * look may be. Others fill the file system too: the margin is what they may write meanwhile.
+ */
+#define HEADROOM_BYTES (64ull << 20)
+#define CHECK_BYTES (8ull << 20)
+#define CHECK_TICKS (100ull * 1000 * TICKS_PER_US)
+
+/*
+ * Offsets from which EFBIG may be near. The smallest limits are those of ext2/ext3-style block maps: 16 GiB with
+ * 1 KiB blocks, 2 TiB with 4 KiB blocks (ext4(5)); everything else here allows at least 8 TiB.
+ */
+#define FAR_SMALL_BLOCKS (8ull << 30)
+#define FAR_OFFSET (1ull << 40)
+
+static struct pool pool = {.size = sizeof(struct file_system)};
+static struct file_system *all;
+
+static void measure(struct file_system *fs, const struct statfs *st) {
+    fs->known = st->f_type == EXT4_SUPER_MAGIC || st->f_type == XFS_SUPER_MAGIC || st->f_type == BTRFS_SUPER_MAGIC ||
+                st->f_type == TMPFS_MAGIC || st->f_type == F2FS_SUPER_MAGIC;
+    fs->far_offset = st->f_type == EXT4_SUPER_MAGIC && st->f_bsize < 4096 ? FAR_SMALL_BLOCKS : FAR_OFFSET;
+    uint64_t available = (uint64_t)st->f_bavail * (uint64_t)st->f_bsize;
+    /* tmpfs without a size limit reports no blocks at all */
+    bool unlimited = st->f_type == TMPFS_MAGIC && st->f_blocks == 0;
+    fs->headroom = unlimited || available >= HEADROOM_BYTES;
+    fs->unchecked = 0;
+    fs->checked_at = ticks_now();
+}
+
+struct file_system *file_system_get(int fd, dev_t device) {
+    for (struct file_system *fs = all; fs; fs = fs->next)
+        if (fs->device == device)
+            return fs;
+    struct statfs st;
+    struct file_system *fs = pool_get(&pool);
+    if (!fs)
+        return NULL;
+    fs->device = device;
+    if (sys(SYS_fstatfs, fd, &st) == 0)
+        measure(fs, &st);
+    fs->next = all;
+    all = fs;
+    return fs;
+}
+
+void file_system_check(int fd, struct file_system *fs) {
+    struct statfs st;
+    if (fs->unchecked < CHECK_BYTES && ticks_now() - fs->checked_at < CHECK_TICKS)
+        return;
+    if (sys(SYS_fstatfs, fd, &st) == 0)
+        measure(fs, &st);
+    else
+        fs->headroom = false;
+}

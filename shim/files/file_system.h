@@ -1,0 +1,25 @@
+/* Which file systems we know, how far their files may grow, and how full they are. files_lock held throughout. */
+#ifndef URINGSHIM_FILES_FILE_SYSTEM_H
+#define URINGSHIM_FILES_FILE_SYSTEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct file_system {
+    dev_t device;
+    bool known;          /* a kind that we know to be local and well-behaved */
+    bool headroom;       /* room enough that a small write can't fail for want of it */
+    uint64_t far_offset; /* writes that end beyond it are left to the kernel */
+    uint64_t unchecked;  /* bytes deferred since headroom was last looked at */
+    uint64_t checked_at; /* ticks */
+    struct file_system *next;
+};
+
+/* The file system that the open file `fd` is on; NULL without memory. */
+struct file_system *file_system_get(int fd, dev_t device);
+
+/* Measures the free space anew if enough was deferred or enough time went by since the last time. */
+void file_system_check(int fd, struct file_system *fs);
+
+#endif

@@ -1,0 +1,294 @@
+#include "files/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/sys.h"
+
+/* Numbers below 256 cost no mapping; the rest of the first million is a sparse table of pages of 256. */
+enum { PAGE = 256, PAGES = 4096, INODE_BUCKETS = 256 };
+
+struct mutex files_lock;
+_Atomic uint32_t files_generation = 1;
+
+static struct fd_slot first_page[PAGE];
+static struct fd_slot *_Atomic pages[PAGES] = {first_page};
+static unsigned top_page; /* the highest page that exists */
+
+static struct pool ofd_pool = {.size = sizeof(struct ofd)};
+static struct pool inode_pool = {.size = sizeof(struct inode)};
+static struct inode *inodes[INODE_BUCKETS];
+static uint64_t serials;
+
+/* Numbers of inodes that were mapped before anything else was known of them. Full: every file counts as mapped. */
+enum { MAPPED_MAX = 4096 };
+static ino_t *mapped_numbers;
+static unsigned mapped_count;
+
+struct fd_slot *files_slot(int fd) {
+    if (unlikely((unsigned)fd >= PAGE * PAGES))
+        return NULL;
+    struct fd_slot *page = atomic_load_explicit(&pages[(unsigned)fd / PAGE], memory_order_acquire);
+    return page ? &page[(unsigned)fd % PAGE] : NULL;
+}
+
+struct fd_slot *files_slot_make(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    unsigned index = (unsigned)fd / PAGE;
+    if (slot || index >= PAGES)
+        return slot;
+    mutex_lock(&files_lock);
+    if (!atomic_load_explicit(&pages[index], memory_order_relaxed)) {
+        struct fd_slot *page = arena_map(PAGE * sizeof *page, ARENA_INHERIT);
+        atomic_store_explicit(&pages[index], page, memory_order_release);
+        if (page && index > top_page)
+            top_page = index;
+    }
+    mutex_unlock(&files_lock);
+    return files_slot(fd);
+}
+
+static bool number_was_mapped(ino_t number) {
+    for (unsigned i = 0; i < mapped_count; i++)
+        if (mapped_numbers[i] == number)
+            return true;
+    return mapped_count == MAPPED_MAX;
+}
+
+static struct inode *inode_get(int fd, const struct stat *st) {
+    struct inode **bucket = &inodes[(st->st_ino ^ st->st_dev) % INODE_BUCKETS];
+    for (struct inode *inode = *bucket; inode; inode = inode->next)
+        if (inode->number == st->st_ino && inode->device == st->st_dev)
+            return inode;
+    struct file_system *fs = file_system_get(fd, st->st_dev);
+    struct inode *inode = fs ? pool_get(&inode_pool) : NULL;
+    if (!inode)
+        return NULL;
+    inode->device = st->st_dev;
+    inode->number = st->st_ino;
+    inode->file_system = fs;
+    inode->mapped = number_was_mapped(st->st_ino);
+    inode->next = *bucket;
+    *bucket = inode;
+    return inode;
+}
+
+/* An inode that was mapped once stays known, so that it isn't taken for a fresh one when it is opened again. */
+static void inode_put(struct inode *inode) {
+    if (--inode->references > 0 || inode->mapped)
+        return;
+    struct inode **link = &inodes[(inode->number ^ inode->device) % INODE_BUCKETS];
+    while (*link != inode)
+        link = &(*link)->next;
+    *link = inode->next;
+    pool_put(&inode_pool, inode);
+}
+
+static long stat_fd(int fd, struct stat *st) {
+    return sys(SYS_fstat, fd, st);
+}
+
+static _Atomic uint16_t passings = 1; /* never 0 */
+
+void files_opened(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    if (slot)
+        slot->born = atomic_load_explicit(&passings, memory_order_relaxed);
+}
+
+void files_passed_on(void) {
+    if (atomic_fetch_add_explicit(&passings, 1, memory_order_relaxed) == UINT16_MAX)
+        atomic_store_explicit(&passings, 1, memory_order_relaxed);
+}
+
+bool files_position_is_ours(const struct ofd *ofd) {
+    return ofd->born == atomic_load_explicit(&passings, memory_order_relaxed);
+}
+
+static bool position_is_far(int fd, const struct inode *inode) {
+    long position = sys(SYS_lseek, fd, 0, SEEK_CUR);
+    return position < 0 || (uint64_t)position > inode->file_system->far_offset;
+}
+
+void files_moved(int fd, int64_t position) {
+    struct fd_slot *slot = files_slot(fd);
+    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    if (ofd && position >= 0)
+        ofd->far = (uint64_t)position > ofd->inode->file_system->far_offset;
+}
+
+/* The reason, from the descriptor's flags, not to defer its writes. */
+static enum reason flags_reason(int fd) {
+    long flags = sys(SYS_fcntl, fd, F_GETFL);
+    if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == O_RDONLY)
+        return REASON_bad_fd;
+    if (flags & O_DSYNC) /* O_SYNC includes it */
+        return REASON_sync_flag;
+    return flags & O_DIRECT ? REASON_direct_flag : REASON_NONE;
+}
+
+void files_classify(int fd, struct fd_slot *slot) {
+    struct stat st;
+    if (stat_fd(fd, &st) != 0)
+        return;
+    if (!S_ISREG(st.st_mode)) {
+        slot->other = REASON_not_regular;
+        return;
+    }
+    struct inode *inode = inode_get(fd, &st);
+    if (!inode || !inode->file_system->known) {
+        slot->other = inode ? REASON_file_system : REASON_no_memory;
+        return;
+    }
+    struct ofd *ofd = pool_get(&ofd_pool);
+    if (!ofd)
+        return;
+    ofd->inode = inode;
+    inode->references++;
+    ofd->references = 1;
+    ofd->serial = ++serials;
+    ofd->generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
+    ofd->born = slot->born;
+    ofd->reason = flags_reason(fd);
+    ofd->far = position_is_far(fd, inode);
+    atomic_store_explicit(&slot->ofd, ofd, memory_order_release);
+}
+
+bool files_verify(int fd, struct fd_slot *slot) {
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    struct stat st;
+    if (!ofd || stat_fd(fd, &st) != 0 || st.st_ino != ofd->inode->number || st.st_dev != ofd->inode->device)
+        return false;
+    uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
+    if (ofd->generation != generation) {
+        ofd->generation = generation;
+        ofd->reason = flags_reason(fd);
+    }
+    if ((uint64_t)st.st_size > ofd->inode->file_system->far_offset)
+        ofd->reason = REASON_far_offset;
+    return true;
+}
+
+void files_check_headroom(int fd, struct file_system *fs, uint64_t bytes) {
+    fs->unchecked += bytes;
+    file_system_check(fd, fs);
+}
+
+static void release_locked(struct ofd *ofd) {
+    if (--ofd->references > 0)
+        return;
+    inode_put(ofd->inode);
+    pool_put(&ofd_pool, ofd);
+}
+
+/* Empties a slot; its reference goes to the caller. files_lock held. */
+static struct ofd *slot_clear(struct fd_slot *slot) {
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    atomic_store_explicit(&slot->ofd, NULL, memory_order_relaxed);
+    slot->other = 0;
+    slot->quick = 0;
+    slot->born = 0;
+    return ofd;
+}
+
+struct ofd *files_detach(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    if (!slot)
+        return NULL;
+    if (likely(!atomic_load_explicit(&slot->ofd, memory_order_relaxed))) {
+        if (slot->other | slot->quick | slot->born) {
+            slot->other = 0;
+            slot->quick = 0;
+            slot->born = 0;
+        }
+        return NULL;
+    }
+    mutex_lock(&files_lock);
+    struct ofd *ofd = slot_clear(slot);
+    mutex_unlock(&files_lock);
+    return ofd;
+}
+
+void files_release(struct ofd *ofd) {
+    mutex_lock(&files_lock);
+    release_locked(ofd);
+    mutex_unlock(&files_lock);
+}
+
+int files_highest(void) {
+    return (int)((top_page + 1) * PAGE - 1);
+}
+
+void files_share(int from, int to) {
+    struct fd_slot *source = files_slot(from);
+    if (from == to || !source)
+        return;
+    if (!atomic_load_explicit(&source->ofd, memory_order_relaxed) && !source->other && !source->born)
+        return;
+    struct fd_slot *target = files_slot_make(to);
+    if (!target)
+        return;
+    mutex_lock(&files_lock);
+    struct ofd *old = slot_clear(target);
+    if (old)
+        release_locked(old);
+    struct ofd *ofd = atomic_load_explicit(&source->ofd, memory_order_relaxed);
+    if (ofd)
+        ofd->references++;
+    atomic_store_explicit(&target->ofd, ofd, memory_order_relaxed);
+    target->other = source->other;
+    target->born = source->born;
+    mutex_unlock(&files_lock);
+}
+
+int files_take_error(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    return likely(!ofd) ? 0 : files_take_inode_error(ofd->inode);
+}
+
+int files_take_inode_error(struct inode *inode) {
+    if (likely(!atomic_load_explicit(&inode->error, memory_order_relaxed)))
+        return 0;
+    return atomic_exchange_explicit(&inode->error, 0, memory_order_relaxed);
+}
+
+void files_mark_mapped(int fd) {
+    struct fd_slot *slot = files_slot_make(fd);
+    if (!slot)
+        return;
+    mutex_lock(&files_lock);
+    if (!slot->other && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))
+        files_classify(fd, slot);
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    if (ofd)
+        ofd->inode->mapped = true;
+    mutex_unlock(&files_lock);
+}
+
+void files_mark_mapped_inode(ino_t number) {
+    mutex_lock(&files_lock);
+    if (!mapped_numbers)
+        mapped_numbers = arena_map(MAPPED_MAX * sizeof *mapped_numbers, ARENA_INHERIT);
+    if (!mapped_numbers)
+        mapped_count = MAPPED_MAX;
+    if (!number_was_mapped(number))
+        mapped_numbers[mapped_count++] = number;
+    for (int i = 0; i < INODE_BUCKETS; i++)
+        for (struct inode *inode = inodes[i]; inode; inode = inode->next)
+            if (inode->number == number)
+                inode->mapped = true;
+    mutex_unlock(&files_lock);
+}
+
+void files_fork_prepare(void) {
+    mutex_lock(&files_lock);
+}
+
+/* Numbers, descriptions and inodes hold in the child too. */
+void files_fork_done(void) {
+    mutex_unlock(&files_lock);
+}

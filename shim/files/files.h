@@ -1,0 +1,122 @@
+/*
+ * What each descriptor number means now.
+ *
+ *   descriptor number -> slot -> open file description (OFD: what dup shares) -> inode -> file system
+ *
+ * A slot is looked up without a lock and may be stale if the program closed the number by a way that we don't see, so
+ * whoever is about to rely on it for longer than one call asks files_verify first. Everything that changes slots, OFDs
+ * and inodes holds files_lock. OFDs and inodes are pooled: a stale pointer is never a wild one.
+ *
+ * Only regular files on file systems that are known to be local get an OFD; any other descriptor is remembered as
+ * "other" with the reason.
+ */
+#ifndef URINGSHIM_FILES_FILES_H
+#define URINGSHIM_FILES_FILES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/lock.h"
+#include "base/stats.h"
+#include "files/file_system.h"
+
+struct inode {
+    dev_t device;
+    ino_t number;
+    struct file_system *file_system;
+    _Atomic uint32_t pending; /* extents of it that are not yet in the file */
+    _Atomic int error;        /* a positive errno that storage raised for an accepted write; reported once */
+    bool mapped;              /* the process has, or had, a mapping of it */
+    uint32_t references;
+    struct inode *next;
+};
+
+/* How deferring the writes of one OFD went: counted by the stream layer, judged and remembered by policy. */
+struct habit {
+    uint32_t paid, wasted; /* batches in which it saved work, and in which it didn't */
+    uint64_t judged;       /* the last batch counted */
+    uint32_t paid_seen, wasted_seen;
+    uint32_t skip;  /* candidates still to be passed through before deferring is tried again */
+    uint32_t level; /* how often in a row that was decided: skip doubles with it */
+};
+
+struct ofd {
+    struct inode *inode;
+    uint32_t references; /* slots that name it, and callers that detached it */
+    uint32_t generation; /* files_generation when it was classified */
+    enum reason reason;  /* why its writes are never deferred, or REASON_NONE */
+    uint16_t born;       /* as in its slot */
+    bool far;            /* the file position is near the largest file size */
+    uint64_t batch;      /* the last batch of the write-behind log for which it was verified */
+    bool pinned;         /* stands, or stood, in a ring's file table, under its serial number */
+    uint64_t serial;
+    struct habit habit;
+};
+
+struct fd_slot {
+    struct ofd *_Atomic ofd;
+    uint32_t last;  /* when its last small write came, in ticks / TICKS_UNIT */
+    uint16_t quick; /* small writes in quick succession so far */
+    uint16_t born;  /* files_passings when the process opened it itself; 0: not known to have */
+    uint8_t other;  /* if not 0: not a file of ours, and the enum reason why */
+};
+
+extern struct mutex files_lock;
+
+/* Bumped when descriptors may have changed their flags or files behind our back: verification looks at all again. */
+extern _Atomic uint32_t files_generation;
+
+/* The slot of a number, or NULL: none was needed so far (or the number is negative, or beyond a million). */
+struct fd_slot *files_slot(int fd);
+/* The same, made if there is none; NULL without memory or for an impossible number. */
+struct fd_slot *files_slot_make(int fd);
+
+/*
+ * Finds out what a number is (fstat, fstatfs, F_GETFL) and fills the slot: ofd, or other. Files_lock held.
+ * Leaves the slot empty if the number is not open.
+ */
+void files_classify(int fd, struct fd_slot *slot);
+
+/* Is the number still the file that its slot says (one fstat, more after a change of generation)? files_lock held. */
+bool files_verify(int fd, struct fd_slot *slot);
+
+/* Looks at the file system's free space if it is time to; `bytes` are about to be deferred. files_lock held. */
+void files_check_headroom(int fd, struct file_system *fs, uint64_t bytes);
+
+/*
+ * The number is about to be closed, or reused: its slot is emptied, so that nothing more is deferred through it, and
+ * the OFD that it named, if any, is handed to the caller, who flushes and then gives it to files_release. Cheap if
+ * nothing is known of the number. Takes files_lock.
+ */
+struct ofd *files_detach(int fd);
+void files_release(struct ofd *ofd);
+/* The highest number of which anything is known. */
+int files_highest(void);
+/*
+ * A description that another process may hold too has a file position that may move any time. One that this process
+ * opened itself is its own until the next passing on: a fork, a spawned program, a descriptor sent away.
+ */
+void files_opened(int fd);
+void files_passed_on(void);
+bool files_position_is_ours(const struct ofd *ofd);
+
+/* The file position of the number is now this. */
+void files_moved(int fd, int64_t position);
+/* dup: `to` is now what `from` is. Takes files_lock. */
+void files_share(int from, int to);
+
+/* The error from storage that is still to be reported on the number's file, taken out: a positive errno, or 0. */
+int files_take_error(int fd);
+int files_take_inode_error(struct inode *inode);
+
+/* The process has mapped the file behind the number: its writes are not deferred from now on. Takes files_lock. */
+void files_mark_mapped(int fd);
+void files_mark_mapped_inode(ino_t number); /* on whatever device: /proc/self/maps names some devices differently */
+
+/* The process forks: before, and after in both. */
+void files_fork_prepare(void);
+void files_fork_done(void);
+
+#endif

@@ -1,0 +1,250 @@
+#include "files/shared_memory.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/lock.h"
+#include "base/sys.h"
+#include "files/files.h"
+
+enum { REGIONS_MAX = 128, PRIVATE_FDS_MAX = 32 };
+
+struct region {
+    uintptr_t start, end;
+    bool writable;
+    bool alone; /* anonymous or memfd: nobody else has it yet */
+};
+
+static struct mutex lock;
+static struct region regions[REGIONS_MAX];
+static int region_count;
+static bool hidden; /* something that can't be followed */
+
+static ino_t private_inodes[PRIVATE_FDS_MAX]; /* memfds; they all live on one internal tmpfs */
+static int private_count;
+
+static _Atomic bool scan_needed = true;
+
+bool shared_memory_any(void) {
+    return __atomic_load_n(&region_count, __ATOMIC_RELAXED) > 0;
+}
+
+static bool is_private_fd(int fd) {
+    struct stat st;
+    if (fd < 0)
+        return true;
+    if (private_count == 0 || sys(SYS_fstat, fd, &st) != 0)
+        return false;
+    for (int i = 0; i < private_count; i++)
+        if (private_inodes[i] == st.st_ino && st.st_nlink == 0)
+            return true;
+    return false;
+}
+
+static void region_add(uintptr_t start, uintptr_t end, bool writable, bool alone) {
+    if (region_count == REGIONS_MAX)
+        hidden = true;
+    else
+        regions[region_count++] = (struct region){start, end, writable, alone};
+}
+
+void shared_memory_mapped(void *start, size_t length, int prot, int fd) {
+    mutex_lock(&lock);
+    region_add((uintptr_t)start, (uintptr_t)start + length, (prot & PROT_WRITE) != 0, is_private_fd(fd));
+    mutex_unlock(&lock);
+}
+
+void shared_memory_attached(void *start) {
+    mutex_lock(&lock);
+    region_add((uintptr_t)start, (uintptr_t)start + 1, true, false);
+    mutex_unlock(&lock);
+}
+
+/* Takes [start, end) out of a region: what is left of it on either side stays. */
+static void regions_cut(uintptr_t start, uintptr_t end) {
+    for (int i = region_count - 1; i >= 0; i--) {
+        struct region old = regions[i];
+        if (old.end <= start || end <= old.start)
+            continue;
+        regions[i] = regions[--region_count];
+        if (old.start < start)
+            region_add(old.start, start, old.writable, old.alone);
+        if (end < old.end)
+            region_add(end, old.end, old.writable, old.alone);
+    }
+}
+
+static uintptr_t page_end(void *start, size_t length) {
+    return ((uintptr_t)start + length + 4095) & ~(uintptr_t)4095;
+}
+
+void shared_memory_unmapped(void *start, size_t length) {
+    if (!shared_memory_any())
+        return;
+    mutex_lock(&lock);
+    regions_cut((uintptr_t)start, page_end(start, length));
+    mutex_unlock(&lock);
+}
+
+void shared_memory_detached(void *start) {
+    shared_memory_unmapped(start, 1);
+}
+
+void shared_memory_moved(void *from, size_t length, void *to, size_t new_length) {
+    if (!shared_memory_any())
+        return;
+    mutex_lock(&lock);
+    struct region old = {0};
+    for (int i = 0; i < region_count; i++)
+        if (regions[i].start <= (uintptr_t)from && (uintptr_t)from < regions[i].end)
+            old = regions[i];
+    if (old.end) {
+        regions_cut((uintptr_t)from, page_end(from, length));
+        region_add((uintptr_t)to, page_end(to, new_length), old.writable, old.alone);
+    }
+    mutex_unlock(&lock);
+}
+
+void shared_memory_protected(void *start, size_t length, int prot) {
+    if (!(prot & PROT_WRITE) || !shared_memory_any())
+        return;
+    mutex_lock(&lock);
+    for (int i = 0; i < region_count; i++)
+        if (regions[i].start < page_end(start, length) && (uintptr_t)start < regions[i].end)
+            regions[i].writable = true;
+    mutex_unlock(&lock);
+}
+
+void shared_memory_private_fd(int fd) {
+    struct stat st;
+    mutex_lock(&lock);
+    if (private_count < PRIVATE_FDS_MAX && sys(SYS_fstat, fd, &st) == 0)
+        private_inodes[private_count++] = st.st_ino;
+    mutex_unlock(&lock);
+}
+
+void shared_memory_hidden(void) {
+    mutex_lock(&lock);
+    hidden = true;
+    mutex_unlock(&lock);
+}
+
+static void passed_on(void) {
+    private_count = 0;
+    for (int i = 0; i < region_count; i++)
+        regions[i].alone = false;
+}
+
+void shared_memory_passed_on(void) {
+    mutex_lock(&lock);
+    passed_on();
+    mutex_unlock(&lock);
+}
+
+void shared_memory_fork_prepare(void) {
+    mutex_lock(&lock);
+    passed_on();
+}
+
+void shared_memory_fork_done(void) {
+    mutex_unlock(&lock);
+}
+
+bool shared_memory_exists(void) {
+    bool exists;
+    mutex_lock(&lock);
+    exists = hidden;
+    for (int i = 0; i < region_count; i++)
+        exists |= regions[i].writable && !regions[i].alone;
+    mutex_unlock(&lock);
+    return exists;
+}
+
+bool shared_memory_any_alone(void) {
+    return shared_memory_any() || __atomic_load_n(&private_count, __ATOMIC_RELAXED) > 0;
+}
+
+void shared_memory_scan_needed(void) {
+    atomic_store_explicit(&scan_needed, true, memory_order_relaxed);
+}
+
+static bool region_known(uintptr_t start) {
+    bool known = false;
+    mutex_lock(&lock);
+    for (int i = 0; i < region_count; i++)
+        known |= regions[i].start <= start && start < regions[i].end;
+    mutex_unlock(&lock);
+    return known;
+}
+
+static unsigned long parse(const char **p, unsigned base) {
+    unsigned long value = 0;
+    for (;; (*p)++) {
+        unsigned digit = **p >= 'a' ? (unsigned)(**p - 'a') + 10 : (unsigned)(**p - '0');
+        if (digit >= base)
+            return value;
+        value = value * base + digit;
+    }
+}
+
+static void skip_field(const char **p) {
+    while (**p != ' ' && **p != '\n')
+        (*p)++;
+    while (**p == ' ')
+        (*p)++;
+}
+
+/* "start-end perms offset major:minor inode path", proc(5) */
+static void scan_line(const char *p) {
+    uintptr_t start = parse(&p, 16);
+    skip_field(&p);
+    bool shared_writable = p[1] == 'w' && p[3] == 's';
+    skip_field(&p);
+    skip_field(&p);
+    skip_field(&p);
+    ino_t inode = parse(&p, 10);
+    /* io_uring's own rings are shared with the kernel only; ours are not made yet, the program's own count elsewhere */
+    bool ring = strstr(p, "[io_uring]") != NULL;
+    if (shared_writable && !ring && !region_known(start))
+        shared_memory_hidden();
+    if (inode && !ring)
+        files_mark_mapped_inode(inode);
+}
+
+bool shared_memory_scan(void) {
+    enum { SIZE = 16384 };
+    if (!atomic_exchange_explicit(&scan_needed, false, memory_order_relaxed))
+        return true;
+    long fd = sys(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    char *buffer = fd < 0 ? NULL : arena_map(SIZE, ARENA_INHERIT);
+    if (!buffer) {
+        if (fd >= 0)
+            sys(SYS_close, fd);
+        shared_memory_scan_needed();
+        return false;
+    }
+    long got;
+    size_t kept = 0;
+    while ((got = sys(SYS_read, fd, buffer + kept, SIZE - 1 - kept)) > 0) {
+        size_t end = kept + (size_t)got;
+        buffer[end] = '\0';
+        char *line = buffer;
+        for (char *newline; (newline = strchr(line, '\n')) != NULL; line = newline + 1) {
+            char saved = newline[1];
+            newline[1] = '\0';
+            scan_line(line);
+            newline[1] = saved;
+        }
+        kept = end - (size_t)(line - buffer);
+        memmove(buffer, line, kept);
+        if (kept == SIZE - 1)
+            kept = 0; /* no path is that long */
+    }
+    sys(SYS_close, fd);
+    arena_unmap(buffer, SIZE);
+    return true;
+}

@@ -1,0 +1,49 @@
+/*
+ * Does this process share writable memory with another one? Stores into it are messages that nobody can watch, so
+ * while the answer is yes no write is deferred (URINGSHIM_SHARED_MEMORY=strict).
+ *
+ * A shared mapping of a file that can be written, and System V shared memory, count at once. Anonymous shared memory
+ * and memfds have no other party before the first fork (or before their descriptor is passed on), and count from then
+ * on. Kept by our mmap family; checked once against /proc/self/maps, since libraries may map before or around us.
+ * All functions take a lock of this layer, and may be called by any thread.
+ */
+#ifndef URINGSHIM_FILES_SHARED_MEMORY_H
+#define URINGSHIM_FILES_SHARED_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A shared mapping was made by mmap; `fd` is -1 for MAP_ANONYMOUS. */
+void shared_memory_mapped(void *start, size_t length, int prot, int fd);
+/* By shmat; its length is not known, it ends with shared_memory_detached. */
+void shared_memory_attached(void *start);
+void shared_memory_detached(void *start);
+/* munmap, or a mapping put over it. */
+void shared_memory_unmapped(void *start, size_t length);
+void shared_memory_moved(void *from, size_t length, void *to, size_t new_length);
+void shared_memory_protected(void *start, size_t length, int prot);
+/* memfd_create returned this number. */
+void shared_memory_private_fd(int fd);
+/* Something that maps shared memory inside libc, and never says when it ends. */
+void shared_memory_hidden(void);
+/* A descriptor was passed to another process: what was private to this one isn't any more. */
+void shared_memory_passed_on(void);
+/* The process forks: before, and after in both. */
+void shared_memory_fork_prepare(void);
+void shared_memory_fork_done(void);
+
+bool shared_memory_exists(void);
+
+/* Without a lock, for callers in a hurry: is any region known? Any that is private so far? */
+bool shared_memory_any(void);
+bool shared_memory_any_alone(void);
+
+/*
+ * Reads /proc/self/maps if anything may have been mapped since the last time: marks the inodes of mapped files, and
+ * counts shared writable mappings that we were not told of. False if it can't be read and there is something to know.
+ */
+bool shared_memory_scan(void);
+/* A file was mapped: the next scan will read. */
+void shared_memory_scan_needed(void);
+
+#endif
