@@ -1,0 +1,205 @@
+#include "stream/flusher.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "ring/ring.h"
+
+enum {
+    STACK = 64 << 10,
+    TLS = 4096,     /* below and above its thread pointer; see flusher_start */
+    IDLE_TICKS = 4, /* ticks without anything pending after which it sleeps until it is noticed */
+    RETRY_US = 50,  /* a log was busy */
+};
+
+enum request_kind { NOTHING, HOST_RING, FORGET_FILE, FORGET_ALL, SUBMIT, STOP };
+
+static struct {
+    struct thread thread; /* its identity for locks and rings; not in the list of threads */
+    const struct flusher_work *work;
+    uint64_t tick_us;
+    char *stack;
+    _Atomic uint32_t alive; /* its thread id; the kernel clears it when it is gone (CLONE_CHILD_CLEARTID) */
+    _Atomic uint32_t bell;  /* rung to wake it */
+    _Atomic uint32_t asleep;
+    struct mutex asking; /* one request at a time */
+    _Atomic uint32_t request;
+    uint32_t generation;
+    int ring_fd, answer;
+    struct ring *ring;
+    uint64_t serial;
+    unsigned count;
+} flusher;
+
+/* glibc's clone under the name that nothing interposes */
+extern int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+
+static void ring_bell(void) {
+    atomic_fetch_add(&flusher.bell, 1);
+    futex_wake_all(&flusher.bell);
+}
+
+/* False: it is to end. */
+static bool serve(void) {
+    uint32_t request = atomic_load(&flusher.request);
+    switch (request) {
+    case NOTHING:
+        return true;
+    case HOST_RING:
+        flusher.answer = ring_guest_register(flusher.ring_fd);
+        break;
+    case FORGET_FILE:
+        ring_forget_file(flusher.ring, flusher.serial, true);
+        break;
+    case FORGET_ALL:
+        ring_forget_all(flusher.ring, true);
+        ring_guest_leave(flusher.ring);
+        break;
+    case SUBMIT:
+        ring_guest_submit(flusher.ring, flusher.count);
+        break;
+    case STOP:
+        break;
+    }
+    atomic_store(&flusher.request, NOTHING);
+    futex_wake_all(&flusher.request);
+    return request != STOP;
+}
+
+static void sleep_until_noticed(void) {
+    flusher.work->idle(&flusher.thread);
+    uint32_t bell = atomic_load(&flusher.bell);
+    atomic_store(&flusher.asleep, 1);
+    if (!flusher.work->pending() && atomic_load(&flusher.request) == NOTHING)
+        futex_wait(&flusher.bell, bell, 0);
+    atomic_store(&flusher.asleep, 0);
+}
+
+static int run(void *unused) {
+    (void)unused;
+    unsigned idle = 0;
+    while (serve()) {
+        uint32_t bell = atomic_load(&flusher.bell);
+        bool done = flusher.work->perform_stale(&flusher.thread);
+        idle = flusher.work->pending() ? 0 : idle + 1;
+        if (idle > IDLE_TICKS)
+            sleep_until_noticed();
+        else if (atomic_load(&flusher.request) == NOTHING)
+            futex_wait(&flusher.bell, bell, done ? flusher.tick_us : RETRY_US);
+    }
+    return 0;
+}
+
+/*
+ * The thread has no thread-local storage of libc's. It must not use the starter's either, which may be gone any time;
+ * code compiled with stack protection reads the canary there, so it gets a block of zeros of its own.
+ */
+int flusher_start(const struct flusher_work *work, uint64_t tick_us) {
+    if (atomic_load(&flusher.alive))
+        return 0;
+    if (!flusher.stack && !(flusher.stack = arena_map(STACK + 2 * TLS, ARENA_DONTFORK)))
+        return -ENOMEM;
+    void *pointer = flusher.stack + STACK + TLS;
+    memcpy(pointer, &pointer, sizeof pointer); /* x86-64: a thread pointer points to itself */
+    uint64_t all = ~0ull, before;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+                CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+    atomic_store(&flusher.request, NOTHING);
+    flusher.work = work;
+    flusher.tick_us = tick_us;
+    flusher.thread.no_ring = true; /* it only does small things, and none may wait for it to make one */
+    int made = __clone(run, flusher.stack + STACK, flags, NULL, &flusher.alive, pointer, &flusher.alive);
+    int error = made < 0 ? -errno : 0;
+    flusher.generation++;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof all);
+    return error;
+}
+
+bool flusher_running(void) {
+    return atomic_load_explicit(&flusher.alive, memory_order_relaxed) != 0;
+}
+
+static void await_answer(void) {
+    uint32_t request;
+    while ((request = atomic_load(&flusher.request)) != NOTHING)
+        futex_wait(&flusher.request, request, 0);
+}
+
+static void ask(enum request_kind kind) {
+    atomic_store(&flusher.request, kind);
+    ring_bell();
+    await_answer();
+}
+
+void flusher_stop(void) {
+    mutex_lock(&flusher.asking);
+    uint32_t id = atomic_load(&flusher.alive);
+    if (id) {
+        await_answer();
+        ask(STOP);
+        while (atomic_load(&flusher.alive))
+            sys(SYS_futex, &flusher.alive, FUTEX_WAIT, id, NULL); /* not private: the kernel's wake isn't */
+        while (sys(SYS_tgkill, sys(SYS_getpid), id, 0) == 0)
+            sys(SYS_sched_yield); /* it counts as a thread until it is gone altogether */
+    }
+    mutex_unlock(&flusher.asking);
+}
+
+void flusher_notice(void) {
+    if (unlikely(atomic_load(&flusher.asleep)))
+        ring_bell();
+}
+
+int flusher_host_ring(int ring_fd) {
+    if (!flusher_running())
+        return -ESRCH;
+    mutex_lock(&flusher.asking);
+    await_answer();
+    flusher.ring_fd = ring_fd;
+    ask(HOST_RING);
+    int answer = flusher.answer;
+    mutex_unlock(&flusher.asking);
+    return answer;
+}
+
+static void ask_to_forget(enum request_kind kind, struct ring *ring, uint64_t serial) {
+    mutex_lock(&flusher.asking);
+    await_answer();
+    flusher.ring = ring;
+    flusher.serial = serial;
+    if (flusher_running())
+        ask(kind);
+    mutex_unlock(&flusher.asking);
+}
+
+void flusher_forget_file(struct ring *ring, uint64_t serial) {
+    ask_to_forget(FORGET_FILE, ring, serial);
+}
+
+void flusher_forget_all(struct ring *ring) {
+    ask_to_forget(FORGET_ALL, ring, 0);
+}
+
+void flusher_submit(struct ring *ring, unsigned count) {
+    mutex_lock(&flusher.asking);
+    await_answer(); /* the last submission's, which nobody waited for */
+    flusher.ring = ring;
+    flusher.count = count;
+    atomic_store(&flusher.request, SUBMIT);
+    ring_bell();
+    mutex_unlock(&flusher.asking);
+}
+
+uint32_t flusher_generation(void) {
+    return flusher.generation;
+}
+
+void flusher_forked(void) {
+    memset(&flusher, 0, sizeof flusher);
+}

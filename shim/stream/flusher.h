@@ -1,0 +1,43 @@
+/*
+ * The flusher: a helper thread that performs what has been pending for too long. libc doesn't know it (it is made with
+ * clone, runs with all signals blocked and calls nothing of libc), so that a program with one thread goes on being one
+ * as far as libc is concerned. It is also a guest on the rings of all threads, so that a file can be taken out of a
+ * ring's table when another thread closes it.
+ */
+#ifndef URINGSHIM_STREAM_FLUSHER_H
+#define URINGSHIM_STREAM_FLUSHER_H
+
+#include "base/thread.h"
+
+struct ring;
+
+/* What it does; called in its thread only. */
+struct flusher_work {
+    bool (*pending)(void);                      /* is there anything that will have to be performed? */
+    bool (*perform_stale)(struct thread *self); /* what was pending at the last call and still is; false: was busy */
+    void (*idle)(struct thread *self);          /* nothing has been pending for a while */
+};
+
+/* Starts it if it isn't running; it looks for work every `tick_us` microseconds. 0 or -errno. */
+int flusher_start(const struct flusher_work *work, uint64_t tick_us);
+/* Ends it, and returns when it is gone. Nothing may be pending; rings must not be used until it is started again. */
+void flusher_stop(void);
+bool flusher_running(void);
+
+/* Something is pending now that wasn't: it must not sleep. */
+void flusher_notice(void);
+
+/* By a thread that holds a log's lock; answered without one. */
+int flusher_host_ring(int ring_fd);
+void flusher_forget_file(struct ring *ring, uint64_t serial);
+void flusher_forget_all(struct ring *ring);
+/* Submits, soon, what was published on the ring; doesn't wait for it. */
+void flusher_submit(struct ring *ring, unsigned count);
+
+/* A number for each time it was started: rings made under another one have lost their guest. */
+uint32_t flusher_generation(void);
+
+/* In the child of a fork: there is none. */
+void flusher_forked(void);
+
+#endif

@@ -1,0 +1,54 @@
+/* The write-behind log's own shape: pieces of memory, and the extents in them. Guarded by the log's lock. */
+#ifndef URINGSHIM_STREAM_LOG_H
+#define URINGSHIM_STREAM_LOG_H
+
+#include "base/thread.h"
+#include "files/files.h"
+
+enum {
+    WB_AT_POSITION = -1,      /* an offset: at the description's file position */
+    WB_LARGE = 64 << 10,      /* writes of this size and more are never deferred: copying costs what it saves */
+    WB_PIECE_MIN = 64 << 10,  /* what a piece holds at first */
+    WB_PIECE_MAX = 128 << 10, /* and when it was filled often */
+    WB_EXTENTS = 48,          /* fits into one submission with a sync behind */
+};
+
+struct extent {
+    struct ofd *ofd;
+    int64_t next;     /* the offset that a write must have to extend it; WB_AT_POSITION for writes at the position */
+    int64_t offset;   /* where it begins, or WB_AT_POSITION */
+    int64_t position; /* in flight at the position: where that was expected to be */
+    uint32_t start;   /* in the piece */
+    uint32_t length;
+    uint32_t calls;
+    int fd;
+};
+
+struct piece {
+    char *data;
+    uint64_t batch;     /* a number of its own for each filling */
+    uint64_t opened_at; /* ticks */
+    uint32_t used;
+    uint32_t extents;
+    struct ring *ring; /* in flight on it, or NULL */
+    struct thread *ring_owner;
+    enum flush_cause cause; /* why it is in flight */
+    struct extent extent[WB_EXTENTS];
+};
+
+struct wb_log {
+    struct biased_lock lock;
+    struct piece piece[2];
+    uint32_t current; /* the piece being filled; the other one may be in flight */
+    uint32_t limit;   /* bytes that a piece takes now */
+    /* how long filling a piece took lately, and performing one, in ticks: who is to perform the next */
+    uint64_t fill_ticks, flush_ticks;
+    uint32_t filled;             /* pieces filled so far */
+    uint32_t inline_for;         /* fillings still to be performed by the writer itself */
+    _Atomic uint64_t open_batch; /* the batch being filled if it has anything, else 0; for the flusher */
+    bool counted;                /* among wb_pending */
+    bool used;
+    struct wb_log *next;
+};
+
+#endif

@@ -1,0 +1,307 @@
+#include "stream/perform.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/ticks.h"
+#include "ring/direct.h"
+#include "ring/engine.h"
+#include "ring/ring.h"
+#include "stream/flusher.h"
+
+enum {
+    SYNC_INDEX = 255,
+    INLINE_AFTER_LATE = 64, /* fillings performed inline after a background one that wasn't done in time */
+    FOREIGN_WAIT_US = 20,   /* how often to look at another thread's ring */
+};
+
+static struct piece *other_piece(struct wb_log *log) {
+    return &log->piece[log->current ^ 1];
+}
+
+bool perform_in_flight(const struct wb_log *log) {
+    return log->piece[log->current ^ 1].ring != NULL;
+}
+
+static uint64_t tag(uint64_t batch, uint32_t index) {
+    return batch << 8 | index;
+}
+
+/* Storage refused a write that the program was told is done: it will be told at its next call on the file. */
+static void late_error(struct thread *self, struct extent *extent, int error) {
+    atomic_store_explicit(&extent->ofd->inode->error, error, memory_order_relaxed);
+    self->stats.count[COUNT_LATE_ERRORS]++;
+    log_info("a deferred write failed; errno", error);
+}
+
+/* Writes what is missing of an extent. Nothing more is written to a file after an error that isn't reported yet. */
+static void finish_directly(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done) {
+    uint32_t written;
+    if (atomic_load_explicit(&extent->ofd->inode->error, memory_order_relaxed))
+        return;
+    int64_t offset = extent->offset == WB_AT_POSITION ? WB_AT_POSITION : extent->offset + done;
+    int error = direct_write(extent->fd, piece->data + extent->start + done, extent->length - done, offset, &written,
+                             &self->stats.count[COUNT_DIRECT_CALLS]);
+    if (error)
+        late_error(self, extent, -error);
+}
+
+/*
+ * Did deferring this file's writes pay in this batch? The work that deferring costs is worth about two system calls;
+ * being woken up for it, about sixteen.
+ */
+static void judge(struct piece *piece, enum flush_cause cause) {
+    uint32_t needed = cause == FLUSH_DELAY ? 16 : 3;
+    for (uint32_t i = 0; i < piece->extents; i++) {
+        struct habit *habit = &piece->extent[i].ofd->habit;
+        if (habit->judged == piece->batch)
+            continue;
+        habit->judged = piece->batch;
+        uint32_t calls = 0, extents = 0;
+        for (uint32_t j = i; j < piece->extents; j++)
+            if (piece->extent[j].ofd == piece->extent[i].ofd) {
+                calls += piece->extent[j].calls;
+                extents++;
+            }
+        if (calls >= extents + needed)
+            habit->paid++;
+        else
+            habit->wasted++;
+    }
+}
+
+/* The piece's bytes are in the files. */
+static void retire(struct thread *self, struct wb_log *log, struct piece *piece, enum flush_cause cause) {
+    judge(piece, cause);
+    for (uint32_t i = 0; i < piece->extents; i++) {
+        struct extent *extent = &piece->extent[i];
+        self->stats.count[COUNT_DEFERRED] += extent->calls;
+        self->stats.count[COUNT_DEFERRED_BYTES] += extent->length;
+        atomic_fetch_sub_explicit(&extent->ofd->inode->pending, 1, memory_order_release);
+    }
+    self->stats.count[COUNT_EXTENTS] += piece->extents;
+    self->stats.flushes[cause]++;
+    piece->extents = 0;
+    piece->used = 0;
+    piece->ring = NULL;
+    if (piece == &log->piece[log->current])
+        atomic_store_explicit(&log->open_batch, 0, memory_order_relaxed);
+}
+
+/*
+ * A write at the file position that the kernel resumed in a worker, and that then fell short, has moved bytes but not
+ * the position (io_uring/rw.c, kiocb_done: only a request that ends without an error stores it). Put that right.
+ */
+static void repair_position(const struct extent *extent, uint32_t done) {
+    long position = sys(SYS_lseek, extent->fd, 0, SEEK_CUR);
+    if (position >= 0 && position < extent->position + (int64_t)done)
+        sys(SYS_lseek, extent->fd, extent->position + (int64_t)done, SEEK_SET);
+}
+
+/* Where the file position will be when an extent's turn comes. */
+static int64_t expected_position(const struct piece *piece, const struct extent *extent) {
+    for (const struct extent *before = extent; before-- > piece->extent;)
+        if (before->ofd == extent->ofd && before->offset == WB_AT_POSITION)
+            return before->position + (int64_t)before->length;
+    return sys(SYS_lseek, extent->fd, 0, SEEK_CUR);
+}
+
+/* Waits until all of the piece's requests have completed, and finishes what the ring left undone. */
+static void collect(struct thread *self, struct piece *piece) {
+    struct ring *ring = piece->ring;
+    for (uint32_t i = 0; i < piece->extents; i++) {
+        struct extent *extent = &piece->extent[i];
+        int32_t result;
+        while (!ring_completed(ring, tag(piece->batch, i), &result)) {
+            if (piece->ring_owner == self) {
+                self->stats.count[COUNT_RING_ENTERS]++;
+                ring_wait(ring, i + 1);
+            } else {
+                struct timespec pause = {0, FOREIGN_WAIT_US * 1000};
+                sys(SYS_nanosleep, &pause, NULL);
+            }
+        }
+        uint32_t done = result > 0 ? (uint32_t)result : 0;
+        if (done && done < extent->length && extent->offset == WB_AT_POSITION)
+            repair_position(extent, done);
+        if (done < extent->length)
+            finish_directly(self, piece, extent, done);
+    }
+}
+
+void perform_wait(struct thread *self, struct wb_log *log) {
+    struct piece *piece = other_piece(log);
+    if (piece->ring) {
+        collect(self, piece);
+        retire(self, log, piece, piece->cause);
+    }
+}
+
+static bool rings_forbidden;
+
+void perform_forbid_rings(void) {
+    rings_forbidden = true;
+}
+
+/* This thread's ring, made at the first need; anew if the helper thread that was its guest has gone meanwhile. */
+static struct ring *ring_of(struct thread *self, struct wb_log *log) {
+    if (self->ring && self->ring_generation != flusher_generation()) {
+        ring_destroy(self->ring);
+        self->ring = NULL;
+    }
+    if (self->ring || self->no_ring || rings_forbidden)
+        return self->ring;
+    struct iovec buffers[2] = {{log->piece[0].data, WB_PIECE_MAX}, {log->piece[1].data, WB_PIECE_MAX}};
+    int error = ring_create(&self->ring, buffers, 2, flusher_host_ring);
+    if (error) {
+        stats_fallback("ring", -error);
+        self->no_ring = true;
+        return NULL;
+    }
+    self->ring_generation = flusher_generation();
+    self->stats.count[COUNT_RINGS]++;
+    return self->ring;
+}
+
+struct sync {
+    struct ofd *ofd;
+    int fd;
+    bool data_only;
+};
+
+static bool in_batch(const struct piece *piece, const struct sync *sync, uint64_t serial) {
+    for (uint32_t i = 0; i < piece->extents; i++)
+        if (piece->extent[i].ofd->serial == serial)
+            return true;
+    return sync && sync->ofd->serial == serial;
+}
+
+/* The ring's slot for a file, or -errno: also when that would take the slot of another file of this batch. */
+static int pin(struct ring *ring, const struct piece *piece, const struct sync *sync, struct ofd *ofd, int fd) {
+    uint64_t evicted;
+    int slot = ring_file(ring, ofd->serial, fd, &evicted);
+    ofd->pinned = true;
+    return slot >= 0 && evicted && in_batch(piece, sync, evicted) ? -EBUSY : slot;
+}
+
+/* Prepares the current piece's writes, each linked to what follows, and the sync, if any. */
+static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece, const struct sync *sync) {
+    int files[WB_EXTENTS], sync_file = -1;
+    if (self->log != log) /* its completions would mix with those of this thread's own log */
+        return false;
+    struct ring *ring = ring_of(self, log);
+    if (!ring)
+        return false;
+    ring_drain(ring);
+    if (!ring_room(ring, piece->extents + 1))
+        return false;
+    for (uint32_t i = 0; i < piece->extents; i++)
+        if (piece->extent[i].offset == WB_AT_POSITION && !files_position_is_ours(piece->extent[i].ofd))
+            return false; /* io_uring doesn't hold the position's lock while it writes, as write(2) does */
+    for (uint32_t i = 0; i < piece->extents; i++)
+        if ((files[i] = pin(ring, piece, sync, piece->extent[i].ofd, piece->extent[i].fd)) < 0)
+            return false;
+    if (sync && (sync_file = pin(ring, piece, sync, sync->ofd, sync->fd)) < 0)
+        return false;
+    for (uint32_t i = 0; i < piece->extents; i++) {
+        struct extent *extent = &piece->extent[i];
+        if (extent->offset == WB_AT_POSITION)
+            extent->position = expected_position(piece, extent);
+        ring_prepare_write(ring, files[i], piece->data + extent->start, extent->length, extent->offset,
+                           sync || i + 1 < piece->extents, tag(piece->batch, i));
+    }
+    self->stats.count[COUNT_RING_WRITES] += piece->extents;
+    if (sync) {
+        ring_prepare_sync(ring, sync_file, sync->data_only, tag(piece->batch, SYNC_INDEX));
+        self->stats.count[COUNT_RING_FSYNCS]++;
+    }
+    return true;
+}
+
+static void launch(struct thread *self, struct wb_log *log, struct piece *piece, enum flush_cause cause) {
+    piece->ring = self->ring;
+    piece->ring_owner = self;
+    piece->cause = cause;
+    log->current ^= 1;
+    atomic_store_explicit(&log->open_batch, 0, memory_order_relaxed);
+}
+
+void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause) {
+    perform_wait(self, log);
+    struct piece *piece = &log->piece[log->current];
+    uint64_t began = ticks_now();
+    if (config.engine == ENGINE_RING && prepare(self, log, piece, NULL)) {
+        launch(self, log, piece, cause);
+        self->stats.count[COUNT_RING_ENTERS]++;
+        ring_submit(self->ring, piece->extents);
+        perform_wait(self, log);
+    } else {
+        for (uint32_t i = 0; i < piece->extents; i++)
+            finish_directly(self, piece, &piece->extent[i], 0);
+        retire(self, log, piece, cause);
+    }
+    log->flush_ticks = ticks_now() - began;
+}
+
+bool perform_in_background(struct thread *self, struct wb_log *log) {
+    struct engine_facts facts = {
+        .engine = (enum config_engine)config.engine,
+        .fill_ticks = log->fill_ticks,
+        .flush_ticks = log->flush_ticks,
+        .inline_for = log->inline_for,
+        .filled = ++log->filled,
+    };
+    if (log->inline_for)
+        log->inline_for--;
+    if (!engine_background(&facts))
+        return false;
+    struct piece *flying = other_piece(log);
+    int32_t result;
+    if (flying->ring && !ring_completed(flying->ring, tag(flying->batch, flying->extents - 1), &result)) {
+        log->inline_for = INLINE_AFTER_LATE;
+        log_debug("background flush not done in time; batch", (long)flying->batch);
+    }
+    perform_wait(self, log);
+    struct piece *piece = &log->piece[log->current];
+    if (!prepare(self, log, piece, NULL))
+        return false;
+    launch(self, log, piece, FLUSH_FULL);
+    flusher_submit(self->ring, ring_publish(self->ring));
+    return true;
+}
+
+bool perform_with_sync(struct thread *self, struct wb_log *log, struct ofd *ofd, int fd, bool data_only, int *result) {
+    struct piece *piece = &log->piece[log->current];
+    if (!piece->extents || !engine_chains_sync((enum config_engine)config.engine))
+        return false;
+    perform_wait(self, log);
+    struct sync sync = {ofd, fd, data_only};
+    uint64_t batch = piece->batch;
+    uint32_t writes = piece->extents;
+    if (!prepare(self, log, piece, &sync))
+        return false;
+    struct ring *ring = self->ring;
+    launch(self, log, piece, FLUSH_FSYNC);
+    /* A sync may take long: meanwhile others may write, and wait for our writes by looking at our completions. */
+    biased_unlock(&log->lock);
+    int32_t synced;
+    do {
+        self->stats.count[COUNT_RING_ENTERS]++;
+        ring_submit(ring, writes + 1); /* submits the first time, and only waits when a signal ended the wait */
+    } while (!ring_completed(ring, tag(batch, SYNC_INDEX), &synced));
+    biased_lock(&log->lock, &self->holder);
+    if (piece->ring == ring && piece->batch == batch)
+        perform_wait(self, log);
+    ring_drain(ring);
+    if (synced == -ECANCELED) { /* a write fell short and cut the chain; it was completed directly meanwhile */
+        biased_unlock(&log->lock);
+        synced = direct_sync(fd, data_only);
+        biased_lock(&log->lock, &self->holder);
+    }
+    *result = synced;
+    return true;
+}

@@ -1,0 +1,375 @@
+#include "stream/write_behind.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/ticks.h"
+#include "ring/ring.h"
+#include "stream/flusher.h"
+#include "stream/perform.h"
+
+/* With ORDER=thread this many threads may defer at once: 32 MiB of pieces. */
+enum { LOGS_MAX = 64 };
+
+_Atomic uint32_t wb_pending;
+_Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
+
+static struct wb_log logs[LOGS_MAX];
+static _Atomic uint32_t log_count;
+static struct mutex logs_lock; /* making, giving and taking back logs */
+static bool biased;            /* membarrier works */
+static _Atomic uint64_t batches;
+
+void wb_hinder(enum reason reason) {
+    atomic_fetch_or(&wb_hindrances, 1ull << reason);
+}
+
+void wb_unhinder(enum reason reason) {
+    atomic_fetch_and(&wb_hindrances, ~(1ull << reason));
+}
+
+static bool log_equip(struct wb_log *log) {
+    for (int i = 0; i < 2; i++) {
+        if (!log->piece[i].data)
+            log->piece[i].data = arena_map(WB_PIECE_MAX, ARENA_DONTFORK);
+        if (!log->piece[i].data)
+            return false;
+    }
+    if (!log->limit)
+        log->limit = WB_PIECE_MIN;
+    return true;
+}
+
+/* Gives a thread its log. NULL: there are no more. */
+static struct wb_log *log_adopt(struct thread *self) {
+    struct wb_log *log = NULL;
+    mutex_lock(&logs_lock);
+    if (config.order == ORDER_PROCESS) {
+        log = &logs[0];
+    } else {
+        uint32_t count = atomic_load_explicit(&log_count, memory_order_relaxed);
+        for (uint32_t i = 1; i < LOGS_MAX && !log; i++)
+            if (!logs[i].used && log_equip(&logs[i])) {
+                log = &logs[i];
+                log->used = true;
+                if (i >= count)
+                    atomic_store_explicit(&log_count, i + 1, memory_order_release);
+            }
+    }
+    mutex_unlock(&logs_lock);
+    self->log = log;
+    return log;
+}
+
+static uint32_t gathered(char *to, const struct iovec *vector, int count) {
+    uint32_t done = 0;
+    for (int i = 0; i < count; i++) {
+        if (!copy_in(to + done, vector[i].iov_base, vector[i].iov_len))
+            return UINT32_MAX;
+        done += (uint32_t)vector[i].iov_len;
+    }
+    return done;
+}
+
+/*
+ * May this OFD's writes be deferred in this batch? Asked once a batch, with a look at what the number really is: the
+ * program may have closed and reused it by a way that we don't see. The reason is the slot's and the inode's.
+ */
+static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, struct ofd **out) {
+    enum reason reason = REASON_NONE;
+    mutex_lock(&files_lock);
+    struct ofd *ofd = *out = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    uint64_t batch = log->piece[log->current].batch;
+    if (!ofd)
+        reason = REASON_bad_fd;
+    else if (ofd->batch != batch && !files_verify(fd, slot))
+        reason = REASON_bad_fd;
+    else if (ofd->reason)
+        reason = ofd->reason;
+    else if (ofd->inode->mapped)
+        reason = REASON_mapped;
+    if (reason == REASON_NONE && ofd->batch != batch) {
+        files_check_headroom(fd, ofd->inode->file_system, log->limit);
+        ofd->batch = batch;
+    }
+    if (reason == REASON_NONE && !ofd->inode->file_system->headroom)
+        reason = REASON_headroom;
+    mutex_unlock(&files_lock);
+    return reason;
+}
+
+/* The piece takes no more: it goes into the background if that is thought to pay, or is performed here. */
+static void make_room(struct thread *self, struct wb_log *log) {
+    log->fill_ticks = ticks_now() - log->piece[log->current].opened_at;
+    if (!perform_in_background(self, log))
+        perform_piece(self, log, FLUSH_FULL);
+    if (log->limit < WB_PIECE_MAX)
+        log->limit *= 2;
+}
+
+static void extent_opened(struct wb_log *log, struct piece *piece, struct ofd *ofd) {
+    atomic_fetch_add_explicit(&ofd->inode->pending, 1, memory_order_relaxed);
+    if (piece->extents == 1) {
+        piece->opened_at = ticks_now();
+        atomic_store_explicit(&log->open_batch, piece->batch, memory_order_relaxed);
+    }
+    if (!log->counted) {
+        log->counted = true;
+        atomic_fetch_add(&wb_pending, 1);
+        flusher_notice();
+    }
+}
+
+static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct fd_slot *slot, int64_t offset,
+                         const struct iovec *vector, int count, size_t total) {
+    struct piece *piece = &log->piece[log->current];
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (hindrances) /* put up since policy looked */
+        return (enum reason)__builtin_ctzll(hindrances);
+    if (piece->extents && (total > log->limit - piece->used || piece->extents == WB_EXTENTS)) {
+        make_room(self, log);
+        piece = &log->piece[log->current];
+    }
+    if (!piece->extents)
+        piece->batch = atomic_fetch_add_explicit(&batches, 1, memory_order_relaxed) + 1;
+    struct ofd *ofd;
+    enum reason reason = verified(log, fd, slot, &ofd);
+    if (reason != REASON_NONE)
+        return reason;
+    if (gathered(piece->data + piece->used, vector, count) != total)
+        return REASON_bad_buffer;
+    struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
+    bool opens = !last || last->ofd != ofd || last->next != offset;
+    if (opens) {
+        last = &piece->extent[piece->extents++];
+        *last = (struct extent){.ofd = ofd, .next = offset, .offset = offset, .start = piece->used, .fd = fd};
+    }
+    last->calls++;
+    last->length += (uint32_t)total;
+    if (offset != WB_AT_POSITION)
+        last->next += (int64_t)total;
+    piece->used += (uint32_t)total;
+    if (opens)
+        extent_opened(log, piece, ofd);
+    return REASON_NONE;
+}
+
+enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t offset, const struct iovec *vector,
+                     int count, size_t total) {
+    self->busy++;
+    struct wb_log *log = self->log ? self->log : log_adopt(self);
+    enum reason reason = REASON_no_memory;
+    if (log) {
+        biased_lock(&log->lock, &self->holder);
+        if (biased)
+            bias_learn(&log->lock, &self->holder);
+        reason = defer(self, log, fd, slot, offset, vector, count, total);
+        biased_unlock(&log->lock);
+    }
+    self->busy--;
+    return reason;
+}
+
+/* After anything was performed: is the log empty? */
+static void settle(struct wb_log *log) {
+    if (log->counted && !log->piece[log->current].extents && !perform_in_flight(log)) {
+        log->counted = false;
+        atomic_fetch_sub(&wb_pending, 1);
+    }
+}
+
+static void flush(struct thread *self, struct wb_log *log, enum flush_cause cause) {
+    perform_wait(self, log);
+    if (log->piece[log->current].extents)
+        perform_piece(self, log, cause);
+    settle(log);
+}
+
+static uint32_t logs_made(void) {
+    return atomic_load_explicit(&log_count, memory_order_acquire);
+}
+
+/* All logs but one. */
+static void flush_others(struct thread *self, const struct wb_log *spared, enum flush_cause cause) {
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        if (&logs[i] == spared)
+            continue;
+        biased_lock(&logs[i].lock, &self->holder);
+        flush(self, &logs[i], cause);
+        biased_unlock(&logs[i].lock);
+    }
+}
+
+void wb_flush_all(struct thread *self, enum flush_cause cause) {
+    if (!thread_free(self))
+        return; /* a handler that interrupted the library, or a vfork child: it can't, and must not */
+    self->busy++;
+    flush_others(self, NULL, cause);
+    self->busy--;
+}
+
+/*
+ * The flusher's work: what it sees pending at one tick and still at the next is performed. At two fifths of the delay a
+ * tick, nothing gets older than four fifths.
+ */
+static uint64_t seen_batch[LOGS_MAX];
+
+static bool perform_stale(struct thread *self) {
+    bool all = true;
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        struct wb_log *log = &logs[i];
+        uint64_t batch = atomic_load_explicit(&log->open_batch, memory_order_relaxed);
+        if (!batch && wb_any_pending())
+            batch = UINT64_MAX; /* nothing open; something may be in flight, to be noticed when it has landed */
+        bool stale = batch && batch == seen_batch[i];
+        seen_batch[i] = batch;
+        if (!stale)
+            continue;
+        if (biased_trylock(&log->lock, &self->holder)) {
+            flush(self, log, FLUSH_DELAY);
+            if (stats_wanted) /* the flusher isn't in the list of threads */
+                stats_collect(&self->stats);
+            biased_unlock(&log->lock);
+        } else {
+            all = false;
+        }
+    }
+    return all;
+}
+
+int wb_sync(struct thread *self, int fd, bool data_only) {
+    if (!wb_any_pending() || !thread_free(self))
+        return WB_SYNC_YOURSELF;
+    struct wb_log *log = self->log;
+    struct fd_slot *slot = files_slot(fd);
+    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    if (!log || !ofd) {
+        wb_flush_all(self, FLUSH_FSYNC);
+        return WB_SYNC_YOURSELF;
+    }
+    int result = WB_SYNC_YOURSELF;
+    self->busy++;
+    flush_others(self, log, FLUSH_FSYNC);
+    biased_lock(&log->lock, &self->holder);
+    if (!perform_with_sync(self, log, ofd, fd, data_only, &result))
+        flush(self, log, FLUSH_FSYNC);
+    settle(log);
+    biased_unlock(&log->lock);
+    self->busy--;
+    return result;
+}
+
+void wb_unpin(struct thread *self, struct ofd *ofd) {
+    if (likely(!ofd->pinned))
+        return;
+    self->busy++;
+    for (struct thread *thread = thread_list(); thread; thread = thread->next) {
+        struct wb_log *log = thread->log;
+        if (!thread->ring || !log)
+            continue;
+        biased_lock(&log->lock, &self->holder);
+        if (thread->ring && ring_has_file(thread->ring, ofd->serial)) {
+            if (thread == self)
+                ring_forget_file(thread->ring, ofd->serial, false);
+            else
+                flusher_forget_file(thread->ring, ofd->serial);
+        }
+        biased_unlock(&log->lock);
+    }
+    self->busy--;
+}
+
+static void unpin_all(struct thread *self) {
+    for (struct thread *thread = thread_list(); thread; thread = thread->next) {
+        struct wb_log *log = thread->log;
+        if (!thread->ring || !log || !biased_trylock(&log->lock, &self->holder))
+            continue;
+        if (thread->ring && !log->counted)
+            ring_forget_all(thread->ring, true);
+        biased_unlock(&log->lock);
+    }
+}
+
+static bool pending(void) {
+    return wb_any_pending();
+}
+
+int wb_start(void) {
+    static const struct flusher_work work = {pending, perform_stale, unpin_all};
+    biased = bias_available();
+    mutex_lock(&logs_lock);
+    bool ready = log_equip(&logs[0]);
+    logs[0].used = true;
+    if (atomic_load_explicit(&log_count, memory_order_relaxed) == 0)
+        atomic_store_explicit(&log_count, 1, memory_order_release);
+    mutex_unlock(&logs_lock);
+    return ready ? flusher_start(&work, (uint64_t)config.max_delay_us * 2 / 5) : -ENOMEM;
+}
+
+void wb_forbid_rings(void) {
+    perform_forbid_rings();
+}
+
+void wb_stop(struct thread *self) {
+    for (struct thread *thread = thread_list(); thread; thread = thread->next) {
+        struct wb_log *log = thread->log;
+        if (!thread->ring || !log)
+            continue;
+        biased_lock(&log->lock, &self->holder);
+        if (thread->ring)
+            flusher_forget_all(thread->ring);
+        biased_unlock(&log->lock);
+    }
+    flusher_stop();
+}
+
+void wb_thread_ends(struct thread *self) {
+    struct wb_log *log = self->log;
+    if (!log)
+        return;
+    self->busy++;
+    biased_lock(&log->lock, &self->holder);
+    if (config.order == ORDER_THREAD || self->ring)
+        flush(self, log, FLUSH_BARRIER);
+    if (self->ring) {
+        ring_destroy(self->ring);
+        self->ring = NULL;
+    }
+    bias_drop(&log->lock, &self->holder);
+    biased_unlock(&log->lock);
+    self->log = NULL;
+    if (config.order == ORDER_THREAD) {
+        mutex_lock(&logs_lock);
+        log->used = false;
+        mutex_unlock(&logs_lock);
+    }
+    self->busy--;
+}
+
+void wb_fork_prepare(struct thread *self) {
+    mutex_lock(&logs_lock);
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        biased_lock(&logs[i].lock, &self->holder);
+        flush(self, &logs[i], FLUSH_BARRIER);
+    }
+}
+
+void wb_fork_done(struct thread *self, bool child) {
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        if (child) {
+            logs[i] = (struct wb_log){0}; /* flushed; its pieces didn't come along */
+        } else {
+            biased_unlock(&logs[i].lock);
+        }
+    }
+    if (child) {
+        flusher_forked();
+        self->log = NULL;
+        atomic_store(&wb_pending, 0);
+        atomic_store_explicit(&log_count, 0, memory_order_relaxed);
+        memset(seen_batch, 0, sizeof seen_batch);
+    }
+    mutex_unlock(&logs_lock);
+}
