@@ -1,0 +1,57 @@
+#include "policy/policy.h"
+
+/* Slots keep time in units of 256 ticks: 32 bits of them go round in minutes, which only makes a gap look short. */
+enum { TICKS_SHIFT = 8 };
+
+/* Counts small writes that come quickly one after another. */
+static uint16_t quick_succession(struct fd_slot *slot, uint64_t now) {
+    uint32_t time = (uint32_t)(now >> TICKS_SHIFT);
+    uint32_t gap = time - slot->last;
+    slot->last = time;
+    if (gap > (POLICY_QUICK_US * TICKS_PER_US) >> TICKS_SHIFT)
+        slot->quick = 0;
+    else if (slot->quick < UINT16_MAX)
+        slot->quick++;
+    return slot->quick;
+}
+
+/* Is this file to be left alone because deferring its writes didn't pay? Exponentially longer each time. */
+static bool leave_alone(struct habit *habit) {
+    if (habit->paid != habit->paid_seen) {
+        habit->paid_seen = habit->paid;
+        habit->wasted_seen = habit->wasted;
+        habit->level = 0;
+    }
+    if (habit->wasted - habit->wasted_seen >= POLICY_WASTED) {
+        habit->wasted_seen = habit->wasted;
+        habit->skip = POLICY_SKIP_MIN << habit->level;
+        if (habit->level < POLICY_LEVEL_MAX)
+            habit->level++;
+    }
+    return policy_left_alone(habit);
+}
+
+enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, struct ofd *ofd) {
+    if (facts->hindrances)
+        return (enum reason)__builtin_ctzll(facts->hindrances);
+    if (facts->size == 0)
+        return REASON_flags;
+    if (facts->size >= WB_LARGE)
+        return REASON_large;
+    if (slot->other)
+        return (enum reason)slot->other;
+    if (ofd) {
+        if (ofd->reason)
+            return ofd->reason;
+        if (ofd->inode->mapped)
+            return REASON_mapped;
+        if (facts->end == 0 ? ofd->far : facts->end > ofd->inode->file_system->far_offset)
+            return REASON_far_offset;
+    }
+    if (facts->eager || facts->running)
+        return REASON_NONE;
+    if (ofd && leave_alone(&ofd->habit))
+        return REASON_unprofitable;
+    uint16_t needed = facts->started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS;
+    return quick_succession(slot, facts->now) < needed ? REASON_warming : REASON_NONE;
+}

@@ -1,0 +1,45 @@
+/*
+ * Shall this write be deferred? Decided from facts only, without a system call or a lock; every answer but REASON_NONE
+ * says why it goes straight through. What it learns it keeps in the habit and in the slot, nowhere else.
+ */
+#ifndef URINGSHIM_POLICY_POLICY_H
+#define URINGSHIM_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ticks.h"
+#include "stream/write_behind.h"
+
+enum {
+    POLICY_QUICK_US = 100,    /* calls further apart than this are a slow writer's */
+    POLICY_WARM_PROCESS = 64, /* quick writes before the process gets buffers and a flusher: what these cost */
+    POLICY_WARM_FILE = 3,     /* quick writes to one more file after that */
+    POLICY_WASTED = 2,        /* batches that saved nothing, after which a file is left alone */
+    POLICY_SKIP_MIN = 64,     /* writes for which it is left alone the first time; doubled each time */
+    POLICY_LEVEL_MAX = 12,
+};
+
+struct write_facts {
+    uint64_t hindrances; /* bit 1 << reason */
+    uint64_t now;        /* ticks */
+    uint64_t size;       /* bytes in all */
+    uint64_t end;        /* where it ends in the file; 0 for a write at the position */
+    bool running;        /* writes of this file are pending: it goes on as it was */
+    bool started;        /* the process has its buffers and flusher */
+    bool eager;          /* URINGSHIM_TEST_EAGER */
+};
+
+/* Is this file still being left alone because deferring its writes didn't pay? Counts one write of that time. */
+static inline bool policy_left_alone(struct habit *habit) {
+    if (habit->skip == 0)
+        return false;
+    habit->skip--;
+    return true;
+}
+
+/* Slot and its OFD as the caller found them; ofd may be NULL: nothing is known of the number yet. */
+enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, struct ofd *ofd);
+
+#endif
