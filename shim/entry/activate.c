@@ -1,0 +1,128 @@
+/* Getting ready to defer, at the first write that is worth it; and giving everything back. */
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "base/faults.h"
+#include "entry/entry.h"
+#include "entry/sharing.h"
+#include "entry/trial.h"
+#include "files/shared_memory.h"
+
+static struct mutex lock;
+static _Atomic bool active;
+
+bool activated(void) {
+    return atomic_load_explicit(&active, memory_order_relaxed);
+}
+
+/* A loaded library for asynchronous I/O: what the program does with it can't be put in order with ours. */
+static int is_asynchronous(struct dl_phdr_info *object, size_t size, void *unused) {
+    (void)size;
+    (void)unused;
+    return strstr(object->dlpi_name, "/liburing.so") || strstr(object->dlpi_name, "/libaio.so");
+}
+
+void limits_refresh(void) {
+    struct rlimit limit;
+    if (sys(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
+        wb_unhinder(REASON_size_limit);
+    else
+        wb_hinder(REASON_size_limit);
+}
+
+/* What speaks against deferring for as long as nothing changes; looked at before anything is made. */
+static enum reason look_around(void) {
+    if (dl_iterate_phdr(is_asynchronous, NULL))
+        return REASON_own_io_uring;
+    if (trial_needed() && !trial_passed())
+        return REASON_seccomp;
+    if (!shared_memory_scan())
+        return REASON_no_proc;
+    sharing_refresh();
+    limits_refresh();
+    uint64_t hindrances = atomic_load(&wb_hindrances);
+    return hindrances ? (enum reason)__builtin_ctzll(hindrances) : REASON_NONE;
+}
+
+static enum reason equip(void) {
+    if (!stdio_hook())
+        return REASON_stdio;
+    if (!faults_install())
+        return REASON_signal_blocked;
+    int error = wb_start();
+    if (error) {
+        stats_fallback("flusher", -error);
+        return REASON_no_flusher;
+    }
+    return REASON_NONE;
+}
+
+/* With the lock held. What is found is put up as a hindrance, so that it isn't looked for again at every write. */
+static enum reason start(const struct inode *inode) {
+    if (activated())
+        return REASON_NONE;
+    enum reason reason = look_around();
+    if (reason == REASON_NONE && inode->mapped)
+        return REASON_mapped; /* speaks against this file only */
+    if (reason == REASON_NONE)
+        reason = equip();
+    if (reason != REASON_NONE)
+        wb_hinder(reason);
+    else
+        atomic_store(&active, true);
+    return reason;
+}
+
+enum reason activate(const struct inode *inode) {
+    if (likely(activated()))
+        return REASON_NONE;
+    int saved = errno;
+    struct thread *self = attached_self();
+    self->busy++;
+    mutex_lock(&lock);
+    enum reason reason = start(inode);
+    mutex_unlock(&lock);
+    self->busy--;
+    errno = saved;
+    return reason;
+}
+
+void deactivate(const char *call) {
+    struct thread *self = attached_self();
+    announce(call);
+    if (!activated() || !thread_free(self))
+        return;
+    int saved = errno;
+    wb_hinder(REASON_pausing);
+    wb_flush_all(self, FLUSH_BARRIER);
+    self->busy++;
+    mutex_lock(&lock);
+    if (activated()) {
+        wb_stop(self);
+        faults_remove();
+        atomic_store(&active, false);
+    }
+    mutex_unlock(&lock);
+    self->busy--;
+    wb_unhinder(REASON_pausing);
+    errno = saved;
+}
+
+void tables_diverge(const char *call) {
+    wb_hinder(REASON_disabled);
+    deactivate(call);
+}
+
+void activation_fork_prepare(void) {
+    mutex_lock(&lock);
+}
+
+void activation_fork_done(bool child) {
+    if (child)
+        atomic_store(&active, false);
+    mutex_unlock(&lock);
+}

@@ -1,0 +1,270 @@
+/* Calls that change what a descriptor number means. */
+#include <fcntl.h>
+#include <pty.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utmp.h>
+
+#include "entry/entry.h"
+#include "entry/sharing.h"
+
+extern int __open(const char *path, int flags, ...);
+extern int __open64(const char *path, int flags, ...);
+extern int __dup2(int from, int to);
+extern int __close(int fd);
+extern int __fcntl(int fd, int command, ...);
+
+/* The mode is there only if the call makes a file (open(2)). */
+static mode_t mode_argument(int flags, va_list list) {
+    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(list, mode_t) : 0;
+}
+
+#define OPEN(name)                                                                                                     \
+    EXPORT int name(const char *path, int flags, ...) {                                                                \
+        va_list list;                                                                                                  \
+        va_start(list, flags);                                                                                         \
+        mode_t mode = mode_argument(flags, list);                                                                      \
+        va_end(list);                                                                                                  \
+        announce(#name);                                                                                               \
+        int fd = REAL(name)(path, flags, mode);                                                                        \
+        number_opened(fd);                                                                                             \
+        return fd;                                                                                                     \
+    }
+#define OPENAT(name)                                                                                                   \
+    EXPORT int name(int dir, const char *path, int flags, ...) {                                                       \
+        va_list list;                                                                                                  \
+        va_start(list, flags);                                                                                         \
+        mode_t mode = mode_argument(flags, list);                                                                      \
+        va_end(list);                                                                                                  \
+        announce(#name);                                                                                               \
+        int fd = REAL(name)(dir, path, flags, mode);                                                                   \
+        number_opened(fd);                                                                                             \
+        return fd;                                                                                                     \
+    }
+
+OPEN(open)
+OPEN(open64)
+OPEN(__open)
+OPEN(__open64)
+OPENAT(openat)
+OPENAT(openat64)
+
+/* What is pending at the position moves it, and what is pending of the file may be its end. */
+#define LSEEK(type, name)                                                                                              \
+    EXPORT type name(int fd, type offset, int whence) {                                                                \
+        announce_touch(#name, fd);                                                                                     \
+        type position = REAL(name)(fd, offset, whence);                                                                \
+        files_moved(fd, position);                                                                                     \
+        return position;                                                                                               \
+    }
+
+extern off_t __lseek(int fd, off_t offset, int whence);
+extern off64_t llseek(int fd, off64_t offset, int whence);
+
+LSEEK(off_t, lseek)
+LSEEK(off_t, __lseek)
+LSEEK(off64_t, lseek64)
+LSEEK(off64_t, llseek)
+
+/* A close that succeeds may still have to bring an earlier write's error, as on NFS (close(2), "NOTES"). */
+static int closed(int result, int late) {
+    return unlikely(late && result == 0) ? (int)answer(-late) : result;
+}
+
+#define CLOSE(name)                                                                                                    \
+    EXPORT int name(int fd) {                                                                                          \
+        int late = give_up_number(#name, fd);                                                                          \
+        return closed(REAL(name)(fd), late);                                                                           \
+    }
+
+CLOSE(close)
+CLOSE(__close)
+
+EXPORT int close_range(unsigned first, unsigned last, int flags) {
+    if (flags & (int)CLOSE_RANGE_UNSHARE) /* this thread gets a table of its own: see unshare */
+        tables_diverge("close_range");
+    if (flags & (int)CLOSE_RANGE_CLOEXEC)
+        announce("close_range");
+    else
+        give_up_range("close_range", first, last);
+    return REAL(close_range)(first, last, flags);
+}
+
+EXPORT void closefrom(int first) {
+    give_up_range("closefrom", first < 0 ? 0 : (unsigned)first, ~0u);
+    REAL(closefrom)(first);
+}
+
+/* libc closes a stream's number inside itself. */
+#define CLOSE_STREAM(name)                                                                                             \
+    EXPORT int name(FILE *stream) {                                                                                    \
+        int late = give_up_number(#name, fileno(stream));                                                              \
+        return closed(REAL(name)(stream), late);                                                                       \
+    }
+
+CLOSE_STREAM(fclose)
+
+EXPORT FILE *popen(const char *command, const char *mode) {
+    announce("popen");
+    files_passed_on();
+    FILE *result = REAL(popen)(command, mode);
+    if (result)
+        number_taken(fileno(result));
+    return result;
+}
+
+EXPORT int pclose(FILE *stream) {
+    give_up_number("pclose", fileno(stream)); /* its result is the child's status: no room for an error of ours */
+    return REAL(pclose)(stream);
+}
+
+EXPORT int fcloseall(void) {
+    give_up_range("fcloseall", 0, ~0u);
+    return REAL(fcloseall)();
+}
+
+#define REOPEN(name)                                                                                                   \
+    EXPORT FILE *name(const char *path, const char *mode, FILE *stream) {                                              \
+        give_up_number(#name, fileno(stream));                                                                         \
+        FILE *result = REAL(name)(path, mode, stream);                                                                 \
+        if (result)                                                                                                    \
+            number_taken(fileno(result));                                                                              \
+        return result;                                                                                                 \
+    }
+
+REOPEN(freopen)
+REOPEN(freopen64)
+
+/* Another process's description: its position isn't ours. */
+EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags) {
+    announce("pidfd_getfd");
+    int result = REAL(pidfd_getfd)(pidfd, fd, flags);
+    number_taken(result);
+    return result;
+}
+
+static void duplicated(int from, int to) {
+    if (to >= 0 && thread_free(thread_self()))
+        files_share(from, to);
+}
+
+EXPORT int dup(int fd) {
+    int to = REAL(dup)(fd);
+    number_taken(to);
+    duplicated(fd, to);
+    return to;
+}
+
+/* dup2(2): nothing happens to `to` if `from` isn't open, or is the same. */
+static void replacing(const char *call, int from, int to) {
+    if (from != to && sys(SYS_fcntl, from, F_GETFD) >= 0)
+        give_up_number(call, to);
+    else
+        announce(call);
+}
+
+#define DUP2(name)                                                                                                     \
+    EXPORT int name(int from, int to) {                                                                                \
+        replacing(#name, from, to);                                                                                    \
+        int result = REAL(name)(from, to);                                                                             \
+        duplicated(from, result);                                                                                      \
+        return result;                                                                                                 \
+    }
+
+DUP2(dup2)
+DUP2(__dup2)
+
+EXPORT int dup3(int from, int to, int flags) {
+    replacing("dup3", from, to);
+    int result = REAL(dup3)(from, to, flags);
+    duplicated(from, result);
+    return result;
+}
+
+/* Every fcntl is a barrier but those that only look at, or copy, the number itself. */
+static void before_fcntl(const char *call, int command) {
+    switch (command) {
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+    case F_GETFD:
+    case F_SETFD:
+    case F_GETFL:
+        break;
+    default:
+        announce(call);
+    }
+}
+
+static void after_fcntl(int fd, int command, int result) {
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) {
+        number_taken(result);
+        duplicated(fd, result);
+    } else if (command == F_SETFL) { /* O_APPEND and O_DIRECT belong to the description, under all its numbers */
+        atomic_fetch_add(&files_generation, 1);
+    }
+}
+
+#define FCNTL(name)                                                                                                    \
+    EXPORT int name(int fd, int command, ...) {                                                                        \
+        va_list list;                                                                                                  \
+        va_start(list, command);                                                                                       \
+        void *argument = va_arg(list, void *);                                                                         \
+        va_end(list);                                                                                                  \
+        before_fcntl(#name, command);                                                                                  \
+        int result = REAL(name)(fd, command, argument);                                                                \
+        after_fcntl(fd, command, result);                                                                              \
+        return result;                                                                                                 \
+    }
+
+FCNTL(fcntl)
+FCNTL(fcntl64)
+FCNTL(__fcntl)
+
+EXPORT int ioctl(int fd, unsigned long request, ...) {
+    va_list list;
+    va_start(list, request);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    announce("ioctl");
+    return REAL(ioctl)(fd, request, argument);
+}
+
+/* These replace the standard descriptors inside libc. */
+EXPORT int daemon(int nochdir, int noclose) {
+    give_up_range("daemon", 0, 2);
+    return REAL(daemon)(nochdir, noclose);
+}
+
+EXPORT int login_tty(int fd) {
+    give_up_range("login_tty", 0, 2);
+    give_up_number("login_tty", fd);
+    return REAL(login_tty)(fd);
+}
+
+EXPORT pid_t forkpty(int *master, char *name, const struct termios *terminal, const struct winsize *size) {
+    announce("forkpty");
+    pid_t pid = REAL(forkpty)(master, name, terminal, size);
+    if (pid == 0)
+        give_up_range("forkpty", 0, 2);
+    return pid;
+}
+
+/*
+ * A message may carry descriptors to another process, and memory with them. The caller's structure isn't looked at, as
+ * it may not be readable.
+ */
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    announce("sendmsg");
+    sharing_passed_on();
+    return REAL(sendmsg)(fd, message, flags);
+}
+
+EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+    announce("sendmmsg");
+    sharing_passed_on();
+    return REAL(sendmmsg)(fd, messages, count, flags);
+}

@@ -1,0 +1,89 @@
+#include "entry/entry.h"
+
+struct thread *attached_self(void) {
+    struct thread *self = thread_self();
+    if (likely(thread_attached(self)))
+        return self;
+    int saved = errno;
+    struct thread *made = thread_attach();
+    errno = saved;
+    return made ? made : self;
+}
+
+static void flush_for(struct thread *self, const char *call) {
+    wb_flush_all(self, FLUSH_BARRIER);
+    stats_barrier(call);
+}
+
+void announce_slowly(const char *call) {
+    struct thread *self = attached_self();
+    self->stats.count[COUNT_CALLS]++;
+    if (wb_any_pending() && thread_free(self))
+        flush_for(self, call);
+}
+
+/* May the number be a file that has something pending? One that isn't known yet is looked at. */
+static bool touches_pending(int fd) {
+    struct fd_slot *slot = files_slot_make(fd);
+    if (!slot || slot->other)
+        return true;
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (!ofd) {
+        mutex_lock(&files_lock);
+        if (!atomic_load_explicit(&slot->ofd, memory_order_relaxed) && !slot->other)
+            files_classify(fd, slot);
+        ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+        mutex_unlock(&files_lock);
+    }
+    return !ofd || atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) != 0;
+}
+
+void announce_touch_slowly(const char *call, int fd) {
+    struct thread *self = attached_self();
+    self->stats.count[COUNT_CALLS]++;
+    if (!wb_any_pending() || !thread_free(self))
+        return;
+    self->busy++;
+    bool touches = touches_pending(fd);
+    self->busy--;
+    if (touches)
+        flush_for(self, call);
+}
+
+int give_up_number(const char *call, int fd) {
+    struct thread *self = thread_self();
+    if (unlikely(!thread_free(self))) /* a vfork child has descriptors of its own; a handler must keep out */
+        return 0;
+    struct ofd *ofd = files_detach(fd);
+    announce(call);
+    if (likely(!ofd))
+        return 0;
+    self = attached_self();
+    wb_unpin(self, ofd);
+    int error = files_take_inode_error(ofd->inode);
+    files_release(ofd);
+    return error;
+}
+
+void give_up_range(const char *call, unsigned first, unsigned last) {
+    unsigned highest = (unsigned)files_highest();
+    announce(call);
+    for (unsigned fd = first; fd <= last && fd <= highest; fd++)
+        give_up_number(call, (int)fd);
+}
+
+void number_taken(int fd) {
+    if (likely(fd >= 0) && thread_free(thread_self())) {
+        struct ofd *stale = files_detach(fd);
+        if (unlikely(stale != NULL)) {
+            wb_unpin(attached_self(), stale);
+            files_release(stale);
+        }
+    }
+}
+
+void number_opened(int fd) {
+    number_taken(fd);
+    if (likely(fd >= 0) && thread_free(thread_self()))
+        files_opened(fd);
+}

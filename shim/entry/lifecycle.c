@@ -1,0 +1,137 @@
+/* The library's own beginning and end, and what a fork does to it. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/single_threaded.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/faults.h"
+#include "base/log.h"
+#include "entry/entry.h"
+#include "entry/sharing.h"
+#include "files/shared_memory.h"
+
+/* What the library ended up doing: for the report. */
+static const char *state_name(void) {
+    if (config.mode == MODE_OBSERVE)
+        return "observe";
+    return atomic_load(&wb_hindrances) & 1ull << REASON_disabled ? "disabled" : "on";
+}
+
+void finish(const char *call, enum flush_cause cause) {
+    struct thread *self = stats_wanted ? attached_self() : thread_self();
+    if (!thread_free(self))
+        return;
+    if (wb_any_pending()) {
+        wb_flush_all(attached_self(), cause);
+        if (cause == FLUSH_BARRIER)
+            stats_barrier(call);
+    }
+    if (stats_wanted) {
+        int saved = errno;
+        self->stats.count[COUNT_CALLS]++;
+        thread_collect_stats();
+        stats_report(program_invocation_short_name, state_name());
+        errno = saved;
+    }
+}
+
+void finish_for_good(const char *call) {
+    if (!thread_free(thread_self()))
+        return;
+    wb_hinder(REASON_unready);
+    finish(call, FLUSH_EXIT);
+}
+
+void end_thread(const char *call, int status) {
+    finish(call, FLUSH_EXIT);
+    deactivate(call);
+    for (;;)
+        sys(__libc_single_threaded ? SYS_exit_group : SYS_exit, status);
+}
+
+/*
+ * Locks are taken from the outermost to the innermost, and given back in both processes. A handler that interrupted
+ * the library and forks gets a child that doesn't defer.
+ */
+static __thread bool prepared __attribute__((tls_model("initial-exec")));
+
+void fork_prepare(void) {
+    struct thread *self = attached_self();
+    prepared = thread_free(self) && thread_attached(self);
+    if (!prepared)
+        return;
+    self->busy++;
+    files_passed_on();
+    activation_fork_prepare();
+    wb_fork_prepare(self);
+    files_fork_prepare();
+    shared_memory_fork_prepare();
+    thread_fork_prepare();
+    stats_fork_prepare();
+}
+
+static void fork_done(bool child) {
+    struct thread *self = thread_self();
+    if (!prepared) {
+        if (child)
+            wb_hinder(REASON_disabled);
+        return;
+    }
+    stats_fork_done(child);
+    thread_fork_done(child);
+    shared_memory_fork_done();
+    files_fork_done();
+    wb_fork_done(self, child);
+    activation_fork_done(child);
+    self->busy--;
+    sharing_refresh();
+}
+
+void fork_parent(void) {
+    fork_done(false);
+}
+
+void fork_child(void) {
+    fork_done(true);
+}
+
+/* Before the program dies of a fault of its own: what it wrote is in the file. */
+static void before_death(void) {
+    if (thread_free(thread_self())) {
+        wb_hinder(REASON_unready);
+        if (wb_any_pending())
+            wb_flush_all(attached_self(), FLUSH_EXIT);
+    }
+}
+
+/* Until here the library is inert: calls from other libraries' constructors go straight through. */
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
+    (void)argc;
+    (void)argv;
+    if (getauxval(AT_SECURE)) { /* variables are not to be trusted: neither the rest of them */
+        wb_hinder(REASON_disabled);
+        return;
+    }
+    config_read(envp);
+    if (config.mode == MODE_OFF || config_excludes(program_invocation_short_name) || !thread_start() ||
+        pthread_atfork(fork_prepare, fork_parent, fork_child) != 0) {
+        wb_hinder(REASON_disabled);
+        return;
+    }
+    log_start();
+    stats_start();
+    thread_at_exit = wb_thread_ends;
+    faults_before_death = before_death;
+    if (config.mode == MODE_OBSERVE)
+        wb_hinder(REASON_observe);
+    if (config.no_batch)
+        wb_hinder(REASON_batch_off);
+    wb_unhinder(REASON_unready);
+}
+
+/* The library goes on working after this: writes go straight through. */
+__attribute__((destructor)) static void stop(void) {
+    finish_for_good("exit");
+}

@@ -1,0 +1,274 @@
+/* Forking and ending, and calls that a helper thread or other means of ours would disturb. */
+#include <assert.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "entry/entry.h"
+#include "entry/sharing.h"
+#include "files/shared_memory.h"
+
+extern int capset(cap_user_header_t header, const cap_user_data_t data);
+extern void __assert(const char *expression, const char *file, int line) __attribute__((noreturn));
+extern void __chk_fail(void) __attribute__((noreturn));
+extern void __stack_chk_fail(void) __attribute__((noreturn));
+
+EXPORT pid_t _Fork(void) {
+    fork_prepare();
+    pid_t pid = REAL(_Fork)();
+    if (pid == 0)
+        fork_child();
+    else
+        fork_parent();
+    return pid;
+}
+
+/*
+ * vfork: the child runs in our memory, on our stack, while the parent waits. It must find a frame that still exists
+ * when the parent returns through it, hence assembly; and it must leave our state alone, hence the mark on the thread.
+ */
+#if defined(__x86_64__)
+__attribute__((visibility("hidden"), used)) int vfork_before(void) {
+    struct thread *self = attached_self();
+    announce("vfork");
+    files_passed_on();
+    if (!thread_attached(self) || !thread_free(self))
+        return 0;
+    self->vfork_child = true;
+    return 1;
+}
+
+__attribute__((visibility("hidden"), used)) pid_t vfork_in_parent(long result) {
+    thread_self()->vfork_child = false;
+    return (pid_t)answer(result);
+}
+
+__asm__(".text\n"
+        ".globl vfork\n"
+        ".type vfork, @function\n"
+        ".globl __vfork\n"
+        ".type __vfork, @function\n"
+        "vfork:\n"
+        "__vfork:\n"
+        "    .cfi_startproc\n"
+        "    sub $8, %rsp\n"
+        "    .cfi_adjust_cfa_offset 8\n"
+        "    call vfork_before\n"
+        "    add $8, %rsp\n"
+        "    .cfi_adjust_cfa_offset -8\n"
+        "    test %eax, %eax\n"
+        "    jz 1f\n"
+        "    pop %rdi\n"      /* the return address: the child will use the stack beneath it; kept in a register */
+        "    mov $58, %eax\n" /* SYS_vfork */
+        "    syscall\n"
+        "    push %rdi\n"
+        "    test %rax, %rax\n"
+        "    jz 2f\n"
+        "    mov %rax, %rdi\n"
+        "    jmp vfork_in_parent\n"
+        "2:  ret\n"
+        "1:  jmp vfork_as_fork\n"
+        "    .cfi_endproc\n"
+        ".size vfork, . - vfork\n");
+#endif
+
+__attribute__((visibility("hidden"), used)) pid_t vfork_as_fork(void) {
+    return fork();
+}
+
+#if !defined(__x86_64__)
+EXPORT pid_t vfork(void) {
+    return vfork_as_fork();
+}
+EXPORT pid_t __vfork(void) {
+    return vfork_as_fork();
+}
+#endif
+
+struct clone_start {
+    int (*function)(void *);
+    void *argument;
+};
+
+static int clone_child(void *argument) {
+    struct clone_start start = *(struct clone_start *)argument;
+    fork_child();
+    end_thread("clone", start.function(start.argument));
+    return 0; /* not reached */
+}
+
+/*
+ * clone used directly. A child with memory of its own is a fork. One that shares our memory without being a thread of
+ * libc's would share our thread structures too: nothing is deferred any more.
+ */
+EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
+    va_list list;
+    va_start(list, argument);
+    pid_t *parent_tid = va_arg(list, pid_t *);
+    void *tls = va_arg(list, void *);
+    pid_t *child_tid = va_arg(list, pid_t *);
+    va_end(list);
+    if (flags & CLONE_VM || !function || !stack) {
+        if (flags & CLONE_VM)
+            wb_hinder(REASON_disabled);
+        deactivate("clone");
+        files_passed_on();
+        return REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+    }
+    struct clone_start start = {function, argument};
+    fork_prepare();
+    int pid = REAL(clone)(clone_child, stack, flags, &start, parent_tid, tls, child_tid);
+    fork_parent();
+    return pid;
+}
+
+EXPORT void exit(int status) {
+    announce("exit");
+    REAL(exit)(status);
+    __builtin_unreachable();
+}
+
+EXPORT void _exit(int status) {
+    finish_for_good("_exit");
+    for (;;)
+        sys(SYS_exit_group, status);
+}
+
+EXPORT void _Exit(int status) {
+    _exit(status);
+}
+
+EXPORT void quick_exit(int status) {
+    finish_for_good("quick_exit");
+    REAL(quick_exit)(status);
+    __builtin_unreachable();
+}
+
+/* Dying without a return: what was written is in the file. */
+#define DEATH(name, parameters, arguments)                                                                             \
+    EXPORT void name parameters {                                                                                      \
+        wb_hinder(REASON_unready);                                                                                     \
+        announce(#name);                                                                                               \
+        REAL(name) arguments;                                                                                          \
+        __builtin_unreachable();                                                                                       \
+    }
+
+DEATH(abort, (void), ())
+DEATH(__assert_fail, (const char *expression, const char *file, unsigned line, const char *function),
+      (expression, file, line, function))
+DEATH(__assert_perror_fail, (int error, const char *file, unsigned line, const char *function),
+      (error, file, line, function))
+DEATH(__assert, (const char *expression, const char *file, int line), (expression, file, line))
+DEATH(__chk_fail, (void), ())
+DEATH(__stack_chk_fail, (void), ())
+
+/* From now on writes must be what libc's are: places where a thread can be cancelled. */
+EXPORT int pthread_cancel(pthread_t thread) {
+    wb_hinder(REASON_cancellation);
+    announce("pthread_cancel");
+    return REAL(pthread_cancel)(thread);
+}
+
+/* A second thread makes these fail, or leaves it behind with other credentials or namespaces than the program's. */
+#define ALONE(type, name, parameters, arguments)                                                                       \
+    EXPORT type name parameters {                                                                                      \
+        deactivate(#name);                                                                                             \
+        return REAL(name) arguments;                                                                                   \
+    }
+
+EXPORT int unshare(int flags) {
+    if (flags & CLONE_FILES)
+        tables_diverge("unshare");
+    deactivate("unshare");
+    return REAL(unshare)(flags);
+}
+
+ALONE(int, setns, (int fd, int kind), (fd, kind))
+ALONE(int, setuid, (uid_t user), (user))
+ALONE(int, setgid, (gid_t group), (group))
+ALONE(int, seteuid, (uid_t user), (user))
+ALONE(int, setegid, (gid_t group), (group))
+ALONE(int, setreuid, (uid_t real, uid_t effective), (real, effective))
+ALONE(int, setregid, (gid_t real, gid_t effective), (real, effective))
+ALONE(int, setresuid, (uid_t real, uid_t effective, uid_t saved), (real, effective, saved))
+ALONE(int, setresgid, (gid_t real, gid_t effective, gid_t saved), (real, effective, saved))
+ALONE(int, setgroups, (size_t n, const gid_t *groups), (n, groups))
+ALONE(int, initgroups, (const char *user, gid_t group), (user, group))
+ALONE(int, setfsuid, (uid_t user), (user))
+ALONE(int, setfsgid, (gid_t group), (group))
+ALONE(int, capset, (cap_user_header_t header, const cap_user_data_t data), (header, data))
+
+/* A limited file size: what is pending is performed under the old limit. */
+static void limits_change(const char *call) {
+    wb_hinder(REASON_size_limit);
+    announce(call);
+}
+
+#define LIMIT(name, parameters, arguments, changes)                                                                    \
+    EXPORT int name parameters {                                                                                       \
+        if (changes)                                                                                                   \
+            limits_change(#name);                                                                                      \
+        int result = REAL(name) arguments;                                                                             \
+        if (changes)                                                                                                   \
+            limits_refresh();                                                                                          \
+        return result;                                                                                                 \
+    }
+
+LIMIT(setrlimit, (__rlimit_resource_t resource, const struct rlimit *limit), (resource, limit),
+      resource == RLIMIT_FSIZE)
+LIMIT(setrlimit64, (__rlimit_resource_t resource, const struct rlimit64 *limit), (resource, limit),
+      resource == RLIMIT_FSIZE)
+LIMIT(prlimit, (pid_t pid, enum __rlimit_resource resource, const struct rlimit *limit, struct rlimit *old),
+      (pid, resource, limit, old), limit != NULL)
+LIMIT(prlimit64, (pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *limit, struct rlimit64 *old),
+      (pid, resource, limit, old), limit != NULL)
+
+EXPORT int prctl(int option, ...) {
+    va_list list;
+    va_start(list, option);
+    unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long);
+    unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
+    va_end(list);
+    if (option == PR_SET_SECCOMP) {
+        wb_hinder(REASON_seccomp);
+        deactivate("prctl");
+    } else {
+        announce("prctl");
+    }
+    return REAL(prctl)(option, a, b, c, d);
+}
+
+EXPORT long ptrace(enum __ptrace_request request, ...) {
+    va_list list;
+    va_start(list, request);
+    pid_t pid = va_arg(list, pid_t);
+    void *address = va_arg(list, void *), *data = va_arg(list, void *);
+    va_end(list);
+    announce("ptrace");
+    return REAL(ptrace)(request, pid, address, data);
+}
+
+/* A library that is loaded may bring asynchronous I/O of its own; looked for when deferring starts again. */
+EXPORT void *dlopen(const char *path, int flags) {
+    if (activated())
+        deactivate("dlopen");
+    return REAL(dlopen)(path, flags);
+}
+
+EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
+    if (activated())
+        deactivate("dlmopen");
+    return REAL(dlmopen)(list, path, flags);
+}

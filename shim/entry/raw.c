@@ -1,0 +1,129 @@
+/* syscall(2) used by the program: the numbers that matter are treated like their libc functions. */
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "entry/entry.h"
+
+static long forward(long number, const long a[6]) {
+    return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* A fork by number. The child has memory of its own, or else nothing of ours may be used any more. */
+static long raw_fork(long number, const long a[6], bool shares_memory) {
+    if (shares_memory) {
+        wb_hinder(REASON_disabled);
+        deactivate("syscall");
+        return forward(number, a);
+    }
+    fork_prepare();
+    long pid = forward(number, a);
+    if (pid == 0)
+        fork_child();
+    else
+        fork_parent();
+    return pid;
+}
+
+static bool clone3_shares_memory(const long a[6]) {
+    struct clone_args arguments;
+    size_t size = (size_t)a[1] < sizeof arguments ? (size_t)a[1] : sizeof arguments;
+    if (!a[0] || size < sizeof arguments.flags)
+        return true;
+    __builtin_memcpy(&arguments, (const void *)a[0], size);
+    return (arguments.flags & CLONE_VM) || (arguments.flags & CLONE_FILES);
+}
+
+EXPORT long syscall(long number, ...) {
+    long a[6];
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(list, long);
+    va_end(list);
+    switch (number) {
+    case SYS_gettid:
+    case SYS_getpid:
+    case SYS_getppid:
+    case SYS_getuid:
+    case SYS_getrandom:
+    case SYS_futex: /* memory shared with another process, if any, is watched elsewhere */
+    case SYS_membarrier:
+    case SYS_sched_getaffinity:
+    case SYS_sched_yield:
+    case SYS_clock_gettime:
+    case SYS_madvise:
+        break;
+    case SYS_close:
+        give_up_number("syscall", (int)a[0]);
+        break;
+    case SYS_close_range:
+        if (a[2] & CLOSE_RANGE_UNSHARE)
+            tables_diverge("syscall");
+        give_up_range("syscall", (unsigned)a[0], (unsigned)a[1]);
+        break;
+    case SYS_dup3:
+#ifdef SYS_dup2
+    case SYS_dup2:
+#endif
+        if (a[0] != a[1])
+            give_up_number("syscall", (int)a[1]);
+        break;
+#ifdef SYS_fork
+    case SYS_fork:
+        return raw_fork(number, a, false);
+    case SYS_vfork: /* its child would return through this frame before the parent does */
+        return raw_fork(SYS_fork, a, false);
+#endif
+    case SYS_clone:
+        return raw_fork(number, a, a[0] & (CLONE_VM | CLONE_FILES));
+    case SYS_clone3:
+        return raw_fork(number, a, clone3_shares_memory(a));
+    case SYS_exit:
+        end_thread("syscall", (int)a[0]);
+        break;
+    case SYS_exit_group:
+        finish_for_good("syscall");
+        break;
+    case SYS_execve:
+    case SYS_execveat:
+        finish("syscall", FLUSH_BARRIER);
+        break;
+    case SYS_seccomp:
+        wb_hinder(REASON_seccomp);
+        deactivate("syscall");
+        break;
+    case SYS_io_uring_setup:
+        wb_hinder(REASON_own_io_uring);
+        deactivate("syscall");
+        break;
+    case SYS_setrlimit:
+    case SYS_prlimit64:
+        wb_hinder(REASON_size_limit); /* whatever the limit is: this isn't a usual way to set one */
+        announce("syscall");
+        break;
+    case SYS_mmap:
+        wb_hinder(REASON_shared_memory);
+        announce("syscall");
+        break;
+    case SYS_unshare:
+        if (a[0] & CLONE_FILES)
+            tables_diverge("syscall");
+        deactivate("syscall");
+        break;
+    case SYS_setns:
+    case SYS_setuid:
+    case SYS_setgid:
+    case SYS_setresuid:
+    case SYS_setresgid:
+    case SYS_prctl:
+    case SYS_rt_sigaction:
+        deactivate("syscall");
+        break;
+    default:
+        announce("syscall");
+    }
+    return forward(number, a);
+}

@@ -1,0 +1,87 @@
+/* The shells of calls.def that only announce themselves and go on. */
+#include <aio.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <ftw.h>
+#include <glob.h>
+#include <grp.h>
+#include <mqueue.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pty.h>
+#include <pwd.h>
+#include <resolv.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/msg.h>
+#include <sys/pidfd.h>
+#include <sys/quota.h>
+#include <sys/reboot.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/sendfile.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/swap.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <syslog.h>
+#include <termios.h>
+#include <threads.h>
+#include <unistd.h>
+#include <utime.h>
+#include <utmp.h>
+#include <utmpx.h>
+#include <wordexp.h>
+
+#include "entry/entry.h"
+
+/* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
+#define BARRIER(type, name, parameters, arguments) extern type name parameters;
+#define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;
+#define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
+#define SPAWN(type, name, parameters, arguments) extern type name parameters;
+#define OWN(name)
+#include "entry/calls.def"
+
+#define SPAWN(type, name, parameters, arguments)                                                                       \
+    EXPORT type name parameters {                                                                                      \
+        announce(#name);                                                                                               \
+        files_passed_on();                                                                                             \
+        return REAL(name) arguments;                                                                                   \
+    }
+#define BARRIER(type, name, parameters, arguments)                                                                     \
+    EXPORT type name parameters {                                                                                      \
+        announce(#name);                                                                                               \
+        return REAL(name) arguments;                                                                                   \
+    }
+#define TOUCH(type, name, parameters, arguments, fd)                                                                   \
+    EXPORT type name parameters {                                                                                      \
+        announce_touch(#name, fd);                                                                                     \
+        return REAL(name) arguments;                                                                                   \
+    }
+#define NEWFILE(type, name, parameters, arguments, fd)                                                                 \
+    EXPORT type name parameters {                                                                                      \
+        announce(#name);                                                                                               \
+        type result = REAL(name) arguments;                                                                            \
+        number_opened(fd);                                                                                             \
+        return result;                                                                                                 \
+    }
+#define OWN(name)
+#include "entry/calls.def"

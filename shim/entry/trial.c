@@ -1,0 +1,105 @@
+#include "entry/trial.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/io_uring.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "base/stats.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "stream/write_behind.h"
+
+bool trial_needed(void) {
+    return sys(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
+}
+
+/* In the child: the calls themselves, with arguments that do nothing. Only dying of one counts. */
+static void try_essentials(void) {
+    uint32_t word = 0;
+    uint64_t mask = 0;
+    sys(SYS_gettid);
+    sys(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    sys(SYS_madvise, 0, 0, MADV_DONTFORK);
+    sys(SYS_mprotect, 0, 0, PROT_READ);
+    sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+    sys(SYS_rt_sigaction, SIGSEGV, NULL, NULL, sizeof mask);
+    sys(SYS_futex, &word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1, NULL);
+    sys(SYS_futex, &word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL);
+    sys(SYS_fstat, -1, NULL);
+    sys(SYS_fstatfs, -1, NULL);
+    sys(SYS_fcntl, -1, 0, 0);
+    sys(SYS_lseek, -1, 0, 0);
+    sys(SYS_openat, -1, "", 0, 0);
+    sys(SYS_write, -1, NULL, 0);
+    sys(SYS_pwrite64, -1, NULL, 0, 0);
+    sys(SYS_prlimit64, 0, 0, NULL, NULL);
+    sys(SYS_process_vm_readv, 0, NULL, 0, NULL, 0, 0);
+    sys(SYS_clone, CLONE_THREAD, 0, 0, 0, 0); /* invalid without CLONE_SIGHAND: filters see the flags alone */
+}
+
+static void try_ring(void) {
+    sys(SYS_io_uring_setup, 0, NULL);
+    sys(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0);
+    sys(SYS_io_uring_register, -1, 0, NULL, 0);
+}
+
+/* "Seccomp_filters:\tN" of /proc/PID/status (Linux 5.9), or -1. */
+static long filters_of(long pid) {
+    static const char field[] = "Seccomp_filters:\t";
+    char bytes[4096];
+    TEXT(path, 64);
+    text_add(&path, "/proc/");
+    text_number(&path, pid);
+    text_add(&path, "/status");
+    path_bytes[path.length] = '\0';
+    long fd = sys(SYS_openat, AT_FDCWD, path_bytes, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    long got = sys(SYS_read, fd, bytes, sizeof bytes - 1);
+    sys(SYS_close, fd);
+    bytes[got > 0 ? got : 0] = '\0';
+    const char *found = strstr(bytes, field);
+    return found ? strtol(found + sizeof field - 1, NULL, 10) : -1;
+}
+
+/*
+ * Even making the child might be fatal. It isn't if our parent, which made us, is under the same filters: a process has
+ * its parent's, and then its own.
+ */
+static bool may_make_processes(void) {
+    long ours = filters_of(sys(SYS_getpid)), theirs = filters_of(sys(SYS_getppid));
+    return ours >= 0 && theirs >= ours;
+}
+
+/* The child has no exit signal, so that the program's own waiting never meets it (clone(2), __WALL). */
+static bool survived(void (*attempt)(void)) {
+    int status = 0;
+    long pid = sys(SYS_clone, 0, 0, 0, 0, 0);
+    if (pid == 0) {
+        attempt();
+        sys(SYS_exit_group, 0);
+    }
+    if (pid < 0)
+        return false;
+    while (sys(SYS_wait4, pid, &status, __WALL, NULL) == -4 /* EINTR */)
+        ;
+    return WIFEXITED(status);
+}
+
+bool trial_passed(void) {
+    if (!may_make_processes() || !survived(try_essentials))
+        return false;
+    if (!survived(try_ring)) {
+        stats_fallback("ring.killed_by_seccomp", 0);
+        wb_forbid_rings();
+    }
+    return true;
+}

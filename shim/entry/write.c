@@ -1,0 +1,236 @@
+/* The write family: deferred if policy says so; what goes straight through goes after what is pending. */
+#include <signal.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/ticks.h"
+#include "entry/entry.h"
+#include "policy/policy.h"
+
+/* Is a fault in this thread's copying delivered to our handler? Asked of the kernel once, and after each change. */
+static bool faults_reach_us(struct thread *self) {
+    if (!self->mask_known) {
+        uint64_t mask = 0;
+        sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+        self->faults_masked = mask & (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1));
+        self->mask_known = true;
+    }
+    return !self->faults_masked;
+}
+
+static struct ofd *known_ofd(int fd, struct fd_slot *slot) {
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (ofd)
+        return ofd;
+    mutex_lock(&files_lock);
+    if (!atomic_load_explicit(&slot->ofd, memory_order_relaxed) && !slot->other)
+        files_classify(fd, slot);
+    ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    mutex_unlock(&files_lock);
+    return ofd;
+}
+
+/* Is there room on the file system? Looked at now and then; policy knows of nothing that needs a system call. */
+static bool roomy(int fd, size_t size, struct file_system *fs) {
+    if (likely(fs->headroom))
+        return true;
+    mutex_lock(&files_lock);
+    files_check_headroom(fd, fs, size);
+    mutex_unlock(&files_lock);
+    return fs->headroom;
+}
+
+/* May a write of this size, ending there, be deferred? Everything is ready for it then. */
+static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out) {
+    struct thread *self = thread_self();
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (!thread_free(self))
+        return self->vfork_child ? REASON_vfork : REASON_reentrant;
+    if (hindrances)
+        return (enum reason)__builtin_ctzll(hindrances);
+    struct fd_slot *slot = *out = files_slot_make(fd);
+    if (!slot)
+        return REASON_bad_fd;
+    if (slot->other)
+        return (enum reason)slot->other;
+    struct write_facts facts = {
+        .size = size,
+        .end = end,
+        .now = size < WB_LARGE ? ticks_now() : 0,
+        .started = activated(),
+        .eager = config.eager,
+    };
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    facts.running = ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_relaxed);
+    enum reason reason = policy_write(&facts, slot, ofd);
+    if (reason != REASON_NONE)
+        return reason;
+    self = attached_self();
+    if (!thread_attached(self))
+        return REASON_no_memory;
+    if (!ofd) {
+        self->busy++;
+        ofd = known_ofd(fd, slot);
+        self->busy--;
+        reason = ofd ? policy_write(&facts, slot, ofd) : slot->other ? (enum reason)slot->other : REASON_bad_fd;
+    }
+    if (reason == REASON_NONE)
+        reason = roomy(fd, size, ofd->inode->file_system) ? activate(ofd->inode) : REASON_headroom;
+    if (reason == REASON_NONE && !faults_reach_us(self))
+        reason = REASON_signal_blocked;
+    return reason;
+}
+
+enum { DEFERRED, PASS };
+
+struct offer {
+    const char *call;
+    int fd;
+    int count;
+    const struct iovec *vector;
+    int64_t offset;
+    size_t total; /* set for vectors too when the answer is DEFERRED */
+    bool own;     /* the vector is ours; else the caller's, which may not be readable */
+    bool odd;     /* arguments that only the kernel should judge */
+};
+
+enum { VECTOR_MAX = 16 }; /* longer ones are left to the kernel: they aren't small writes */
+
+static enum reason defer_own(struct offer *offer) {
+    struct fd_slot *slot;
+    uint64_t end = offer->offset < 0 ? 0 : (uint64_t)offer->offset + offer->total;
+    enum reason reason = admit(offer->fd, offer->total, end, &slot);
+    return reason != REASON_NONE
+               ? reason
+               : wb_defer(thread_self(), offer->fd, slot, offer->offset, offer->vector, offer->count, offer->total);
+}
+
+/* The caller's vector: it can be read only once faults are caught, so everything else comes first. */
+static enum reason defer_callers(struct offer *offer) {
+    struct fd_slot *slot;
+    struct iovec copy[VECTOR_MAX];
+    if (offer->count < 1 || offer->count > VECTOR_MAX)
+        return REASON_flags;
+    enum reason reason = admit(offer->fd, 1, offer->offset < 0 ? 0 : (uint64_t)offer->offset, &slot);
+    if (reason != REASON_NONE)
+        return reason;
+    if (!copy_in(copy, offer->vector, (size_t)offer->count * sizeof *copy))
+        return REASON_bad_buffer;
+    for (int i = 0; i < offer->count; i++) {
+        if (copy[i].iov_len >= WB_LARGE)
+            return REASON_large;
+        offer->total += copy[i].iov_len;
+    }
+    if (offer->total == 0 || offer->total >= WB_LARGE)
+        return offer->total ? REASON_large : REASON_flags;
+    return wb_defer(thread_self(), offer->fd, slot, offer->offset, copy, offer->count, offer->total);
+}
+
+/* PASS: the caller makes the real call. DEFERRED: it was accepted. Else -errno: an earlier write failed late. */
+static __attribute__((noinline)) int make_offer(struct offer *offer) {
+    int saved = errno;
+    int late = files_take_error(offer->fd);
+    if (unlikely(late))
+        return -late;
+    enum reason reason = offer->odd ? REASON_flags : offer->own ? defer_own(offer) : defer_callers(offer);
+    errno = saved;
+    struct thread *self = stats_wanted ? attached_self() : thread_self();
+    if (reason == REASON_NONE)
+        return DEFERRED;
+    self->stats.passed[reason]++;
+    announce(offer->call);
+    return unlikely((late = files_take_error(offer->fd)) != 0) ? -late : PASS;
+}
+
+static ssize_t answer_offer(int verdict, size_t total) {
+    return verdict == DEFERRED ? (ssize_t)total : answer(verdict);
+}
+
+/*
+ * The quick way out for calls that nothing can be done for: a descriptor that is no file of ours, a large write, a file
+ * that is being left alone. Nothing is pending, nobody counts, no error waits to be reported.
+ */
+static inline bool passes_at_once(int fd, size_t n) {
+    if (wb_any_pending() || stats_wanted)
+        return false;
+    struct fd_slot *slot = files_slot(fd);
+    if (!slot || slot->other)
+        return slot != NULL;
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (!ofd)
+        return n >= WB_LARGE;
+    if (atomic_load_explicit(&ofd->inode->error, memory_order_relaxed))
+        return false;
+    return n >= WB_LARGE || policy_left_alone(&ofd->habit);
+}
+
+/* A single buffer. A negative offset other than "at the position" is the kernel's to refuse. */
+static inline __attribute__((always_inline)) int offer_one(const char *call, int fd, const void *bytes, size_t n, int64_t offset, bool odd) {
+    if (likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
+        return DEFERRED;
+    if (passes_at_once(fd, n))
+        return PASS;
+    struct iovec one = {(void *)bytes, n};
+    struct offer offer = {call, fd, 1, &one, offset, n, true, odd};
+    return make_offer(&offer);
+}
+
+#define WRITE(name)                                                                                                    \
+    EXPORT ssize_t name(int fd, const void *bytes, size_t n) {                                                         \
+        int verdict = offer_one(#name, fd, bytes, n, WB_AT_POSITION, false);                                           \
+        return verdict == PASS ? REAL(name)(fd, bytes, n) : answer_offer(verdict, n);                                  \
+    }
+
+#define PWRITE(name)                                                                                                   \
+    EXPORT ssize_t name(int fd, const void *bytes, size_t n, off_t offset) {                                           \
+        int verdict = offer_one(#name, fd, bytes, n, offset < 0 ? INT64_MIN : offset, offset < 0);                     \
+        return verdict == PASS ? REAL(name)(fd, bytes, n, offset) : answer_offer(verdict, n);                          \
+    }
+
+#define VECTOR(name, parameters, arguments, at, is_odd)                                                                \
+    EXPORT ssize_t name parameters {                                                                                   \
+        struct offer offer = {#name, fd, count, vector, at, 0, false, is_odd};                                         \
+        int verdict = make_offer(&offer);                                                                              \
+        return verdict == PASS ? REAL(name) arguments : answer_offer(verdict, offer.total);                            \
+    }
+
+extern ssize_t __write(int fd, const void *bytes, size_t n);
+extern ssize_t __pwrite64(int fd, const void *bytes, size_t n, off_t offset);
+
+WRITE(write)
+WRITE(__write)
+PWRITE(pwrite)
+PWRITE(pwrite64)
+PWRITE(__pwrite64)
+VECTOR(writev, (int fd, const struct iovec *vector, int count), (fd, vector, count), WB_AT_POSITION, false)
+VECTOR(pwritev, (int fd, const struct iovec *vector, int count, off_t offset), (fd, vector, count, offset), offset,
+       offset < 0)
+VECTOR(pwritev64, (int fd, const struct iovec *vector, int count, off64_t offset), (fd, vector, count, offset), offset,
+       offset < 0)
+/* pwritev2(2): with offset -1 the position is used and moved */
+VECTOR(pwritev2, (int fd, const struct iovec *vector, int count, off_t offset, int flags),
+       (fd, vector, count, offset, flags), offset, offset < -1 || flags != 0)
+VECTOR(pwritev64v2, (int fd, const struct iovec *vector, int count, off64_t offset, int flags),
+       (fd, vector, count, offset, flags), offset, offset < -1 || flags != 0)
+
+/* A sync of one file: after everything pending, in one submission with it where that is worth it. */
+static int sync_file(int fd, bool data_only, int (*real)(int)) {
+    struct thread *self = stats_wanted ? attached_self() : thread_self();
+    self->stats.count[COUNT_CALLS]++;
+    int result = wb_sync(self, fd, data_only);
+    if (result != WB_SYNC_YOURSELF)
+        result = (int)answer(result);
+    else
+        result = real(fd);
+    int late = files_take_error(fd);
+    return unlikely(late) ? (int)answer(-late) : result;
+}
+
+EXPORT int fsync(int fd) {
+    return sync_file(fd, false, REAL(fsync));
+}
+
+EXPORT int fdatasync(int fd) {
+    return sync_file(fd, true, REAL(fdatasync));
+}
