@@ -15,7 +15,9 @@ OBJECTS := $(SOURCES:shim/%.c=$(BUILD)/obj/%.o)
 LIBRARY := $(BUILD)/liburingshim.so
 VICTIMS := $(patsubst tests/victims/%.c,$(BUILD)/victims/%,$(wildcard tests/victims/*.c))
 
-.PHONY: all victims check demo bench format clean help
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
+
+.PHONY: all victims units check demo bench format clean help
 all: $(LIBRARY)
 
 # liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
@@ -33,6 +35,12 @@ $(BUILD)/victims/%: tests/victims/%.c $(wildcard tests/victims/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(VICTIM_CFLAGS) -o $@ $< -lrt -lutil
 
+# Tests of ordinary functions are linked with everything but the shells.
+units: $(UNITS)
+$(BUILD)/unit/%: tests/unit/%.c $(filter-out $(BUILD)/obj/entry/%,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $^ -l:liburing.a -ldl
+
 demo:
 	scripts/setup build demo
 	$(MAKE) all
@@ -40,7 +48,7 @@ demo:
 
 check:
 	scripts/setup build check
-	$(MAKE) all victims
+	$(MAKE) all victims units
 	scripts/check
 
 bench:

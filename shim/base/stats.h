@@ -37,7 +37,7 @@ struct stats {
     uint64_t flushes[FLUSH_CAUSES];
 };
 
-/* Is a report wanted? Constant after start. */
+/* Is a report wanted? Set at start; cleared when nothing may be written any more. */
 extern bool stats_wanted;
 
 void stats_start(void);

@@ -44,7 +44,7 @@ static enum reason look_around(void) {
         return REASON_no_proc;
     sharing_refresh();
     limits_refresh();
-    uint64_t hindrances = atomic_load(&wb_hindrances);
+    uint64_t hindrances = atomic_load(&wb_hindrances) & ~(1ull << REASON_pausing);
     return hindrances ? (enum reason)__builtin_ctzll(hindrances) : REASON_NONE;
 }
 
@@ -65,15 +65,19 @@ static enum reason equip(void) {
 static enum reason start(const struct inode *inode) {
     if (activated())
         return REASON_NONE;
+    /* Active from here on, so that what is mapped from now on is marked; and nobody defers before it is true. */
+    wb_hinder(REASON_pausing);
+    atomic_store(&active, true);
     enum reason reason = look_around();
     if (reason == REASON_NONE && inode->mapped)
-        return REASON_mapped; /* speaks against this file only */
+        reason = REASON_mapped;
     if (reason == REASON_NONE)
         reason = equip();
     if (reason != REASON_NONE)
+        atomic_store(&active, false);
+    if (reason != REASON_NONE && reason != REASON_mapped) /* which speaks against this file only */
         wb_hinder(reason);
-    else
-        atomic_store(&active, true);
+    wb_unhinder(REASON_pausing);
     return reason;
 }
 

@@ -53,6 +53,8 @@ void activation_fork_done(bool child);
 /* RLIMIT_FSIZE may have changed. */
 void limits_refresh(void);
 
+/* The program is about to forbid itself system calls: from now on the library makes none of its own, nor reports. */
+void confined(const char *call);
 /* Two descriptor tables in one process: numbers mean nothing any more, and nothing is deferred. */
 void tables_diverge(const char *call);
 

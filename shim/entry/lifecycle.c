@@ -44,11 +44,22 @@ void finish_for_good(const char *call) {
     finish(call, FLUSH_EXIT);
 }
 
+void confined(const char *call) {
+    if (!thread_free(thread_self()))
+        return;
+    wb_hinder(REASON_seccomp);
+    deactivate(call);
+    finish(call, FLUSH_BARRIER);
+    stats_wanted = false;
+    log_level = LOG_NONE;
+}
+
 void end_thread(const char *call, int status) {
     finish(call, FLUSH_EXIT);
     deactivate(call);
+    bool confining = atomic_load(&wb_hindrances) & 1ull << REASON_seccomp;
     for (;;)
-        sys(__libc_single_threaded ? SYS_exit_group : SYS_exit, status);
+        sys(__libc_single_threaded && !confining ? SYS_exit_group : SYS_exit, status);
 }
 
 /*

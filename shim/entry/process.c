@@ -210,30 +210,26 @@ ALONE(int, setfsuid, (uid_t user), (user))
 ALONE(int, setfsgid, (gid_t group), (group))
 ALONE(int, capset, (cap_user_header_t header, const cap_user_data_t data), (header, data))
 
-/* A limited file size: what is pending is performed under the old limit. */
-static void limits_change(const char *call) {
+/* What is pending is performed under the old limit, and whether more may be deferred is decided under the new one. */
+static void limit_changes(const char *call) {
     wb_hinder(REASON_size_limit);
     announce(call);
 }
 
-#define LIMIT(name, parameters, arguments, changes)                                                                    \
+#define LIMIT(name, parameters, arguments)                                                                             \
     EXPORT int name parameters {                                                                                       \
-        if (changes)                                                                                                   \
-            limits_change(#name);                                                                                      \
+        limit_changes(#name);                                                                                          \
         int result = REAL(name) arguments;                                                                             \
-        if (changes)                                                                                                   \
-            limits_refresh();                                                                                          \
+        limits_refresh();                                                                                              \
         return result;                                                                                                 \
     }
 
-LIMIT(setrlimit, (__rlimit_resource_t resource, const struct rlimit *limit), (resource, limit),
-      resource == RLIMIT_FSIZE)
-LIMIT(setrlimit64, (__rlimit_resource_t resource, const struct rlimit64 *limit), (resource, limit),
-      resource == RLIMIT_FSIZE)
+LIMIT(setrlimit, (__rlimit_resource_t resource, const struct rlimit *limit), (resource, limit))
+LIMIT(setrlimit64, (__rlimit_resource_t resource, const struct rlimit64 *limit), (resource, limit))
 LIMIT(prlimit, (pid_t pid, enum __rlimit_resource resource, const struct rlimit *limit, struct rlimit *old),
-      (pid, resource, limit, old), limit != NULL)
+      (pid, resource, limit, old))
 LIMIT(prlimit64, (pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *limit, struct rlimit64 *old),
-      (pid, resource, limit, old), limit != NULL)
+      (pid, resource, limit, old))
 
 EXPORT int prctl(int option, ...) {
     va_list list;
@@ -242,8 +238,7 @@ EXPORT int prctl(int option, ...) {
     unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
     va_end(list);
     if (option == PR_SET_SECCOMP) {
-        wb_hinder(REASON_seccomp);
-        deactivate("prctl");
+        confined("prctl");
     } else {
         announce("prctl");
     }

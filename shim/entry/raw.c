@@ -92,8 +92,7 @@ EXPORT long syscall(long number, ...) {
         finish("syscall", FLUSH_BARRIER);
         break;
     case SYS_seccomp:
-        wb_hinder(REASON_seccomp);
-        deactivate("syscall");
+        confined("syscall");
         break;
     case SYS_io_uring_setup:
         wb_hinder(REASON_own_io_uring);

@@ -35,6 +35,10 @@ static void disposition_changes(const char *call, int number, const struct sigac
         disposition_changes(#name, number, action);                                                                    \
         if (!ours(number))                                                                                             \
             return REAL(name)(number, action, old);                                                                    \
+        if (thread_self()->vfork_child) { /* its own dispositions, in our memory */                                    \
+            faults_sigaction(number, NULL, old);                                                                       \
+            return REAL(name)(number, action, NULL);                                                                   \
+        }                                                                                                              \
         faults_sigaction(number, action, old);                                                                         \
         return 0;                                                                                                      \
     }

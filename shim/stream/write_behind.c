@@ -22,12 +22,15 @@ static struct mutex logs_lock; /* making, giving and taking back logs */
 static bool biased;            /* membarrier works */
 static _Atomic uint64_t batches;
 
+/* A vfork child's limits, filters and handlers are its own, though the memory isn't. */
 void wb_hinder(enum reason reason) {
-    atomic_fetch_or(&wb_hindrances, 1ull << reason);
+    if (!thread_self()->vfork_child)
+        atomic_fetch_or(&wb_hindrances, 1ull << reason);
 }
 
 void wb_unhinder(enum reason reason) {
-    atomic_fetch_and(&wb_hindrances, ~(1ull << reason));
+    if (!thread_self()->vfork_child)
+        atomic_fetch_and(&wb_hindrances, ~(1ull << reason));
 }
 
 static bool log_equip(struct wb_log *log) {
