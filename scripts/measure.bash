@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# What the scripts that measure share: where things are, and figures from strace and from samples.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+library=$root/build/liburingshim.so
+export LC_ALL=C
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$1" >&2
+    exit 1
+}
+
+need() { # COMMAND…
+    local command
+    for command; do
+        command -v "$command" >/dev/null || die "needs $command (scripts/setup bench installs it)"
+    done
+}
+
+[ -f "$library" ] || die "build/liburingshim.so is not there: run make first"
+
+# tool NAME: builds tests/bench/NAME.c where it is newer than what was built, and prints the program's path.
+tool() {
+    local source=$root/tests/bench/$1.c program=$root/build/bench/$1
+    if [ ! "$program" -nt "$source" ]; then
+        mkdir -p "$root/build/bench"
+        "${CC:-cc}" -std=gnu17 -O2 -Wall -Wextra -o "$program" "$source" || die "cannot build $source"
+    fi
+    echo "$program"
+}
+
+# Makes $work on a real disk, for a tmpfs answers differently, and removes it at the end.
+make_work() {
+    work=$(mktemp -d "${TMPDIR:-/var/tmp}/uringshim.XXXXXX") || exit
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap remove_work EXIT
+    case $(file_system "$work") in
+    tmpfs | ramfs) printf '%s is on a tmpfs: set TMPDIR to a directory on a disk for figures that count\n' "$work" >&2 ;;
+    esac
+}
+
+remove_work() {
+    rm -rf "$work"
+}
+
+file_system() { # DIRECTORY
+    findmnt -n -o FSTYPE -T "$1" | tail -n 1 # what is mounted last covers the rest
+}
+
+machine() {
+    local model
+    model=$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)
+    printf '%s, %s CPUs (%s), Linux %s\n' "$(uname -m)" "$(nproc)" "${model:-unnamed}" "$(uname -r)"
+}
+
+median() { # NUMBER…
+    printf '%s\n' "$@" | sort -g | awk '{ at[NR] = $1 } END { print (at[int((NR + 1) / 2)] + at[int(NR / 2) + 1]) / 2 }'
+}
+
+# ratio A B [FORMAT]: A / B.
+ratio() {
+    awk -v a="$1" -v b="$2" -v format="${3:-%.2f}" 'BEGIN { if (b == 0) print "-"; else printf format "\n", a / b }'
+}
+
+# traced_calls FILE: from the table of strace -c, the calls that write and all calls. Entering a ring counts as
+# writing: it is what the library does instead.
+traced_calls() {
+    awk '$4 ~ /^[0-9]+$/ && $NF != "total" {
+             all += $4
+             if ($NF ~ /^(write|writev|pwrite64|pwritev|pwritev2|io_uring_enter)$/)
+                 writes += $4
+         }
+         END { print writes + 0, all + 0 }' "$1"
+}

@@ -1,0 +1,144 @@
+# shellcheck shell=bash
+# The real programs that the demo and the benchmark run, each unmodified, in a directory of its own.
+# Needs measure.bash; sets what its readers use.
+# shellcheck disable=SC2034,SC2154
+
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+export GIT_AUTHOR_NAME=bench GIT_AUTHOR_EMAIL=bench@localhost GIT_AUTHOR_DATE='2024-01-01T00:00:00Z'
+export GIT_COMMITTER_NAME=bench GIT_COMMITTER_EMAIL=bench@localhost GIT_COMMITTER_DATE='2024-01-01T00:00:00Z'
+
+# program NAME: sets command (what is measured), stdin, before (what is prepared for each run, in an empty
+# directory or, if kept is set, in what the last run left) and outcome (prints what must not differ between runs).
+program() {
+    stdin=/dev/null before=: outcome='cat out' kept=
+    case $1 in
+    perl)
+        # shellcheck disable=SC2016 # perl's variables
+        command=(perl -e 'open F,">out"; syswrite F,"line $_\n" for 1..100000')
+        ;;
+    python)
+        # The interpreter itself: a version manager's python3 is a shell script.
+        command=(/usr/bin/python3 -c 'f = open("out", "wb", buffering=0)
+for i in range(100000):
+    f.write(b"line %d\n" % i)')
+        ;;
+    dd)
+        make_input words 'seq 20000000 | head -c 102400000 >words'
+        command=(dd bs=512 count=200000 status=none "if=$inputs/words" of=out)
+        ;;
+    dash)
+        # shellcheck disable=SC2016 # dash's variables
+        command=(dash -c 'i=0; while [ $i -lt 100000 ]; do echo "line $i"; i=$((i + 1)); done >out')
+        ;;
+    tar)
+        make_input tree make_tree
+        make_input tree.tar 'tar cf tree.tar tree'
+        command=(tar xf "$inputs/tree.tar")
+        outcome='find tree -type f -printf "%p %s %m %T@\n" | sort; find tree -type f | sort | xargs cat'
+        ;;
+    sqlite-*-*)
+        local mode=${1#sqlite-}
+        make_input "$1.sql" "inserts ${mode%-*} ${mode#*-} >$1.sql"
+        stdin=$inputs/$1.sql
+        command=(sqlite3 out.db)
+        outcome='cat out.db'
+        ;;
+    git)
+        make_input tree make_tree
+        kept=tree # hundreds of thousands of copied files would say nothing of git
+        before="[ -d tree ] || cp -r $inputs/tree tree; rm -rf tree/.git; git -C tree init -q -b main; cd tree"
+        # Not the housekeeping that a large commit starts in the background: it would run into the next sample.
+        command=(sh -c 'git add -A && git -c gc.auto=0 -c maintenance.auto=false commit -q -m tree')
+        outcome='git rev-parse HEAD; git fsck --full; git status --porcelain'
+        ;;
+    *) die "no such program: $1" ;;
+    esac
+}
+
+sqlite_programs() {
+    local mode
+    for mode in delete truncate persist wal; do
+        echo "sqlite-$mode-normal" "sqlite-$mode-full"
+    done
+}
+
+# make_input NAME SCRIPT: $inputs/NAME, which SCRIPT makes in the current directory, once.
+make_input() {
+    [ -e "$inputs/$1" ] || (cd "$inputs" && eval "$2") || die "cannot make the input $1"
+}
+
+# $tree_files files of 100 to 8000 bytes, a hundred a directory: like a source tree.
+make_tree() {
+    local directory
+    for ((directory = 0; directory < tree_files / 100; directory++)); do
+        mkdir -p "tree/d$directory"
+    done
+    awk -v files="$tree_files" 'BEGIN {
+        for (i = 0; i < files; i++) {
+            name = sprintf("tree/d%d/f%d", int(i / 100), i % 100)
+            for (left = 100 + i * 7919 % 7900; left > 0; left -= length(line)) {
+                line = sprintf("file %d, %d bytes to go: the quick brown fox jumps over the lazy dog\n", i, left)
+                printf "%s", line > name
+            }
+            close(name)
+        }
+    }'
+}
+
+inserts() { # JOURNAL-MODE SYNCHRONOUS
+    printf 'PRAGMA journal_mode=%s;\nPRAGMA synchronous=%s;\nCREATE TABLE t(id INTEGER PRIMARY KEY, text TEXT);\n' "$@"
+    seq 1000 | awk '{ printf "INSERT INTO t VALUES(%d, \"row %d, some text to make it a row of usual size\");\n", $1, $1 }'
+}
+
+# run native|shimmed trace|time FILE: the current program once, as prepared, its figures into FILE. Every run's
+# outcome is compared with the first one's.
+run() {
+    local preload=() tracer
+    cd "$work" || exit
+    [ -n "$kept" ] || rm -rf run
+    mkdir -p run
+    cd run || exit
+    eval "$before"
+    if [ "$2" = trace ]; then
+        [ "$1" = native ] || preload=(-E "LD_PRELOAD=$library")
+        tracer=(strace -f -c -o "$3" "${preload[@]}" --)
+    else
+        [ "$1" = native ] || preload=("LD_PRELOAD=$library")
+        tracer=("$timed" "$3" "${preload[@]}")
+    fi
+    "${tracer[@]}" "${command[@]}" <"$stdin" >"$work/stdout" || die "${command[0]} failed ($1)"
+    local digest
+    digest=$( (eval "$outcome" && cat "$work/stdout") | sha256sum)
+    [ "${expected:=$digest}" = "$digest" ] || die "${command[*]:0:2}…: the outcome differs ($1)"
+}
+
+# What measure found, by native and shimmed: system calls, and medians in seconds.
+declare -A writes all wall cpu
+
+measure() { # NAME ROUNDS
+    local mode round order taken user sys
+    local -A walls=() cpus=()
+    program "$1"
+    expected=
+    rm -rf "$work/run"
+    for mode in native shimmed; do
+        run "$mode" trace "$work/calls"
+        read -r "writes[$mode]" "all[$mode]" < <(traced_calls "$work/calls")
+    done
+    for ((round = 0; round < $2; round++)); do
+        # Each goes first in turn: what the second finds warm or dirty must not be counted as the library's.
+        order=(native shimmed)
+        ((round % 2 == 0)) || order=(shimmed native)
+        for mode in "${order[@]}"; do
+            run "$mode" time "$work/time"
+            read -r taken user sys <"$work/time"
+            walls[$mode]+=" $taken"
+            cpus[$mode]+=" $(awk -v a="$user" -v b="$sys" 'BEGIN { print a + b }')"
+        done
+    done
+    for mode in native shimmed; do
+        # shellcheck disable=SC2086 # lists of numbers
+        wall[$mode]=$(median ${walls[$mode]}) cpu[$mode]=$(median ${cpus[$mode]})
+    done
+    cd "$work" && rm -rf run
+}
