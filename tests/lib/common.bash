@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# What every bats file shares. `load lib/common` gives each test a scratch directory on a real file
+# system, `shim` to run a command under the library, and readers for the library's own statistics.
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+# Both can point elsewhere, at a sanitizer build for instance.
+LIB=${URINGSHIM_TEST_LIB:-$ROOT/build/liburingshim.so}
+# shellcheck disable=SC2034 # used by the test files
+VICTIMS=${URINGSHIM_TEST_VICTIMS:-$ROOT/build/victims}
+
+# Each way to run the library, as assignments for `shim`: `for mode in "${MODES[@]}"; do shim "$mode" cmd; done`
+# shellcheck disable=SC2034
+MODES=(URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_ENGINE=direct URINGSHIM_ORDER=thread URINGSHIM_BATCH=0
+    URINGSHIM=observe)
+
+# /tmp is often a tmpfs, on which much of the library does not act as it does on a disk.
+setup() {
+    SCRATCH=$(mktemp -d "${URINGSHIM_TEST_DIR:-/var/tmp}/uringshim.XXXXXX")
+    STATS=$SCRATCH/stats.json
+    cd "$SCRATCH" || return
+}
+
+teardown() {
+    cd / && rm -rf "$SCRATCH"
+}
+
+# shim [NAME=VALUE]… CMD [ARG]…: runs CMD, and nothing else, under the library; statistics are appended to $STATS.
+shim() {
+    env LD_PRELOAD="$LIB${LD_PRELOAD:+:$LD_PRELOAD}" URINGSHIM_STATS="$STATS" "$@"
+}
+
+# stat_value KEY [FILE]: the sum of a statistic over all process images that have reported; 0 where none has it.
+stat_value() {
+    awk -v key="\"$1\"" '
+        {
+            at = index($0, key)
+            if (at && match(rest = substr($0, at + length(key)), /^[ ]*:[ ]*-?[0-9]+/)) {
+                value = substr(rest, 1, RLENGTH)
+                sub(/^[ :]*/, "", value)
+                sum += value
+            }
+        }
+        END { printf "%d\n", sum }' "${2:-$STATS}"
+}
+
+# stat_text KEY [FILE]: a statistic that is a string, of the last process image that has reported.
+stat_text() {
+    sed -n "s/.*\"$1\" *: *\"\\([^\"]*\\)\".*/\\1/p" "${2:-$STATS}" | tail -n 1
+}
+
+fail() {
+    printf '%s\n' "$@" >&2
+    return 1
+}
+
+# A test that claims something about deferred writes proves nothing when none was deferred.
+assert_deferred() {
+    local deferred
+    deferred=$(stat_value write.deferred)
+    ((deferred > 0)) || fail "no write was deferred: $(cat "$STATS")"
+}
+
+# skip_unless REASON CMD [ARG]…: skips the test, saying why, where the probe CMD fails.
+skip_unless() {
+    local reason=$1
+    shift
+    "$@" >/dev/null 2>&1 || skip "$reason"
+}
+
+need_root() {
+    skip_unless "needs root" test "$(id -u)" -eq 0
+}
+
+need_command() {
+    skip_unless "needs $1" command -v "$1"
+}

@@ -1,0 +1,118 @@
+// The policy as a table: each row is a write with all that is known about it, and what is to become of it.
+#include "policy/policy.h"
+
+#include <stdio.h>
+
+enum { GAP = POLICY_QUICK_US * TICKS_PER_US };
+
+static int failures;
+
+static void expect(const char *what, int got, int wanted) {
+    if (got != wanted) {
+        printf("%s: %d, not %d\n", what, got, wanted);
+        failures++;
+    }
+}
+
+static struct file_system disk = {.known = true, .headroom = true, .far_offset = 1 << 30};
+
+static void one_fact_at_a_time(void) {
+    static const struct {
+        const char *what;
+        enum reason wanted;
+        struct write_facts facts;
+        uint8_t other;
+        enum reason of_ofd;
+        bool mapped, far;
+    } rows[] = {
+        {"a small write to a plain file", REASON_NONE, {.size = 10, .eager = true}, 0, 0, false, false},
+        {"just below the limit", REASON_NONE, {.size = WB_LARGE - 1, .eager = true}, 0, 0, false, false},
+        {"at the limit", REASON_large, {.size = WB_LARGE, .eager = true}, 0, 0, false, false},
+        {"nothing", REASON_flags, {.size = 0, .eager = true}, 0, 0, false, false},
+        {"a pipe", REASON_not_regular, {.size = 10, .eager = true}, REASON_not_regular, 0, false, false},
+        {"O_DSYNC", REASON_sync_flag, {.size = 10, .eager = true}, 0, REASON_sync_flag, false, false},
+        {"a mapped file", REASON_mapped, {.size = 10, .eager = true}, 0, 0, true, false},
+        {"ends at the far offset", REASON_NONE, {.size = 10, .end = 1 << 30, .eager = true}, 0, 0, false, false},
+        {"ends beyond it", REASON_far_offset, {.size = 10, .end = (1 << 30) + 1, .eager = true}, 0, 0, false, false},
+        {"at a far position", REASON_far_offset, {.size = 10, .eager = true}, 0, 0, false, true},
+        {"at an offset, the position being far", REASON_NONE, {.size = 1, .end = 9, .eager = true}, 0, 0, false, true},
+        {"a hindrance", REASON_seccomp, {.hindrances = 1ull << REASON_seccomp, .size = 10, .eager = true}, 0, 0, 0, 0},
+        {"the first of two hindrances",
+         REASON_vfork,
+         {.hindrances = 1ull << REASON_seccomp | 1ull << REASON_vfork, .size = 10},
+         0,
+         0,
+         0,
+         0},
+        {"a hindrance before all else",
+         REASON_seccomp,
+         {.hindrances = 1ull << REASON_seccomp},
+         REASON_not_regular,
+         0,
+         0,
+         0},
+        {"going on",
+         REASON_NONE,
+         {.size = 10, .now = 123456789012, .running = true, .started = true},
+         0,
+         0,
+         false,
+         false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct inode inode = {.file_system = &disk, .mapped = rows[i].mapped};
+        struct ofd ofd = {.inode = &inode, .reason = rows[i].of_ofd, .far = rows[i].far};
+        struct fd_slot slot = {.other = rows[i].other};
+        expect(rows[i].what, (int)policy_write(&rows[i].facts, &slot, &ofd), (int)rows[i].wanted);
+    }
+}
+
+/* How many of `count` writes, `gap` ticks apart, go through before the first is deferred; -1: none was. */
+static int passed_first(bool started, uint64_t gap, int count) {
+    struct fd_slot slot = {.other = 0};
+    struct write_facts facts = {.size = 10, .now = 123456789012, .started = started};
+    for (int i = 0; i < count; i++, facts.now += gap)
+        if (policy_write(&facts, &slot, NULL) == REASON_NONE)
+            return i;
+    return -1;
+}
+
+static void warming(void) {
+    expect("a quick writer starts the process", passed_first(false, GAP / 10, 1000), POLICY_WARM_PROCESS);
+    expect("a second file comes quicker", passed_first(true, GAP / 10, 1000), POLICY_WARM_FILE);
+    expect("a slow writer never", passed_first(true, 3 * GAP, 100000), -1);
+}
+
+/* A file whose deferred writes never save anything is tried less and less often. */
+static void backing_off(void) {
+    struct inode inode = {.file_system = &disk};
+    struct ofd ofd = {.inode = &inode};
+    struct fd_slot slot = {.other = 0};
+    struct write_facts facts = {.size = 10, .now = 123456789012, .started = true};
+    int deferred = 0;
+    for (int i = 0; i < 100000; i++, facts.now += 1000)
+        if (policy_write(&facts, &slot, &ofd) == REASON_NONE) {
+            deferred++;
+            ofd.habit.wasted++;
+        }
+    if (deferred < 4 || deferred > 40) {
+        printf("tried %d times in 100000 writes\n", deferred);
+        failures++;
+    }
+    /* One batch that pays, and it is trusted as at first. */
+    ofd.habit.paid++;
+    while (policy_write(&facts, &slot, &ofd) != REASON_NONE)
+        facts.now += 1000;
+    ofd.habit.wasted += POLICY_WASTED;
+    int skipped = 0;
+    while (policy_write(&facts, &slot, &ofd) != REASON_NONE && skipped < 100000)
+        skipped++;
+    expect("left alone for the shortest time", skipped, POLICY_SKIP_MIN);
+}
+
+int main(void) {
+    one_fact_at_a_time();
+    warming();
+    backing_off();
+    return failures != 0;
+}
