@@ -1,0 +1,54 @@
+#!/usr/bin/env bats
+# Promise 4, death is prefix-consistent: kill -9 at any instant leaves files that the same program could have left
+# natively; and promise 2: what the program had told another process before it died is in the files.
+# URINGSHIM_TEST_KILLS is how many kills this whole file makes, URINGSHIM_TEST_SEED where their seeds begin.
+
+load lib/common
+
+CASES=13
+
+# kill_writer [NAME=VALUE]…: kills prefix_writer, with its options in OPTIONS, under the library.
+kill_writer() {
+    local kills=$(((${URINGSHIM_TEST_KILLS:-390} + CASES - 1) / CASES)) seed=${URINGSHIM_TEST_SEED:-$((RANDOM * RANDOM))}
+    echo "$kills kills from seed $seed: $* prefix_writer ${options[*]}"
+    # A victim that is killed reports no statistics: that it defers is seen from one that ends by itself.
+    rm -rf whole killed && mkdir whole killed
+    rm -f "$STATS"
+    shim "$@" "$VICTIMS/prefix_writer" "${options[@]}" --steps 4000 "$seed" whole >reports
+    assert_deferred
+    "$VICTIMS/prefix_check" "${check_options[@]}" "$kills" "$seed" killed \
+        env LD_PRELOAD="$LIB" "$@" "$VICTIMS/prefix_writer" "${options[@]}"
+}
+
+@test "one thread" {
+    options=() check_options=()
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct
+}
+
+@test "one thread, after the warm-up that every program has" {
+    options=() check_options=()
+    kill_writer URINGSHIM_ENGINE=auto
+    kill_writer URINGSHIM_ENGINE=direct
+}
+
+@test "one thread that writes again over what it has written" {
+    options=(--rewrites) check_options=(--rewrites)
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct
+}
+
+@test "threads that take turns, by a lock or by an atomic that nobody else sees" {
+    options=(--threads 3 --rewrites) check_options=(--rewrites)
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct
+}
+
+@test "order within each thread is all that URINGSHIM_ORDER=thread promises, and it keeps it" {
+    options=(--threads 3 --lanes) check_options=(--lanes 3)
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ORDER=thread URINGSHIM_ENGINE=auto
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ORDER=thread URINGSHIM_ENGINE=ring
+}

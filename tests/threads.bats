@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# What threads can do to each other's pending writes.
+
+load lib/common
+
+ENGINES=(URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_ENGINE=direct)
+
+# by_threads HOW [CMD]…: 1 to 16 threads write under CMD, and all that they wrote must be there.
+by_threads() {
+    local threads
+    for threads in 1 2 5 16; do
+        rm -f records*
+        "${@:2}" "$VICTIMS/threads_write" "$1" "$threads" 500 records
+        "$VICTIMS/threads_check" $((threads * 500)) records*
+    done
+}
+
+# by_threads_everywhere HOW MODE…: natively, in each mode as any program begins, and deferring from the first write on.
+by_threads_everywhere() {
+    local mode
+    by_threads "$1"
+    for mode in "${@:2}"; do
+        by_threads "$1" shim "$mode"
+        by_threads "$1" shim "$mode" URINGSHIM_TEST_EAGER=1
+    done
+    assert_deferred
+}
+
+# watched WHAT HOW_OFTEN VICTIM… : runs VICTIM… FILE under the library while another process watches the file.
+watched() {
+    local what=$1 often=$2 watcher
+    rm -f watched "$STATS"
+    "$VICTIMS/threads_watch" "$what" "$often" 500 watched >seen 3>&- &
+    watcher=$!
+    shim "${@:3}" watched
+    wait "$watcher" || fail "${*:3}: $(cat seen)"
+    assert_deferred
+}
+
+# Promise 1 (each write is there, once and whole) in the next four.
+@test "threads append through one descriptor" {
+    by_threads_everywhere shared "${ENGINES[@]}" URINGSHIM_ORDER=thread
+}
+
+@test "threads append to one file, each through its own descriptor" {
+    by_threads_everywhere append "${ENGINES[@]}" URINGSHIM_ORDER=thread
+}
+
+@test "threads write to their own regions of one file" {
+    by_threads_everywhere region "${ENGINES[@]}" URINGSHIM_ORDER=thread
+}
+
+@test "threads write to their own files" {
+    by_threads_everywhere own "${ENGINES[@]}" URINGSHIM_ORDER=thread
+}
+
+# Promise 2 (program order is process-wide) in the next three.
+@test "a mutex orders the writes of threads" {
+    by_threads_everywhere lock "${ENGINES[@]}"
+}
+
+@test "an atomic alone orders the writes of threads" {
+    by_threads_everywhere atomic "${ENGINES[@]}"
+}
+
+@test "a condition variable orders the writes of threads" {
+    by_threads_everywhere turns "${ENGINES[@]}"
+}
+
+# Promise 5 (bounded delay) in the next three. The limit leaves two orders of magnitude for a busy machine.
+@test "a thread that computes for ever does not hold back what it wrote" {
+    local engine
+    for engine in "${ENGINES[@]}"; do
+        watched delay 3 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" main 3
+    done
+    watched delay 3 "$VICTIMS/threads_delay" main 3
+    [[ $(stat_value flush.delay) -gt 0 ]]
+}
+
+@test "a longer bound on the delay is kept too" {
+    watched delay 3 URINGSHIM_MAX_DELAY_US=50000 URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" main 3
+}
+
+@test "what a thread wrote is not lost when it ends" {
+    local engine
+    for engine in "${ENGINES[@]}"; do
+        watched delay 2 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" exit 2
+        watched delay 2 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" detached 2
+        "$VICTIMS/threads_check" 600 watched
+    done
+}
+
+# Promise 2: whoever gets the lock sees what was written under it; and promise 1: close lets go of the lock.
+@test "a thread closes a locked file that another one has written" {
+    local engine
+    for engine in "${ENGINES[@]}"; do
+        watched lock 1 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_close"
+        "$VICTIMS/threads_check" 300 watched
+    done
+}
+
+# Promise 1: write stays a point of cancellation, and loses nothing that it had returned for.
+@test "a writer is cancelled" {
+    local mode
+    for mode in URINGSHIM=off "${ENGINES[@]}"; do
+        rm -f records
+        shim "$mode" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_cancel" 50 records
+        "$VICTIMS/threads_check" 0 records
+    done
+    assert_deferred
+}
+
+# Promise 1: pending writes belong to the parent alone, whichever thread queued them, and the kernel lets no write to a
+# shared position get lost between two processes.
+fork_among_writers() {
+    local mode
+    for mode in URINGSHIM=off "${ENGINES[@]}" URINGSHIM_ORDER=thread; do
+        rm -f records
+        shim "$mode" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_fork" "$1" 3 10000 100 records
+        "$VICTIMS/threads_check" $((3 * 10000 + 100 * 20)) records
+    done
+    assert_deferred
+}
+
+@test "one thread forks while others append" {
+    fork_among_writers append
+}
+
+@test "one thread forks while others write at a position shared with the children" {
+    fork_among_writers position
+}
