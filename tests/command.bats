@@ -1,0 +1,172 @@
+#!/usr/bin/env bats
+# The command scripts/uringshim: it gets out of the way of what it runs, and tells what was saved.
+
+# $stderr is bats's, and what stands in single quotes is for another shell.
+# shellcheck disable=SC2154,SC2016
+
+bats_require_minimum_version 1.5.0
+load lib/common
+
+COMMAND=$ROOT/scripts/uringshim
+
+# raw_status CMD…: the status that waitpid reports, in which exit 143 and death by signal 15 differ, as "exit,signal".
+raw_status() {
+    perl -e '$s = system { $ARGV[0] } @ARGV; print $s >> 8, ",", $s & 127' "$@" 2>"$SCRATCH/stderr"
+}
+
+# value LABEL: the number beside LABEL in the report that stat left in $stderr.
+value() {
+    awk -v label="$1" '{ n = $NF; sub(/^ +/, ""); sub(/ +[0-9]+$/, "") } $0 == label { print n; exit }' <<<"$stderr"
+}
+
+need_tracing() {
+    need_command strace
+    skip_unless "strace may not trace here" strace -o /dev/null true
+}
+
+# A writer of 1000 lines into the file named after it.
+writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 1000')
+
+@test "arguments, empty ones and odd ones too, arrive as given" {
+    run -0 "$COMMAND" sh -c 'printf "[%s]" "$@"' sh 'a b' '' '*' $'new\nline' -- --help '$HOME'
+    [ "$output" = $'[a b][][*][new\nline][--][--help][$HOME]' ]
+}
+
+@test "the exit status is CMD's" {
+    for status in 0 1 42 126 127 143 255; do
+        run "-$status" "$COMMAND" sh -c "exit $status"
+        run "-$status" "$COMMAND" stat sh -c "exit $status"
+    done
+    [ "$(raw_status "$COMMAND" stat sh -c 'exit 143')" = 143,0 ]
+}
+
+@test "death by a signal is CMD's" {
+    ulimit -c 0
+    for signal in 2 9 11 13 15; do
+        [ "$(raw_status "$COMMAND" sh -c "kill -$signal \$\$")" = "0,$signal" ]
+        [ "$(raw_status "$COMMAND" stat sh -c "kill -$signal \$\$")" = "0,$signal" ]
+    done
+}
+
+@test "the library is loaded, ahead of what was preloaded already" {
+    run -0 "$COMMAND" grep -c 'liburingshim\.so' /proc/self/maps
+    LD_PRELOAD=libm.so.6 run -0 "$COMMAND" sh -c 'echo "$LD_PRELOAD"'
+    [[ $output == *liburingshim.so:libm.so.6 ]]
+    LD_PRELOAD=libm.so.6 run -0 "$COMMAND" grep -c 'libm\.so' /proc/self/maps
+}
+
+@test "the environment is otherwise CMD's own" {
+    local names=(PATH="$PATH" PWD="$PWD" dir=1 lib=2 link=3 status=4 URINGSHIM_BATCH=0)
+    env -i "${names[@]}" env | sort >native
+    env -i "${names[@]}" "$COMMAND" env | grep -v ^LD_PRELOAD= | sort >shimmed
+    cmp native shimmed
+    URINGSHIM_STATS=$STATS run -0 "$COMMAND" true
+    [ "$(stat_text program)" = true ]
+}
+
+@test "a plain run starts no other process" {
+    need_tracing
+    run -0 strace -f -o trace -e trace=process "$COMMAND" /bin/true
+    [ "$(grep -c 'execve(.* = 0$' trace)" -eq 2 ]
+    run ! grep -E 'fork\(|clone3?\(' trace
+}
+
+@test "it finds the library from a link, a relative path, and installed" {
+    ln -s "$COMMAND" link
+    run -0 ./link true
+    mkdir -p usr/bin usr/lib/uringshim other/bin other/lib
+    cp "$COMMAND" usr/bin && cp "$LIB" usr/lib/uringshim
+    cp "$COMMAND" other/bin && cp "$LIB" other/lib
+    for place in usr other; do
+        run -0 "$place/bin/uringshim" sh -c 'cd / && grep -c "$0" /proc/self/maps' "$SCRATCH/$place/lib"
+        PATH=$PWD/$place/bin:$PATH run -0 uringshim sh -c 'grep -c "$0" /proc/self/maps' "$SCRATCH/$place/lib"
+    done
+    ln -s ../usr/bin/uringshim other/linked
+    run -0 other/linked grep -c "$SCRATCH/usr/lib" /proc/self/maps
+}
+
+@test "what cannot be run is said in one line" {
+    mkdir bin "with space"
+    cp "$COMMAND" bin
+    cp -r "$ROOT/scripts" "with space"
+    mkdir "with space/build"
+    cp "$LIB" "with space/build"
+    local cases=("127 $COMMAND no-such-command-here" "127 $COMMAND ./missing" "126 $COMMAND $SCRATCH" "125 $COMMAND"
+        "125 $COMMAND --nonsense" "125 $COMMAND stat" "127 $COMMAND stat no-such-command-here"
+        "127 $COMMAND compare no-such-command-here" "125 bin/uringshim true")
+    for case in "${cases[@]}"; do
+        # shellcheck disable=SC2086 # words
+        run "-${case%% *}" --separate-stderr ${case#* }
+        [ -z "$output" ]
+        [ "${#stderr_lines[@]}" -eq 1 ]
+        [[ $stderr == uringshim:* ]]
+    done
+    run -125 --separate-stderr "with space/scripts/uringshim" true
+    [[ $stderr == *space* ]]
+}
+
+@test "--help names every variable with its values, --version a version" {
+    run -0 "$COMMAND" --help
+    [ "$(awk 'length > 80' <<<"$output")" = "" ]
+    while read -r name values; do
+        grep -E "^ +$name +${values//,/, }" <<<"$output" || fail "$name ($values) is not as in the option table"
+    done < <(sed -nE 's/^OPTION_[A-Z]+\([a-z_]+, "([A-Z_]+)", "?([^", ][^" ]*|[0-9]+)("?,.*)/\1 \2/p; s/^OPTION_TEXT\([a-z_]+, "([A-Z_]+)".*/\1/p' \
+        "$ROOT/shim/base/options.def" | grep -v _TEST_)
+    run -0 "$COMMAND" --version
+    [[ $output =~ ^uringshim\ [0-9]+\.[0-9]+ ]]
+}
+
+@test "-- ends our own words" {
+    run -0 "$COMMAND" -- stat --version
+    [[ $output == stat\ * ]]
+    run -0 "$COMMAND" stat -- echo out
+    [[ $output == out* ]]
+}
+
+@test "stat covers children, on stderr, and leaves stdout alone" {
+    URINGSHIM_TEST_EAGER=1 run -3 --separate-stderr "$COMMAND" stat sh -c '"$@" one; "$@" two; echo out; exit 3' sh "${writer[@]}"
+    [ "$output" = out ]
+    [[ $stderr == *"3 processes ("*perl* ]]
+    [ "$(value 'write calls')" -ge 2000 ]
+    [ "$(($(value deferred) + $(value 'passed through')))" -eq "$(value 'write calls')" ]
+    [[ $stderr =~ "write system calls: "([0-9]+)" without uringshim, "([0-9]+)" with it" ]]
+    [ "${BASH_REMATCH[1]}" -eq "$(value 'write calls')" ]
+    [ "${BASH_REMATCH[2]}" -lt 1000 ]
+}
+
+@test "stat says so where no process reported" {
+    run --separate-stderr "$COMMAND" stat sh -c 'kill -9 $$'
+    [[ $stderr == *"no process reported"* ]]
+}
+
+@test "compare shows both columns, of children too, apart from CMD's output" {
+    need_tracing
+    # Under strace writes come slowly, and on a busy machine too slowly for the policy.
+    URINGSHIM_TEST_EAGER=1 run -0 --separate-stderr "$COMMAND" compare sh -c '"$@" one; echo out' sh "${writer[@]}"
+    [ "$output" = $'out\nout\nout\nout' ]
+    [[ $stderr =~ "system call"\ +native\ +shimmed ]]
+    [[ $stderr =~ write\ +([0-9]+)\ +([0-9]+) ]]
+    [ "${BASH_REMATCH[1]}" -ge 1000 ]
+    [ "${BASH_REMATCH[2]}" -lt 500 ]
+    [[ $stderr =~ total\ +[0-9]+\ +[0-9]+\ +[0-9.]+% ]]
+    [[ $stderr =~ "wall time, s "\ *[0-9.]+\ +[0-9.]+ ]]
+    [[ $stderr =~ "CPU time (user + system), s "\ *[0-9.]+\ +[0-9.]+ ]]
+    [ "$(awk 'length > 80' <<<"$stderr")" = "" ]
+}
+
+@test "compare gives each run the whole input, and ends as CMD ended" {
+    need_tracing
+    seq 10 >input
+    run -5 --separate-stderr "$COMMAND" compare sh -c 'wc -l; exit 5' <input
+    [ "$output" = $'10\n10\n10\n10' ]
+    run -125 --separate-stderr "$COMMAND" compare mkdir once
+    [[ $stderr == *"ended differently"* ]]
+}
+
+@test "no run leaves a temporary file" {
+    mkdir temp
+    TMPDIR=$PWD/temp run "$COMMAND" stat true
+    TMPDIR=$PWD/temp run "$COMMAND" stat sh -c 'kill -15 $$'
+    TMPDIR=$PWD/temp run "$COMMAND" compare true
+    [ -z "$(ls temp)" ]
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env bats
+# Promise 7, never in the way: where nothing is to be gained the library costs a few calls at the start and then none;
+# no ring, thread or buffer exists before a write has been deferred.
+
+load lib/common
+load lib/trace
+
+START=15 # system calls that loading the library may cost
+
+setup_file() {
+    command -v strace >/dev/null || skip "needs strace"
+}
+
+@test "/bin/true costs at most $START system calls more" {
+    local native shimmed
+    trace_native /bin/true
+    native=$(count)
+    trace /bin/true
+    shimmed=$(count)
+    ((shimmed - native <= START)) || fail "$native natively, $shimmed shimmed:" "$(cat calls)"
+    assert_no_machinery
+}
+
+@test "switched off it costs no more either" {
+    local native
+    trace_native /bin/true
+    native=$(count)
+    trace URINGSHIM=off /bin/true
+    (($(count) - native <= START)) || fail "$(cat calls)"
+}
+
+# kept_out KIND COUNT: the very same writes, no machinery, and beside the start only what it takes, once, to find out
+# that nothing is to be gained.
+kept_out() {
+    local native
+    trace_native "$VICTIMS/keepout_kinds" "$@" || {
+        (($? == 77)) && echo "$1: not on this file system" && return
+        fail "$1"
+    }
+    native=$(count)
+    writes >native.writes
+    rm -f file*
+    trace "$VICTIMS/keepout_kinds" "$@" || fail "$1"
+    writes >shimmed.writes
+    diff -u native.writes shimmed.writes || fail "$1: other writes" || return
+    (($(count) - native <= START + 20)) || fail "$1: $native calls natively, $(count) shimmed" || return
+    [[ $1 == shared_over_fork ]] || assert_no_machinery || fail "$1"
+}
+
+@test "programs that write once or twice to a file, rarely, or much at a time" {
+    local kind
+    for kind in nothing once twice rarely large; do
+        kept_out "$kind" 300
+    done
+}
+
+@test "pipes, sockets, terminals, devices and /proc" {
+    local kind
+    for kind in pipe socket terminal eventfd null proc; do
+        kept_out "$kind" 300
+    done
+}
+
+@test "O_SYNC, O_DSYNC, RWF_DSYNC and O_DIRECT" {
+    local kind
+    for kind in sync dsync rwf_dsync direct; do
+        kept_out "$kind" 100
+    done
+}
+
+@test "mapped files and shared writable memory" {
+    local kind
+    for kind in mapped_private mapped_shared shared_memory shared_over_fork; do
+        kept_out "$kind" 300
+    done
+}
+
+@test "FUSE" {
+    need_root
+    need_command fuse2fs
+    skip_unless "no /dev/fuse" test -w /dev/fuse
+    truncate -s 8M image
+    mkfs.ext4 -q -m 0 image
+    mkdir mnt
+    fuse2fs image mnt || skip "can't mount"
+    local status=0
+    (cd mnt && kept_out plain 300) || status=1
+    umount mnt
+    [[ $status == 0 ]]
+}
+
+@test "with batching off, or only observing, every write is passed as it is" {
+    local setting
+    trace_native "$VICTIMS/keepout_kinds" plain 500
+    writes >native.writes
+    for setting in URINGSHIM_BATCH=0 URINGSHIM=observe URINGSHIM=off; do
+        trace URINGSHIM_TEST_EAGER=1 "$setting" "$VICTIMS/keepout_kinds" plain 500
+        writes | diff -u native.writes - || fail "$setting"
+        assert_no_machinery
+    done
+}
+
+@test "skipped programs are left alone" {
+    local setting
+    trace_native "$VICTIMS/keepout_kinds" plain 500
+    writes >native.writes
+    for setting in URINGSHIM_SKIP='keepout_*' URINGSHIM_SKIP='cat:keepout_kinds' URINGSHIM_ONLY='perl:python*'; do
+        trace URINGSHIM_TEST_EAGER=1 "$setting" "$VICTIMS/keepout_kinds" plain 500
+        writes | diff -u native.writes - || fail "$setting"
+    done
+}
+
+# So that the tests above can fail: the same program, left to itself, is deferred.
+@test "a plain file is not kept out of" {
+    trace URINGSHIM_TEST_EAGER=1 "$VICTIMS/keepout_kinds" plain 2000
+    (($(count "$WRITE_LIKE") < 100)) || fail "$(count "$WRITE_LIKE") writes"
+}

@@ -1,0 +1,188 @@
+#!/usr/bin/env bats
+# Promises 1, 2 and 4 at the turns of a process's life: when it makes another, becomes another, ends, loses all its
+# descriptors, changes who it is, or renames what it is writing to.
+
+load lib/common
+load lib/compare
+
+@test "every way to make a process" {
+    local how
+    for how in $("$VICTIMS/lifecycle_process" --list); do
+        same_as_native "$VICTIMS/lifecycle_process" "$how" || fail "$how"
+    done
+    assert_deferred
+}
+
+@test "every way to exec, and the ones that fail" {
+    local how
+    for how in execl execlp execle execv execvp execvpe execve fexecve execveat syscall bare; do
+        same_as_native "$VICTIMS/lifecycle_exec" "$how" || fail "$how"
+    done
+    assert_deferred
+}
+
+@test "every way to end, with handlers and destructors that write" {
+    local how
+    for how in return exit _exit quick_exit exit_group pthread_exit handled; do
+        same_as_native "$VICTIMS/lifecycle_exit" "$how" || fail "$how"
+    done
+    for how in abort raise; do
+        # A shell in between, so that the one that is killed is not announced.
+        # shellcheck disable=SC2016 # for the shell in between
+        same_as_native perl -e 'print system(@ARGV), "\n"' "$VICTIMS/lifecycle_exit" "$how" || fail "$how"
+    done
+    assert_deferred
+}
+
+@test "a library whose destructor writes after this one's" {
+    need_command cc
+    cc -shared -fPIC -x c -o late.so - <<'CODE'
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+static int fd;
+static FILE *stream;
+__attribute__((constructor)) static void start(void) {
+    fd = open("library", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    stream = fdopen(dup(fd), "a");
+}
+__attribute__((destructor)) static void stop(void) {
+    for (int i = 0; i < 500; i++)
+        if (write(fd, "the library's last words\n", 25) != 25)
+            _exit(1);
+    fprintf(stream, "left to stdio\n");
+}
+CODE
+    record native env LD_PRELOAD="$PWD/late.so" "$VICTIMS/lifecycle_exit" return
+    local mode order
+    for mode in "${MODES[@]}"; do
+        for order in "$LIB:$PWD/late.so" "$PWD/late.so:$LIB"; do
+            same_as_recorded env URINGSHIM_TEST_EAGER=1 "$mode" LD_PRELOAD="$order" "$VICTIMS/lifecycle_exit" return ||
+                fail "$mode, $order"
+        done
+    done
+}
+
+@test "threads that return, exit, or are cancelled" {
+    same_as_native "$VICTIMS/lifecycle_threads"
+    assert_deferred
+}
+
+@test "all descriptors closed, and the numbers that come after" {
+    same_as_native "$VICTIMS/lifecycle_descriptors"
+    assert_deferred
+}
+
+@test "renamed, unlinked, replaced, linked, duplicated and stamped while writes are pending" {
+    # No background flush is to put in order by chance what barriers should.
+    same_as_native env URINGSHIM_MAX_DELAY_US=1000000 "$VICTIMS/lifecycle_names"
+    assert_deferred
+}
+
+# Left out with ENGINE=ring: a thread that has had the ring work for it keeps a kernel worker, which the kernel counts
+# as a second thread, and refuses (README, "What it will not do").
+without_ring() {
+    local mode kept=()
+    for mode in "${MODES[@]}"; do
+        [[ $mode == URINGSHIM_ENGINE=ring ]] || kept+=("$mode")
+    done
+    MODES=("${kept[@]}")
+}
+
+@test "namespaces and identities" {
+    need_root
+    local how
+    AROUND=(open_to_all)
+    without_ring
+    for how in unshare_user unshare_mount unshare_vm unshare_syscall unshare_pid setns setuid seteuid setresuid \
+        setreuid setgid setfsuid chroot; do
+        same_as_native "$VICTIMS/lifecycle_identity" "$how" || fail "$how"
+    done
+    assert_deferred
+}
+
+open_to_all() {
+    chmod 755 .. && chmod 777 . && "$@"
+}
+
+@test "unshare as a user who is not root" {
+    need_root
+    need_command setpriv
+    local as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    skip_unless "the library is out of another user's reach" "${as_nobody[@]}" test -r "$LIB"
+    # shellcheck disable=SC2034 # used by record
+    AROUND=(open_to_all)
+    without_ring
+    same_as_native "${as_nobody[@]}" "$VICTIMS/lifecycle_identity" unshare_user
+}
+
+# appender MODE NAME: appends 3000 lines to `shared`, waiting now and then for the other to have a turn.
+appender() {
+    # shellcheck disable=SC2016 # the variables are perl's
+    shim "$1" perl -e 'open F, ">>", "shared" or die;
+        for (1 .. 3000) {
+            syswrite F, "$ARGV[0] $_ " . "x" x ($_ % 50) . "\n";
+            select undef, undef, undef, 0.001 if $_ % 300 == 0
+        }' \
+        "$2"
+}
+
+@test "two processes append to one file: each line whole, each process's lines in order" {
+    local mode name
+    for mode in "${MODES[@]}"; do
+        rm -f shared
+        appender "$mode" a &
+        appender "$mode" b
+        wait $!
+        [[ $(wc -l <shared) == 6000 ]] || fail "$mode: $(wc -l <shared) lines"
+        for name in a b; do
+            awk -v name=$name '$1 == name && ($2 != ++n || length($0) != length(name) + length($2) + 2 + $2 % 50) { exit 1 }' \
+                shared || fail "$mode: the lines of $name"
+        done
+    done
+    assert_deferred
+}
+
+# Both of a program that defers, with so many descriptors allowed: its peak memory in KiB, and its system calls.
+peak_memory() {
+    # shellcheck disable=SC2016 # the variables are perl's
+    shim prlimit --nofile="$1" perl -e 'open F, ">", "busy" or die; syswrite F, "busy\n" for 1 .. 5000;
+        open S, "<", "/proc/self/status"; print grep { s/^VmHWM:\s*(\d+) kB/$1/ } <S>'
+}
+
+calls_with() {
+    strace -f -o calls -E LD_PRELOAD="$LIB" prlimit --nofile="$1" "$VICTIMS/refuse_work" >/dev/null
+    # Of those whose number doesn't hang on when something is flushed.
+    grep -Ec ' (mmap|munmap|mremap|mprotect|brk|openat|close|fcntl|fstat|newfstatat|readlink|getdents64|prlimit64)\(' calls
+}
+
+@test "a million possible descriptors cost nothing" {
+    need_command strace
+    local few many most
+    most=$(ulimit -Hn)
+    [[ $most != unlimited ]] || most=1000000
+    ((most < 1000000)) || most=1000000
+    ((most >= 10000)) || skip "no more than $most descriptors are allowed here"
+    few=$(peak_memory 256)
+    many=$(peak_memory "$most")
+    ((many - few < 256)) || fail "$few KiB with 256, $many KiB with $most"
+    few=$(calls_with 256)
+    many=$(calls_with "$most")
+    ((many <= few + 5)) || fail "$few calls with 256, $many with $most"
+}
+
+@test "at most one thread more than the program's own" {
+    # shellcheck disable=SC2016 # the variables are perl's
+    shim URINGSHIM_TEST_EAGER=1 perl -e 'open F, ">", "busy" or die; syswrite F, "busy\n" for 1 .. 5000;
+        opendir T, "/proc/self/task"; print -2 + (() = readdir T), "\n"' >tasks
+    (($(cat tasks) <= 2)) || fail "$(cat tasks) tasks"
+}
+
+@test "signal dispositions, mask, environment and locale are the program's own" {
+    # shellcheck disable=SC2016 # the variables are perl's
+    same_as_native perl -e 'open F, ">", "busy" or die; syswrite F, "busy\n" for 1 .. 500;
+        open S, "<", "/proc/self/status"; print grep { /^(Sig(Blk|Ign)|Umask|Uid|CapEff|NoNewPrivs|Seccomp):/ } <S>;
+        delete @ENV{grep { /^(URINGSHIM.*|LD_PRELOAD|_)$/ } keys %ENV}; print map { "$_=$ENV{$_}\n" } sort keys %ENV;
+        use POSIX; for (1 .. 31) { my $old = POSIX::SigAction->new; POSIX::sigaction($_, undef, $old); print $old->handler, "\n" }
+        srand(1); print rand, "\n"; print "nice ", getpriority(0, 0), "\n"'
+}

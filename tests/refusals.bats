@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# Promise 7, never in the way: what the kernel or a limit refuses to the library, the program does not notice, and the
+# statistics name.
+
+load lib/common
+load lib/compare
+
+# Where a filter is in force already, not even trying is an answer too.
+NO_RING='fallback\.ring|passed\.seccomp'
+
+# refused REASON CMD…: CMD does its work as natively, and with the ring asked for a REASON (a pattern) is given.
+refused() {
+    local reason=$1
+    shift
+    same_as_native "$@" "$VICTIMS/refuse_work"
+    : >"$STATS"
+    same_as_recorded shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "$@" "$VICTIMS/refuse_work"
+    grep -Eq "\"($reason)[^\"]*\" *: *[1-9]" "$STATS" || fail "no $reason in $(cat "$STATS")"
+}
+
+@test "io_uring refused by seccomp with EPERM" {
+    refused "$NO_RING" "$VICTIMS/refuse_seccomp" EPERM io_uring
+}
+
+@test "io_uring refused by seccomp with ENOSYS" {
+    refused "$NO_RING" "$VICTIMS/refuse_seccomp" ENOSYS io_uring
+}
+
+@test "io_uring refused by seccomp with death" {
+    refused "$NO_RING" "$VICTIMS/refuse_seccomp" KILL io_uring
+}
+
+@test "threads and processes refused by seccomp" {
+    refused 'fallback\.|passed\.' "$VICTIMS/refuse_seccomp" EPERM clone
+}
+
+@test "threads and processes refused by seccomp with death" {
+    refused 'fallback\.|passed\.' "$VICTIMS/refuse_seccomp" KILL clone
+}
+
+@test "a program that confines itself in mid-run" {
+    local how
+    for how in prctl seccomp tsync strict; do
+        same_as_native "$VICTIMS/refuse_strict" "$how" || fail "$how"
+    done
+}
+
+open_to_all() {
+    chmod 755 .. && chmod 777 . && touch "$STATS" && chmod 666 "$STATS" && "$@"
+}
+
+@test "no locked memory, for a user who is not root" {
+    need_root
+    need_command setpriv
+    local as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all)
+    skip_unless "the library is out of another user's reach" "${as_nobody[@]}" test -r "$LIB"
+    AROUND=(open_to_all)
+    # The limit is set by the last of these, since root may lock what it likes.
+    refused 'fallback\.' "${as_nobody[@]}" prlimit --memlock=0
+}
+
+@test "16 file descriptors" {
+    refused 'write\.deferred' prlimit --nofile=16
+}
+
+@test "little address space" {
+    local mib
+    for mib in 24 16 12 8; do
+        same_as_native prlimit --as=$((mib << 20)) "$VICTIMS/refuse_work" || fail "$mib MiB"
+    done
+}
+
+# The last one may not be known beforehand: a thread's stack, an arena, a ring.
+@test "every address space between too little and enough" {
+    local kib enough
+    record native "$VICTIMS/refuse_work"
+    for ((enough = 2048; enough < 65536; enough += 128)); do
+        same_as_recorded shim URINGSHIM=observe prlimit --as=$((enough << 10)) "$VICTIMS/refuse_work" >/dev/null &&
+            break
+    done
+    for ((kib = enough; kib < enough + 4096; kib += 192)); do
+        same_as_recorded shim URINGSHIM_TEST_EAGER=1 prlimit --as=$((kib << 10)) "$VICTIMS/refuse_work" ||
+            fail "$kib KiB"
+    done
+}
+
+without_proc() {
+    unshare -m bash -c 'mount -t tmpfs none /proc && "$@"' bash "$@"
+}
+
+@test "no /proc" {
+    need_root
+    skip_unless "needs mount namespaces" unshare -m true
+    # shellcheck disable=SC2034 # used by record
+    AROUND=(without_proc)
+    same_as_native "$VICTIMS/refuse_work"
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# What the library is for: of the write calls of real programs at most one in a hundred is left, whoever performs them;
+# and promise 6: one entry into the kernel for writes and their fsync, with nothing left out.
+
+load lib/common
+load lib/trace
+
+setup_file() {
+    command -v strace >/dev/null || skip "needs strace"
+}
+
+# batches NATIVE CMD [ARG]…: at most 1% of its NATIVE write calls remain, and `out` is what it is natively. Under strace a
+# program is so slow that the policy may think little of it and the bound on the delay decides when to flush: both are
+# set aside there, and the policy is judged by the library's own count.
+batches() {
+    local native=$1 setting remaining
+    shift
+    "$@" && mv out expected
+    for setting in URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_ENGINE=direct URINGSHIM_ORDER=thread; do
+        rm -f out
+        trace URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=100000 "$setting" "$@"
+        cmp expected out || fail "$setting"
+        remaining=$(count "$WRITE_LIKE")
+        ((remaining <= native / 100)) || fail "$setting: $remaining of $native remain" || return
+    done
+    rm -f out
+    shim "$@"
+    cmp expected out || fail "with the defaults"
+    remaining=$(($(stat_value write.passed) + $(stat_value direct.calls) + $(stat_value ring.enters)))
+    ((remaining <= native / 100)) || fail "with the defaults $remaining of $native remain: $(cat "$STATS")"
+}
+
+@test "perl: syswrite of 100,000 lines" {
+    # shellcheck disable=SC2016 # the variables are perl's
+    batches 100000 perl -e 'open F, ">", "out"; syswrite F, "line $_\n" for 1 .. 100000'
+}
+
+@test "python: 100,000 unbuffered writes" {
+    need_command /usr/bin/python3
+    batches 100000 /usr/bin/python3 -c '
+f = open("out", "wb", buffering=0)
+for i in range(100000):
+    f.write(b"line %d\n" % i)'
+}
+
+@test "dd: blocks of 512 bytes" {
+    seq 4000000 | head -c 20480000 >in
+    batches 40000 dd if=in of=out bs=512 status=none
+}
+
+@test "dash: a loop of echo" {
+    need_command dash
+    # shellcheck disable=SC2016 # the variables are dash's
+    batches 50000 dash -c 'i=0; while [ $i -lt 50000 ]; do echo "line $i"; i=$((i + 1)); done >out'
+}
+
+# A piece that must go at once, because the ring is still busy with the one before, may be written by a plain call.
+@test "the ring performs, restricted to what it needs, and nothing small is written otherwise" {
+    # shellcheck disable=SC2016 # the variables are perl's
+    trace URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring perl -e 'open F, ">", "out"; syswrite F, "$_\n" x 3 for 1 .. 50000'
+    (($(count io_uring_enter) > 0)) || fail "no io_uring_enter"
+    (($(count "$WRITES") <= 20)) || fail "$(writes | head -30)"
+    grep -E 'io_uring_register.*RESTRICTIONS.*(= 0$|unfinished)' calls || fail "no restrictions: $(grep io_uring_register calls)"
+    grep -E 'io_uring_register.*ENABLE_RINGS.*(= 0$|unfinished)' calls || fail "not enabled: $(grep io_uring_register calls)"
+}
+
+@test "what the direct engine performs needs no ring" {
+    # shellcheck disable=SC2016 # the variables are perl's
+    trace URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct perl -e 'open F, ">", "out"; syswrite F, "$_\n" for 1 .. 50000'
+    (($(count 'io_uring_.*') == 0)) || fail "$(grep io_uring_ calls)"
+}
+
+@test "writes and their fsync are one entry into the kernel" {
+    local how
+    for how in fsync fdatasync positioned; do
+        trace URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "$VICTIMS/trace_groups" 300 "$how"
+        (($(count io_uring_enter) >= 300 && $(count io_uring_enter) <= 310)) ||
+            fail "$how: $(count io_uring_enter) entries for 300 groups"
+        (($(count "$WRITES|fsync|fdatasync") <= 5)) || fail "$how: $(writes | head -20)"
+    done
+}
+
+@test "no fsync is left out, merged or weakened" {
+    local engine how
+    for engine in ring direct auto; do
+        for how in fsync fdatasync; do
+            : >stats.json
+            shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=$engine "$VICTIMS/trace_groups" 100 "$how"
+            trace URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=$engine "$VICTIMS/trace_groups" 100 "$how"
+            (($(stat_value ring.fsyncs) + $(count "$how") >= 100)) ||
+                fail "$engine: $(stat_value ring.fsyncs) by the ring, $(count "$how") by call"
+        done
+    done
+}

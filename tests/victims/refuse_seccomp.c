@@ -1,0 +1,37 @@
+// refuse_seccomp EPERM|ENOSYS|KILL io_uring|clone CMD [ARG]…: runs CMD under a seccomp filter that refuses these calls.
+
+#include "common.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static uint32_t action_of(const char *name) {
+    if (!strcmp(name, "KILL"))
+        return SECCOMP_RET_KILL_PROCESS;
+    return SECCOMP_RET_ERRNO | (!strcmp(name, "EPERM") ? EPERM : ENOSYS);
+}
+
+int main(int argc, char **argv) {
+    static const int families[2][3] = {{SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register},
+                                       {SYS_clone, SYS_clone3, SYS_clone3}};
+    require(argc >= 4);
+    const int *refused = families[!strcmp(argv[2], "clone")];
+    uint32_t action = action_of(argv[1]);
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refused[0], 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refused[1], 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refused[2], 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, action),
+    };
+    struct sock_fprog program = {.len = COUNT_OF(filter), .filter = filter};
+    require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    execvp(argv[3], argv + 3);
+    die("%s", argv[3]);
+}
