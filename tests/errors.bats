@@ -124,3 +124,22 @@ space_runs_out() {
         done
     done
 }
+
+# The one exception to promise 1: storage refused what was accepted, and would accept what comes next.
+@test "ENOSPC that comes late is told at the next call on the file, once" {
+    local mode call
+    need_mount tmpfs
+    for mode in "${MODES[@]:0:3}"; do
+        for call in write fsync close; do
+            # On a busy machine the room may go too late: then there is no late error, and nothing to see.
+            for _ in {1..5}; do
+                rm -f "$STATS"
+                on_small tmpfs 96 shim URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000 "$mode" \
+                    "$VICTIMS/errors_late" small "$call" >out
+                (($(stat_value late.errors) == 0)) || break
+            done
+            (($(stat_value late.errors) > 0)) || fail "$mode: no late error: $(cat "$STATS")" || return
+            grep -Eqx "$call ENOSPC(, again fine(, whole)?)?" out || fail "$mode: $(cat out)" || return
+        done
+    done
+}

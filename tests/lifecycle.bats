@@ -13,6 +13,16 @@ load lib/compare
     assert_deferred
 }
 
+# Promises 1 and 2: a vfork child runs in its parent's memory, but not with its descriptors.
+@test "vfork children that close the file another thread is writing" {
+    local mode
+    for mode in "${MODES[@]:0:4}"; do
+        shim URINGSHIM_TEST_EAGER=1 "$mode" "$VICTIMS/lifecycle_vfork" lines || fail "$mode"
+        seq 0 "$(($(wc -l <lines) - 1))" | cmp - lines || fail "$mode"
+    done
+    assert_deferred
+}
+
 @test "every way to exec, and the ones that fail" {
     local how
     for how in execl execlp execle execv execvp execvpe execve fexecve execveat syscall bare; do

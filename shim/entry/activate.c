@@ -7,8 +7,10 @@
 #include <sys/wait.h>
 
 #include "base/faults.h"
+#include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/sharing.h"
+#include "entry/stdio.h"
 #include "entry/trial.h"
 #include "files/shared_memory.h"
 

@@ -9,7 +9,9 @@
 #include <unistd.h>
 #include <utmp.h>
 
+#include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/lifecycle.h"
 #include "entry/sharing.h"
 
 extern int __open(const char *path, int flags, ...);
@@ -77,6 +79,7 @@ static int closed(int result, int late) {
 
 #define CLOSE(name)                                                                                                    \
     EXPORT int name(int fd) {                                                                                          \
+        report_before_close(#name, fd);                                                                                \
         int late = give_up_number(#name, fd);                                                                          \
         return closed(REAL(name)(fd), late);                                                                           \
     }
@@ -102,6 +105,7 @@ EXPORT void closefrom(int first) {
 /* libc closes a stream's number inside itself. */
 #define CLOSE_STREAM(name)                                                                                             \
     EXPORT int name(FILE *stream) {                                                                                    \
+        report_before_close(#name, fileno(stream));                                                                    \
         int late = give_up_number(#name, fileno(stream));                                                              \
         return closed(REAL(name)(stream), late);                                                                       \
     }

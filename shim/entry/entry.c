@@ -1,9 +1,5 @@
 #include "entry/entry.h"
 
-#include <string.h>
-
-#include "base/config.h"
-
 struct thread *attached_self(void) {
     struct thread *self = thread_self();
     if (likely(thread_attached(self)))
@@ -58,8 +54,6 @@ int give_up_number(const char *call, int fd) {
     struct thread *self = thread_self();
     if (unlikely(!thread_free(self))) /* a vfork child has descriptors of its own; a handler must keep out */
         return 0;
-    if (unlikely(fd == 2 && stats_wanted) && strcmp(config.stats, "stderr") == 0)
-        finish(call, FLUSH_BARRIER); /* many programs close it last of all: later there is nowhere to report to */
     struct ofd *ofd = files_detach(fd);
     announce(call);
     if (likely(!ofd))

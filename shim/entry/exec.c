@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "entry/entry.h"
+#include "entry/lifecycle.h"
 
 #define EXEC(name, parameters, arguments)                                                                              \
     EXPORT int name parameters {                                                                                       \

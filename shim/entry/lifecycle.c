@@ -1,6 +1,7 @@
 /* The library's own beginning and end, and what a fork does to it. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/single_threaded.h>
 #include <unistd.h>
@@ -8,7 +9,9 @@
 #include "base/config.h"
 #include "base/faults.h"
 #include "base/log.h"
+#include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/lifecycle.h"
 #include "entry/sharing.h"
 #include "files/shared_memory.h"
 
@@ -42,6 +45,11 @@ void finish_for_good(const char *call) {
         return;
     wb_hinder(REASON_unready);
     finish(call, FLUSH_EXIT);
+}
+
+void report_before_close(const char *call, int fd) {
+    if (unlikely(fd == 2 && stats_wanted) && strcmp(config.stats, "stderr") == 0)
+        finish(call, FLUSH_BARRIER);
 }
 
 void confined(const char *call) {

@@ -9,26 +9,10 @@
 #include <sys/shm.h>
 
 #include "base/config.h"
+#include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/sharing.h"
 #include "files/shared_memory.h"
-
-void sharing_refresh(void) {
-    if (config.shared == SHARED_IGNORE)
-        return;
-    if (shared_memory_exists())
-        wb_hinder(REASON_shared_memory);
-    else
-        wb_unhinder(REASON_shared_memory);
-}
-
-void sharing_passed_on(void) {
-    files_passed_on();
-    if (shared_memory_any_alone()) {
-        shared_memory_passed_on();
-        sharing_refresh();
-    }
-}
 
 /* The file's writes aren't deferred from now on. Before deferring has started it is enough to look around then. */
 static void file_mapped(int fd) {

@@ -16,7 +16,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/lifecycle.h"
 #include "entry/sharing.h"
 #include "files/shared_memory.h"
 

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/lifecycle.h"
 
 static long forward(long number, const long a[6]) {
     return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);

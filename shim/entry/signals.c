@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "base/faults.h"
+#include "entry/activate.h"
 #include "entry/entry.h"
 
 extern int __sigaction(int number, const struct sigaction *action, struct sigaction *old);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "entry/entry.h"
+#include "entry/stdio.h"
 
 /* Where the five stand in a table: read, write, seek, close, stat, in this order. */
 enum { FIRST_ENTRY = 14 };

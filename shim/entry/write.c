@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/ticks.h"
+#include "entry/activate.h"
 #include "entry/entry.h"
 #include "policy/policy.h"
 

@@ -11,7 +11,7 @@ static int fd;
 static atomic_bool written, closed;
 
 static void *write_records(void *unused) {
-    for (unsigned i = 0; i < BURST; i++)
+    for (unsigned i = 0; i < 50 * BURST; i++) // several buffers full: where a ring is used, the file is registered
         record_write(fd, 0, i);
     atomic_store(&written, true);
     while (!atomic_load(&closed))

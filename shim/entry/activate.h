@@ -1,0 +1,26 @@
+/* Getting ready to defer, at the first write that is worth it, and giving everything back. */
+#ifndef URINGSHIM_ENTRY_ACTIVATE_H
+#define URINGSHIM_ENTRY_ACTIVATE_H
+
+#include <stdbool.h>
+
+#include "files/files.h"
+
+/* Gets everything ready for deferring writes of this file (activate.c): REASON_NONE, or what stands in the way. */
+enum reason activate(const struct inode *inode);
+bool activated(void);
+/*
+ * Undoes it: performs what is pending, ends the helper thread, gives signals and stdio back. Deferring may start anew
+ * later unless a hindrance was put up. For calls that a helper thread would disturb, or that end our means.
+ */
+void deactivate(const char *call);
+/* Two descriptor tables in one process: numbers mean nothing any more, and nothing is deferred. */
+void tables_diverge(const char *call);
+
+/* The process forks: before, and after in both. In the child nothing is active. */
+void activation_fork_prepare(void);
+void activation_fork_done(bool child);
+/* RLIMIT_FSIZE may have changed. */
+void limits_refresh(void);
+
+#endif
