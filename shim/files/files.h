@@ -44,13 +44,14 @@ struct habit {
 
 struct ofd {
     struct inode *inode;
-    uint32_t references; /* slots that name it, and callers that detached it */
-    uint32_t generation; /* files_generation when it was classified */
-    enum reason reason;  /* why its writes are never deferred, or REASON_NONE */
-    uint16_t born;       /* as in its slot */
-    bool far;            /* the file position is near the largest file size */
-    uint64_t batch;      /* the last batch of the write-behind log for which it was verified */
-    bool pinned;         /* stands, or stood, in a ring's file table, under its serial number */
+    uint32_t references;  /* slots that name it, and callers that detached it */
+    uint32_t generation;  /* files_generation when it was classified */
+    enum reason reason;   /* why its writes are never deferred, or REASON_NONE */
+    uint16_t born;        /* as in its slot */
+    bool far;             /* the file position is near the largest file size */
+    uint64_t verified_at; /* ticks: when the number was last seen to be this file */
+    uint64_t batch;       /* the last batch of the write-behind log for which it was verified */
+    bool pinned;          /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;
     struct habit habit;
 };

@@ -9,7 +9,7 @@ enum {
     WB_AT_POSITION = -1,      /* an offset: at the description's file position */
     WB_LARGE = 64 << 10,      /* writes of this size and more are never deferred: copying costs what it saves */
     WB_PIECE_MIN = 64 << 10,  /* what a piece holds at first */
-    WB_PIECE_MAX = 128 << 10, /* and when it was filled often */
+    WB_PIECE_MAX = 256 << 10, /* and when it was filled often */
     WB_EXTENTS = 48,          /* fits into one submission with a sync behind */
 };
 
@@ -39,8 +39,8 @@ struct piece {
 struct wb_log {
     struct biased_lock lock;
     struct piece piece[2];
-    uint32_t current; /* the piece being filled; the other one may be in flight */
-    uint32_t limit;   /* bytes that a piece takes now */
+    struct piece *filling; /* one of the two; the other one may be in flight */
+    uint32_t limit;        /* bytes that a piece takes now */
     /* how long filling a piece took lately, and performing one, in ticks: who is to perform the next */
     uint64_t fill_ticks, flush_ticks;
     uint32_t filled;             /* pieces filled so far */

@@ -20,11 +20,11 @@ enum {
 };
 
 static struct piece *other_piece(struct wb_log *log) {
-    return &log->piece[log->current ^ 1];
+    return log->filling == &log->piece[0] ? &log->piece[1] : &log->piece[0];
 }
 
 bool perform_in_flight(const struct wb_log *log) {
-    return log->piece[log->current ^ 1].ring != NULL;
+    return log->piece[0].ring || log->piece[1].ring;
 }
 
 static uint64_t tag(uint64_t batch, uint32_t index) {
@@ -88,7 +88,7 @@ static void retire(struct thread *self, struct wb_log *log, struct piece *piece,
     piece->extents = 0;
     piece->used = 0;
     piece->ring = NULL;
-    if (piece == &log->piece[log->current])
+    if (piece == log->filling)
         atomic_store_explicit(&log->open_batch, 0, memory_order_relaxed);
 }
 
@@ -226,13 +226,13 @@ static void launch(struct thread *self, struct wb_log *log, struct piece *piece,
     piece->ring = self->ring;
     piece->ring_owner = self;
     piece->cause = cause;
-    log->current ^= 1;
+    log->filling = other_piece(log);
     atomic_store_explicit(&log->open_batch, 0, memory_order_relaxed);
 }
 
 void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause) {
     perform_wait(self, log);
-    struct piece *piece = &log->piece[log->current];
+    struct piece *piece = log->filling;
     uint64_t began = ticks_now();
     if (config.engine == ENGINE_RING && prepare(self, log, piece, NULL)) {
         launch(self, log, piece, cause);
@@ -266,7 +266,7 @@ bool perform_in_background(struct thread *self, struct wb_log *log) {
         log_debug("background flush not done in time; batch", (long)flying->batch);
     }
     perform_wait(self, log);
-    struct piece *piece = &log->piece[log->current];
+    struct piece *piece = log->filling;
     if (!prepare(self, log, piece, NULL))
         return false;
     launch(self, log, piece, FLUSH_FULL);
@@ -275,7 +275,7 @@ bool perform_in_background(struct thread *self, struct wb_log *log) {
 }
 
 bool perform_with_sync(struct thread *self, struct wb_log *log, struct ofd *ofd, int fd, bool data_only, int *result) {
-    struct piece *piece = &log->piece[log->current];
+    struct piece *piece = log->filling;
     if (!piece->extents || !engine_chains_sync((enum config_engine)config.engine))
         return false;
     perform_wait(self, log);

@@ -34,6 +34,8 @@ void wb_unhinder(enum reason reason) {
 }
 
 static bool log_equip(struct wb_log *log) {
+    if (!log->filling)
+        log->filling = &log->piece[0];
     for (int i = 0; i < 2; i++) {
         if (!log->piece[i].data)
             log->piece[i].data = arena_map(WB_PIECE_MAX, ARENA_DONTFORK);
@@ -76,18 +78,30 @@ static uint32_t gathered(char *to, const struct iovec *vector, int count) {
     return done;
 }
 
+/* How long a look at what a number really is holds good. */
+#define VERIFIED_TICKS (300ull * TICKS_PER_US)
+
+static bool stale(struct ofd *ofd) {
+    uint64_t now = ticks_now();
+    if (now - ofd->verified_at < VERIFIED_TICKS &&
+        ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed))
+        return false;
+    ofd->verified_at = now;
+    return true;
+}
+
 /*
- * May this OFD's writes be deferred in this batch? Asked once a batch, with a look at what the number really is: the
- * program may have closed and reused it by a way that we don't see. The reason is the slot's and the inode's.
+ * May this OFD's writes be deferred in this batch? Asked once a batch, with a look at what the number really is if the
+ * last one is too old: the program may have closed and reused it by a way that we don't see.
  */
 static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, struct ofd **out) {
     enum reason reason = REASON_NONE;
     mutex_lock(&files_lock);
     struct ofd *ofd = *out = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
-    uint64_t batch = log->piece[log->current].batch;
+    uint64_t batch = log->filling->batch;
     if (!ofd)
         reason = REASON_bad_fd;
-    else if (ofd->batch != batch && !files_verify(fd, slot))
+    else if (ofd->batch != batch && stale(ofd) && !files_verify(fd, slot))
         reason = REASON_bad_fd;
     else if (ofd->reason)
         reason = ofd->reason;
@@ -105,7 +119,7 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
 
 /* The piece takes no more: it goes into the background if that is thought to pay, or is performed here. */
 static void make_room(struct thread *self, struct wb_log *log) {
-    log->fill_ticks = ticks_now() - log->piece[log->current].opened_at;
+    log->fill_ticks = ticks_now() - log->filling->opened_at;
     if (!perform_in_background(self, log))
         perform_piece(self, log, FLUSH_FULL);
     if (log->limit < WB_PIECE_MAX)
@@ -127,13 +141,13 @@ static void extent_opened(struct wb_log *log, struct piece *piece, struct ofd *o
 
 static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct fd_slot *slot, int64_t offset,
                          const struct iovec *vector, int count, size_t total) {
-    struct piece *piece = &log->piece[log->current];
+    struct piece *piece = log->filling;
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* put up since policy looked */
         return (enum reason)__builtin_ctzll(hindrances);
     if (piece->extents && (total > log->limit - piece->used || piece->extents == WB_EXTENTS)) {
         make_room(self, log);
-        piece = &log->piece[log->current];
+        piece = log->filling;
     }
     if (!piece->extents)
         piece->batch = atomic_fetch_add_explicit(&batches, 1, memory_order_relaxed) + 1;
@@ -177,7 +191,7 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
 
 /* After anything was performed: is the log empty? */
 static void settle(struct wb_log *log) {
-    if (log->counted && !log->piece[log->current].extents && !perform_in_flight(log)) {
+    if (log->counted && !log->filling->extents && !perform_in_flight(log)) {
         log->counted = false;
         atomic_fetch_sub(&wb_pending, 1);
     }
@@ -185,7 +199,7 @@ static void settle(struct wb_log *log) {
 
 static void flush(struct thread *self, struct wb_log *log, enum flush_cause cause) {
     perform_wait(self, log);
-    if (log->piece[log->current].extents)
+    if (log->filling->extents)
         perform_piece(self, log, cause);
     settle(log);
 }

@@ -37,12 +37,13 @@ static inline bool wb_any_pending(void) {
  * The common case: one more write behind the last one, by the thread that owns the log. True: done. False: nothing
  * happened. 0 < n < WB_LARGE.
  */
-static inline bool wb_extend(struct thread *self, int fd, int64_t offset, const void *bytes, size_t n) {
+static inline __attribute__((always_inline)) bool wb_extend(struct thread *self, int fd, int64_t offset,
+                                                            const void *bytes, size_t n) {
     struct wb_log *log = self->log;
     if (!log || !thread_free(self) || !bias_enter(&log->lock, &self->holder))
         return false;
     bool done = false;
-    struct piece *piece = &log->piece[log->current];
+    struct piece *piece = log->filling;
     if (likely(piece->extents && n <= log->limit - piece->used)) {
         struct extent *last = &piece->extent[piece->extents - 1];
         if (last->fd == fd && last->next == offset && copy_in(piece->data + piece->used, bytes, n)) {
