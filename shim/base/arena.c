@@ -1,6 +1,5 @@
 #include "base/arena.h"
 
-#include <string.h>
 #include <sys/mman.h>
 
 #include "base/sys.h"
@@ -21,11 +20,15 @@ void arena_unmap(void *start, size_t bytes) {
         sys(SYS_munmap, start, bytes);
 }
 
+static void **link_of(const struct pool *pool, void *object) {
+    return (void **)((char *)object + pool->size - sizeof(void *));
+}
+
 void *pool_get(struct pool *pool) {
     void *object = pool->free;
     if (object) {
-        pool->free = *(void **)object;
-        return memset(object, 0, pool->size);
+        pool->free = *link_of(pool, object);
+        return object;
     }
     if ((size_t)(pool->end - pool->fresh) < pool->size) {
         char *chunk = arena_map(CHUNK, ARENA_INHERIT);
@@ -40,6 +43,6 @@ void *pool_get(struct pool *pool) {
 }
 
 void pool_put(struct pool *pool, void *object) {
-    *(void **)object = pool->free;
+    *link_of(pool, object) = pool->free;
     pool->free = object;
 }

@@ -12,13 +12,17 @@ enum arena_fork { ARENA_INHERIT, ARENA_DONTFORK };
 void *arena_map(size_t bytes, enum arena_fork fork);
 void arena_unmap(void *start, size_t bytes);
 
+/*
+ * The last word of an object must be left to the pool: it links the free ones. Everything else of a recycled object is
+ * as it was left, so that whoever holds a stale pointer goes on seeing valid pointers in it.
+ */
 struct pool {
-    size_t size; /* of an object, at least that of a pointer */
+    size_t size; /* of an object */
     void *free;
     char *fresh, *end;
 };
 
-/* A zeroed object, or NULL when there is no memory. */
+/* An object, zeroed if it is fresh, or NULL when there is no memory. */
 void *pool_get(struct pool *pool);
 void pool_put(struct pool *pool, void *object);
 

@@ -51,7 +51,8 @@ static void kernel_set(int signal, const struct sigaction *in) {
     sys(SYS_rt_sigaction, signal, &raw, NULL, sizeof raw.mask);
 }
 
-void (*faults_before_death)(void);
+void (*faults_before)(bool dying);
+void (*faults_after)(void);
 
 static const int signals[] = {SIGSEGV, SIGBUS};
 static struct sigaction program[2]; /* what the program wants */
@@ -73,8 +74,8 @@ static uintptr_t *instruction_pointer(ucontext_t *context) {
 /* The default action, taken by the kernel: for a fault by repeating it, for a sent signal by sending it again. */
 static void die_natively(int signal, siginfo_t *info) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    if (faults_before_death)
-        faults_before_death();
+    if (faults_before)
+        faults_before(true);
     kernel_set(signal, &standard);
     if (info->si_code <= 0)
         sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), signal, info);
@@ -94,10 +95,14 @@ static void handle(int signal, siginfo_t *info, void *context) {
     }
     if (action.sa_flags & SA_RESETHAND)
         wanted(signal)->sa_handler = SIG_DFL;
+    if (faults_before)
+        faults_before(false);
     if (action.sa_flags & SA_SIGINFO)
         action.sa_sigaction(signal, info, context);
     else
         action.sa_handler(signal);
+    if (faults_after)
+        faults_after();
 }
 
 /* The kernel is told of our handler, with all that it must know of the program's: stack, mask, restarting. */

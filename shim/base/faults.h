@@ -12,8 +12,12 @@ static inline bool faults_concern(int signal) {
     return signal == SIGSEGV || signal == SIGBUS;
 }
 
-/* Called, in the faulting thread, before the program dies of a fault of its own. Set once at start. */
-extern void (*faults_before_death)(void);
+/*
+ * Called in the faulting thread when the fault is the program's own: before its handler runs, and after that returned;
+ * or before it dies (dying). Set once at start.
+ */
+extern void (*faults_before)(bool dying);
+extern void (*faults_after)(void);
 
 /* Installs the handlers. False: the program ignores one of the two signals, which must stay so across exec. */
 bool faults_install(void);

@@ -19,6 +19,12 @@
 
 #include "base/sys.h"
 
+/*
+ * How many mutexes the thread holds, or is about to: a signal handler that finds it above zero must keep out of the
+ * library.
+ */
+extern __thread uint32_t lock_depth;
+
 struct mutex {
     _Atomic uint32_t word;
 };

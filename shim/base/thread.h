@@ -27,6 +27,7 @@ struct thread {
     bool no_ring;       /* a ring was refused; not asked for again */
     struct stats stats;
     struct thread *next; /* all threads */
+    void *pool_link;
 };
 
 extern __thread struct thread *thread_self_pointer;
@@ -43,7 +44,7 @@ static inline bool thread_attached(const struct thread *self) {
 
 /* May this thread touch the library's state now? Not inside a signal handler that interrupted it, nor after vfork. */
 static inline bool thread_free(const struct thread *self) {
-    return !(self->busy | (uint32_t)self->vfork_child |
+    return !(lock_depth | self->busy | (uint32_t)self->vfork_child |
              atomic_load_explicit(&self->holder.inside, memory_order_relaxed));
 }
 

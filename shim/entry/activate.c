@@ -1,6 +1,7 @@
 /* Getting ready to defer, at the first write that is worth it; and giving everything back. */
 #include <fcntl.h>
 #include <link.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -28,6 +29,14 @@ static int is_asynchronous(struct dl_phdr_info *object, size_t size, void *unuse
     return strstr(object->dlpi_name, "/liburing.so") || strstr(object->dlpi_name, "/libaio.so");
 }
 
+void file_mapped(const char *call, int fd) {
+    if (activated())
+        files_mark_mapped(fd);
+    else
+        shared_memory_scan_needed();
+    drain(call);
+}
+
 void limits_refresh(void) {
     struct rlimit limit;
     if (sys(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
@@ -40,6 +49,8 @@ void limits_refresh(void) {
 static enum reason look_around(void) {
     if (dl_iterate_phdr(is_asynchronous, NULL))
         return REASON_own_io_uring;
+    if (sys(SYS_sched_getscheduler, 0) != SCHED_OTHER && sys(SYS_sched_getscheduler, 0) != SCHED_BATCH)
+        return REASON_real_time;
     if (trial_needed() && !trial_passed())
         return REASON_seccomp;
     if (!shared_memory_scan())
@@ -103,18 +114,17 @@ void deactivate(const char *call) {
     if (!activated() || !thread_free(self))
         return;
     int saved = errno;
-    wb_hinder(REASON_pausing);
-    wb_flush_all(self, FLUSH_BARRIER);
     self->busy++;
     mutex_lock(&lock);
     if (activated()) {
+        wb_hinder(REASON_pausing); /* only with the lock: two pauses can't end each other */
         wb_stop(self);
         faults_remove();
         atomic_store(&active, false);
+        wb_unhinder(REASON_pausing);
     }
     mutex_unlock(&lock);
     self->busy--;
-    wb_unhinder(REASON_pausing);
     errno = saved;
 }
 

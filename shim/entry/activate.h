@@ -20,6 +20,11 @@ void tables_diverge(const char *call);
 /* The process forks: before, and after in both. In the child nothing is active. */
 void activation_fork_prepare(void);
 void activation_fork_done(bool child);
+/*
+ * The process maps, or has mapped, the file behind a number: its writes aren't deferred any more. Before deferring has
+ * started it is enough to look around then. What is pending is performed.
+ */
+void file_mapped(const char *call, int fd);
 /* RLIMIT_FSIZE may have changed. */
 void limits_refresh(void);
 

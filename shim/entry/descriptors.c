@@ -3,6 +3,7 @@
 #include <pty.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -81,7 +82,9 @@ static int closed(int result, int late) {
     EXPORT int name(int fd) {                                                                                          \
         report_before_close(#name, fd);                                                                                \
         int late = give_up_number(#name, fd);                                                                          \
-        return closed(REAL(name)(fd), late);                                                                           \
+        int result = REAL(name)(fd);                                                                                   \
+        files_detached(fd);                                                                                            \
+        return closed(result, late);                                                                                   \
     }
 
 CLOSE(close)
@@ -94,20 +97,26 @@ EXPORT int close_range(unsigned first, unsigned last, int flags) {
         announce("close_range");
     else
         give_up_range("close_range", first, last);
-    return REAL(close_range)(first, last, flags);
+    int result = REAL(close_range)(first, last, flags);
+    given_up_range(first, last);
+    return result;
 }
 
 EXPORT void closefrom(int first) {
     give_up_range("closefrom", first < 0 ? 0 : (unsigned)first, ~0u);
     REAL(closefrom)(first);
+    given_up_range(first < 0 ? 0 : (unsigned)first, ~0u);
 }
 
-/* libc closes a stream's number inside itself. */
+/* libc closes a stream's number inside itself. (fileno would set errno for a stream that has none.) */
 #define CLOSE_STREAM(name)                                                                                             \
     EXPORT int name(FILE *stream) {                                                                                    \
-        report_before_close(#name, fileno(stream));                                                                    \
-        int late = give_up_number(#name, fileno(stream));                                                              \
-        return closed(REAL(name)(stream), late);                                                                       \
+        int fd = stream->_fileno;                                                                                      \
+        report_before_close(#name, fd);                                                                                \
+        int late = give_up_number(#name, fd);                                                                          \
+        int result = REAL(name)(stream);                                                                               \
+        files_detached(fd);                                                                                            \
+        return closed(result, late);                                                                                   \
     }
 
 CLOSE_STREAM(fclose)
@@ -122,21 +131,47 @@ EXPORT FILE *popen(const char *command, const char *mode) {
 }
 
 EXPORT int pclose(FILE *stream) {
-    give_up_number("pclose", fileno(stream)); /* its result is the child's status: no room for an error of ours */
-    return REAL(pclose)(stream);
+    int fd = stream->_fileno;
+    give_up_number("pclose", fd);
+    int status = REAL(pclose)(stream); /* the child's: no room for an error of ours */
+    files_detached(fd);
+    return status;
 }
 
 EXPORT int fcloseall(void) {
     give_up_range("fcloseall", 0, ~0u);
-    return REAL(fcloseall)();
+    int result = REAL(fcloseall)();
+    given_up_range(0, ~0u);
+    return result;
 }
+
+/* With an `m` in its mode a stream reads through a mapping that libc makes. */
+static void stream_opened(const char *call, FILE *stream, const char *mode) {
+    if (!stream)
+        return;
+    number_opened(stream->_fileno);
+    if (strchr(mode, 'm'))
+        file_mapped(call, stream->_fileno);
+}
+
+#define FOPEN(name)                                                                                                    \
+    EXPORT FILE *name(const char *path, const char *mode) {                                                            \
+        announce(#name);                                                                                               \
+        FILE *stream = REAL(name)(path, mode);                                                                         \
+        stream_opened(#name, stream, mode);                                                                            \
+        return stream;                                                                                                 \
+    }
+
+FOPEN(fopen)
+FOPEN(fopen64)
 
 #define REOPEN(name)                                                                                                   \
     EXPORT FILE *name(const char *path, const char *mode, FILE *stream) {                                              \
-        give_up_number(#name, fileno(stream));                                                                         \
+        int fd = stream->_fileno;                                                                                      \
+        give_up_number(#name, fd);                                                                                     \
         FILE *result = REAL(name)(path, mode, stream);                                                                 \
-        if (result)                                                                                                    \
-            number_taken(fileno(result));                                                                              \
+        files_detached(fd);                                                                                            \
+        stream_opened(#name, result, mode);                                                                            \
         return result;                                                                                                 \
     }
 
@@ -165,7 +200,7 @@ EXPORT int dup(int fd) {
 
 /* dup2(2): nothing happens to `to` if `from` isn't open, or is the same. */
 static void replacing(const char *call, int from, int to) {
-    if (from != to && sys(SYS_fcntl, from, F_GETFD) >= 0)
+    if (from != to && files_remembers(to) && sys(SYS_fcntl, from, F_GETFD) >= 0)
         give_up_number(call, to);
     else
         announce(call);
@@ -176,6 +211,7 @@ static void replacing(const char *call, int from, int to) {
         replacing(#name, from, to);                                                                                    \
         int result = REAL(name)(from, to);                                                                             \
         duplicated(from, result);                                                                                      \
+        files_detached(to);                                                                                            \
         return result;                                                                                                 \
     }
 
@@ -186,6 +222,7 @@ EXPORT int dup3(int from, int to, int flags) {
     replacing("dup3", from, to);
     int result = REAL(dup3)(from, to, flags);
     duplicated(from, result);
+    files_detached(to);
     return result;
 }
 
@@ -207,6 +244,8 @@ static void after_fcntl(int fd, int command, int result) {
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) {
         number_taken(result);
         duplicated(fd, result);
+    } else if (command == F_ADD_SEALS) { /* from now on the kernel may refuse writes */
+        files_mark_mapped(fd);
     } else if (command == F_SETFL) { /* O_APPEND and O_DIRECT belong to the description, under all its numbers */
         atomic_fetch_add(&files_generation, 1);
     }
@@ -240,20 +279,27 @@ EXPORT int ioctl(int fd, unsigned long request, ...) {
 /* These replace the standard descriptors inside libc. */
 EXPORT int daemon(int nochdir, int noclose) {
     give_up_range("daemon", 0, 2);
-    return REAL(daemon)(nochdir, noclose);
+    int result = REAL(daemon)(nochdir, noclose);
+    given_up_range(0, 2);
+    return result;
 }
 
 EXPORT int login_tty(int fd) {
     give_up_range("login_tty", 0, 2);
     give_up_number("login_tty", fd);
-    return REAL(login_tty)(fd);
+    int result = REAL(login_tty)(fd);
+    given_up_range(0, 2);
+    files_detached(fd);
+    return result;
 }
 
 EXPORT pid_t forkpty(int *master, char *name, const struct termios *terminal, const struct winsize *size) {
     announce("forkpty");
     pid_t pid = REAL(forkpty)(master, name, terminal, size);
-    if (pid == 0)
+    if (pid == 0) {
         give_up_range("forkpty", 0, 2);
+        given_up_range(0, 2);
+    }
     return pid;
 }
 

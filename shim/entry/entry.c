@@ -50,14 +50,22 @@ void announce_touch_slowly(const char *call, int fd) {
         flush_for(self, call);
 }
 
+void drain(const char *call) {
+    announce(call);
+    if (wb_started() && thread_free(thread_self()))
+        wb_flush_all(attached_self(), FLUSH_BARRIER);
+}
+
 int give_up_number(const char *call, int fd) {
     struct thread *self = thread_self();
     if (unlikely(!thread_free(self))) /* a vfork child has descriptors of its own; a handler must keep out */
         return 0;
     struct ofd *ofd = files_detach(fd);
-    announce(call);
-    if (likely(!ofd))
+    if (likely(!ofd)) {
+        announce(call);
         return 0;
+    }
+    drain(call);
     self = attached_self();
     wb_unpin(self, ofd);
     int error = files_take_inode_error(ofd->inode);
@@ -72,13 +80,20 @@ void give_up_range(const char *call, unsigned first, unsigned last) {
         give_up_number(call, (int)fd);
 }
 
+void given_up_range(unsigned first, unsigned last) {
+    unsigned highest = (unsigned)files_highest();
+    for (unsigned fd = first; fd <= last && fd <= highest; fd++)
+        files_detached((int)fd);
+}
+
 void number_taken(int fd) {
-    if (likely(fd >= 0) && thread_free(thread_self())) {
-        struct ofd *stale = files_detach(fd);
-        if (unlikely(stale != NULL)) {
-            wb_unpin(attached_self(), stale);
-            files_release(stale);
-        }
+    if (fd < 0 || likely(!files_remembers(fd)) || !thread_free(thread_self()))
+        return;
+    struct ofd *stale = files_detach(fd);
+    files_detached(fd);
+    if (stale) {
+        wb_unpin(attached_self(), stale);
+        files_release(stale);
     }
 }
 

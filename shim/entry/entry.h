@@ -30,6 +30,12 @@ static inline void announce(const char *call) {
         announce_slowly(call);
 }
 
+/*
+ * After something that forbids deferring was put up: as announce, and also writes that are being deferred at this very
+ * moment, by threads that haven't seen it, are performed.
+ */
+void drain(const char *call);
+
 /* Before a call that only sees the file of one descriptor: performs what is pending if that may be of this file. */
 static inline void announce_touch(const char *call, int fd) {
     if (unlikely(wb_any_pending() || stats_wanted))
@@ -46,5 +52,7 @@ void number_opened(int fd);
 /* A number is given up: close and its relatives. Returns a late error (positive errno) or 0. */
 int give_up_number(const char *call, int fd);
 void give_up_range(const char *call, unsigned first, unsigned last);
+/* The same numbers, after the call that closed them. */
+void given_up_range(unsigned first, unsigned last);
 
 #endif

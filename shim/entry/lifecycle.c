@@ -15,6 +15,8 @@
 #include "entry/sharing.h"
 #include "files/shared_memory.h"
 
+static const char *program = "";
+
 /* What the library ended up doing: for the report. */
 static const char *state_name(void) {
     if (config.mode == MODE_OBSERVE)
@@ -31,11 +33,13 @@ void finish(const char *call, enum flush_cause cause) {
         if (cause == FLUSH_BARRIER)
             stats_barrier(call);
     }
+    if (activated())
+        wb_forget_files(attached_self());
     if (stats_wanted) {
         int saved = errno;
         self->stats.count[COUNT_CALLS]++;
         thread_collect_stats();
-        stats_report(program_invocation_short_name, state_name());
+        stats_report(program, state_name());
         errno = saved;
     }
 }
@@ -44,6 +48,8 @@ void finish_for_good(const char *call) {
     if (!thread_free(thread_self()))
         return;
     wb_hinder(REASON_unready);
+    if (wb_started())
+        wb_flush_all(attached_self(), FLUSH_EXIT);
     finish(call, FLUSH_EXIT);
 }
 
@@ -116,25 +122,38 @@ void fork_child(void) {
     fork_done(true);
 }
 
-/* Before the program dies of a fault of its own: what it wrote is in the file. */
-static void before_death(void) {
-    if (thread_free(thread_self())) {
-        wb_hinder(REASON_unready);
+/*
+ * The program has a fault of its own: what it wrote is in the file, whatever becomes of it now. While its handler runs
+ * the signal is blocked, so that a fault in our copying would be fatal: this thread doesn't defer.
+ */
+static void before_fault(bool dying) {
+    int saved = errno;
+    struct thread *self = thread_self();
+    if (thread_free(self)) {
+        if (dying)
+            wb_hinder(REASON_unready);
+        self->mask_known = self->faults_masked = thread_attached(self);
         if (wb_any_pending())
-            wb_flush_all(attached_self(), FLUSH_EXIT);
+            wb_flush_all(attached_self(), dying ? FLUSH_EXIT : FLUSH_BARRIER);
     }
+    errno = saved;
+}
+
+static void after_fault(void) {
+    thread_self()->mask_known = false;
 }
 
 /* Until here the library is inert: calls from other libraries' constructors go straight through. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
-    (void)argc;
-    (void)argv;
+    /* libc's own idea of the name may not be there yet */
+    const char *name = argc > 0 && argv[0] ? strrchr(argv[0], '/') : NULL;
+    program = name ? name + 1 : argc > 0 && argv[0] ? argv[0] : "";
     if (getauxval(AT_SECURE)) { /* variables are not to be trusted: neither the rest of them */
         wb_hinder(REASON_disabled);
         return;
     }
     config_read(envp);
-    if (config.mode == MODE_OFF || config_excludes(program_invocation_short_name) || !thread_start() ||
+    if (config.mode == MODE_OFF || config_excludes(program) || !thread_start() ||
         pthread_atfork(fork_prepare, fork_parent, fork_child) != 0) {
         wb_hinder(REASON_disabled);
         return;
@@ -142,7 +161,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     log_start();
     stats_start();
     thread_at_exit = wb_thread_ends;
-    faults_before_death = before_death;
+    faults_before = before_fault;
+    faults_after = after_fault;
     if (config.mode == MODE_OBSERVE)
         wb_hinder(REASON_observe);
     if (config.no_batch)

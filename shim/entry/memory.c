@@ -8,43 +8,37 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 
-#include "base/config.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/sharing.h"
 #include "files/shared_memory.h"
 
-/* The file's writes aren't deferred from now on. Before deferring has started it is enough to look around then. */
-static void file_mapped(int fd) {
-    if (activated())
-        files_mark_mapped(fd);
-    else
-        shared_memory_scan_needed();
+/* A private mapping of a file. Deferring may start between the marks, and look around too early for one of them. */
+static void *map_file(const char *call, void *start, size_t length, int prot, int flags, int fd, off_t offset) {
+    long result = sys(SYS_mmap, start, length, prot, flags, fd, offset);
+    file_mapped(call, fd);
+    return (void *)answer(result);
 }
 
 static void *map(const char *call, void *start, size_t length, int prot, int flags, int fd, off_t offset) {
     bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, file = !(flags & MAP_ANONYMOUS);
-    if (likely(!shared && !file && !(flags & MAP_FIXED)))
-        return (void *)answer(sys(SYS_mmap, start, length, prot, flags, fd, offset));
-    if (!thread_free(thread_self()))
+    bool over = (flags & MAP_FIXED) && shared_memory_any();
+    if (likely(!shared && !file && !over) || !thread_free(thread_self()))
         return (void *)answer(sys(SYS_mmap, start, length, prot, flags, fd, offset));
     if (file)
-        file_mapped(fd);
-    if (shared && config.shared == SHARED_STRICT)
-        wb_hinder(REASON_shared_memory); /* nothing may be deferred from before the mapping exists */
-    if (file || shared)
-        announce(call);
+        file_mapped(call, fd);
+    if (!shared && !over)
+        return map_file(call, start, length, prot, flags, fd, offset);
+    sharing_begins();
     long result = sys(SYS_mmap, start, length, prot, flags, fd, offset);
-    if (!SYS_IS_ERROR(result) && (flags & MAP_FIXED))
+    if (!SYS_IS_ERROR(result) && over)
         shared_memory_unmapped((void *)result, length);
     if (!SYS_IS_ERROR(result) && shared)
         shared_memory_mapped((void *)result, length, prot, file ? fd : -1);
-    if (shared || (flags & MAP_FIXED))
-        sharing_refresh();
-    if (file) { /* deferring may have started between the two, and looked around too early */
-        file_mapped(fd);
-        announce(call);
-    }
+    sharing_changed();
+    if (file)
+        file_mapped(call, fd);
+    drain(call); /* what was deferred until now; nobody has the memory yet */
     return (void *)answer(result);
 }
 
@@ -56,18 +50,20 @@ EXPORT void *mmap64(void *start, size_t length, int prot, int flags, int fd, off
     return map("mmap64", start, length, prot, flags, fd, offset);
 }
 
-/* After memory went away or changed its protection: only regions that we know of matter. */
-static void forget_region(void *start, size_t length) {
-    if (shared_memory_any() && thread_free(thread_self())) {
-        shared_memory_unmapped(start, length);
-        sharing_refresh();
-    }
+/* Changes to other memory than we know of are the kernel's business alone. */
+static bool may_concern_shared(void) {
+    return shared_memory_any() && thread_free(thread_self());
 }
 
 EXPORT int munmap(void *start, size_t length) {
+    if (!may_concern_shared())
+        return (int)answer(sys(SYS_munmap, start, length));
+    announce("munmap");
+    sharing_begins();
     long result = sys(SYS_munmap, start, length);
     if (result == 0)
-        forget_region(start, length);
+        shared_memory_unmapped(start, length);
+    sharing_changed();
     return (int)answer(result);
 }
 
@@ -76,20 +72,23 @@ EXPORT void *mremap(void *start, size_t length, size_t new_length, int flags, ..
     va_start(list, flags);
     void *target = flags & MREMAP_FIXED ? va_arg(list, void *) : NULL;
     va_end(list);
+    if (!may_concern_shared())
+        return (void *)answer(sys(SYS_mremap, start, length, new_length, flags, target));
+    sharing_begins();
     long result = sys(SYS_mremap, start, length, new_length, flags, target);
-    if (!SYS_IS_ERROR(result) && shared_memory_any() && thread_free(thread_self())) {
-        shared_memory_moved(start, length, (void *)result, new_length);
-        sharing_refresh();
-    }
+    if (!SYS_IS_ERROR(result))
+        shared_memory_moved(start, flags & MREMAP_DONTUNMAP ? 0 : length, (void *)result, new_length);
+    sharing_changed();
     return (void *)answer(result);
 }
 
 static void protecting(const char *call, void *start, size_t length, int prot) {
-    if (!(prot & PROT_WRITE) || !shared_memory_any() || !thread_free(thread_self()))
+    if (!(prot & PROT_WRITE) || !may_concern_shared())
         return;
+    sharing_begins();
     shared_memory_protected(start, length, prot);
-    sharing_refresh();
-    announce(call);
+    sharing_changed();
+    drain(call);
 }
 
 EXPORT int mprotect(void *start, size_t length, int prot) {
@@ -103,31 +102,33 @@ EXPORT int pkey_mprotect(void *start, size_t length, int prot, int key) {
 }
 
 EXPORT void *shmat(int id, const void *start, int flags) {
-    if (config.shared == SHARED_STRICT)
-        wb_hinder(REASON_shared_memory);
-    announce("shmat");
+    sharing_begins();
     void *result = REAL(shmat)(id, start, flags);
     if (result != (void *)-1)
         shared_memory_attached(result);
-    sharing_refresh();
+    sharing_changed();
+    drain("shmat");
     return result;
 }
 
 EXPORT int shmdt(const void *start) {
     announce("shmdt");
+    sharing_begins();
     int result = REAL(shmdt)(start);
-    if (result == 0) {
+    if (result == 0)
         shared_memory_detached((void *)start);
-        sharing_refresh();
-    }
+    sharing_changed();
     return result;
 }
 
 EXPORT int memfd_create(const char *name, unsigned flags) {
     int fd = REAL(memfd_create)(name, flags);
     number_taken(fd);
-    if (fd >= 0)
+    if (fd >= 0 && thread_free(thread_self())) {
+        sharing_begins();
         shared_memory_private_fd(fd);
+        sharing_changed();
+    }
     return fd;
 }
 
@@ -138,9 +139,8 @@ EXPORT sem_t *sem_open(const char *name, int flags, ...) {
     mode_t mode = flags & O_CREAT ? va_arg(list, mode_t) : 0;
     unsigned value = flags & O_CREAT ? va_arg(list, unsigned) : 0;
     va_end(list);
-    shared_memory_hidden();
-    sharing_refresh();
-    announce("sem_open");
+    sharing_hidden();
+    drain("sem_open");
     return REAL(sem_open)(name, flags, mode, value);
 }
 

@@ -14,6 +14,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <ulimit.h>
 #include <unistd.h>
 
 #include "entry/activate.h"
@@ -122,8 +123,8 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
     void *tls = va_arg(list, void *);
     pid_t *child_tid = va_arg(list, pid_t *);
     va_end(list);
-    if (flags & CLONE_VM || !function || !stack) {
-        if (flags & CLONE_VM)
+    if (flags & (CLONE_VM | CLONE_FILES) || !function || !stack) {
+        if (flags & (CLONE_VM | CLONE_FILES))
             wb_hinder(REASON_disabled);
         deactivate("clone");
         files_passed_on();
@@ -162,7 +163,7 @@ EXPORT void quick_exit(int status) {
 #define DEATH(name, parameters, arguments)                                                                             \
     EXPORT void name parameters {                                                                                      \
         wb_hinder(REASON_unready);                                                                                     \
-        announce(#name);                                                                                               \
+        drain(#name);                                                                                                  \
         REAL(name) arguments;                                                                                          \
         __builtin_unreachable();                                                                                       \
     }
@@ -179,7 +180,7 @@ DEATH(__stack_chk_fail, (void), ())
 /* From now on writes must be what libc's are: places where a thread can be cancelled. */
 EXPORT int pthread_cancel(pthread_t thread) {
     wb_hinder(REASON_cancellation);
-    announce("pthread_cancel");
+    drain("pthread_cancel");
     return REAL(pthread_cancel)(thread);
 }
 
@@ -208,14 +209,40 @@ ALONE(int, setresuid, (uid_t real, uid_t effective, uid_t saved), (real, effecti
 ALONE(int, setresgid, (gid_t real, gid_t effective, gid_t saved), (real, effective, saved))
 ALONE(int, setgroups, (size_t n, const gid_t *groups), (n, groups))
 ALONE(int, initgroups, (const char *user, gid_t group), (user, group))
-ALONE(int, setfsuid, (uid_t user), (user))
-ALONE(int, setfsgid, (gid_t group), (group))
-ALONE(int, capset, (cap_user_header_t header, const cap_user_data_t data), (header, data))
+
+/* These change the calling thread only: from now on one thread must not write for another. */
+#define OWN_CREDENTIALS(name, parameters, arguments)                                                                   \
+    EXPORT int name parameters {                                                                                       \
+        wb_hinder(REASON_credentials);                                                                                 \
+        deactivate(#name);                                                                                             \
+        return REAL(name) arguments;                                                                                   \
+    }
+
+OWN_CREDENTIALS(setfsuid, (uid_t user), (user))
+OWN_CREDENTIALS(setfsgid, (gid_t group), (group))
+OWN_CREDENTIALS(capset, (cap_user_header_t header, const cap_user_data_t data), (header, data))
+
+/* A thread that is never preempted could keep the flusher from running: then the delay has no bound. */
+#define REAL_TIME(name, parameters, arguments)                                                                         \
+    EXPORT int name parameters {                                                                                       \
+        wb_hinder(REASON_real_time);                                                                                   \
+        drain(#name);                                                                                                  \
+        return REAL(name) arguments;                                                                                   \
+    }
+
+extern int __sched_setscheduler(pid_t pid, int policy, const struct sched_param *parameters);
+
+REAL_TIME(sched_setparam, (pid_t pid, const struct sched_param *parameters), (pid, parameters))
+REAL_TIME(sched_setscheduler, (pid_t pid, int policy, const struct sched_param *parameters), (pid, policy, parameters))
+REAL_TIME(__sched_setscheduler, (pid_t pid, int policy, const struct sched_param *parameters),
+          (pid, policy, parameters))
+REAL_TIME(pthread_setschedparam, (pthread_t thread, int policy, const struct sched_param *parameters),
+          (thread, policy, parameters))
 
 /* What is pending is performed under the old limit, and whether more may be deferred is decided under the new one. */
 static void limit_changes(const char *call) {
     wb_hinder(REASON_size_limit);
-    announce(call);
+    drain(call);
 }
 
 #define LIMIT(name, parameters, arguments)                                                                             \
@@ -232,6 +259,17 @@ LIMIT(prlimit, (pid_t pid, enum __rlimit_resource resource, const struct rlimit 
       (pid, resource, limit, old))
 LIMIT(prlimit64, (pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *limit, struct rlimit64 *old),
       (pid, resource, limit, old))
+
+EXPORT long ulimit(int command, ...) {
+    va_list list;
+    va_start(list, command);
+    long limit = va_arg(list, long);
+    va_end(list);
+    limit_changes("ulimit");
+    long result = REAL(ulimit)(command, limit);
+    limits_refresh();
+    return result;
+}
 
 EXPORT int prctl(int option, ...) {
     va_list list;
@@ -261,11 +299,15 @@ EXPORT long ptrace(enum __ptrace_request request, ...) {
 EXPORT void *dlopen(const char *path, int flags) {
     if (activated())
         deactivate("dlopen");
-    return REAL(dlopen)(path, flags);
+    void *result = REAL(dlopen)(path, flags);
+    shared_memory_scan_needed();
+    return result;
 }
 
 EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
     if (activated())
         deactivate("dlmopen");
-    return REAL(dlmopen)(list, path, flags);
+    void *result = REAL(dlmopen)(list, path, flags);
+    shared_memory_scan_needed();
+    return result;
 }

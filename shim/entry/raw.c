@@ -8,9 +8,16 @@
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
+#include "entry/sharing.h"
 
 static long forward(long number, const long a[6]) {
     return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static long raw_close(long number, const long a[6], unsigned first, unsigned last) {
+    long result = forward(number, a);
+    given_up_range(first, last);
+    return result;
 }
 
 /* A fork by number. The child has memory of its own, or else nothing of ours may be used any more. */
@@ -60,19 +67,19 @@ EXPORT long syscall(long number, ...) {
         break;
     case SYS_close:
         give_up_number("syscall", (int)a[0]);
-        break;
+        return raw_close(number, a, (unsigned)a[0], (unsigned)a[0]);
     case SYS_close_range:
         if (a[2] & CLOSE_RANGE_UNSHARE)
             tables_diverge("syscall");
         give_up_range("syscall", (unsigned)a[0], (unsigned)a[1]);
-        break;
+        return raw_close(number, a, (unsigned)a[0], (unsigned)a[1]);
     case SYS_dup3:
 #ifdef SYS_dup2
     case SYS_dup2:
 #endif
         if (a[0] != a[1])
             give_up_number("syscall", (int)a[1]);
-        break;
+        return raw_close(number, a, (unsigned)a[1], (unsigned)a[1]);
 #ifdef SYS_fork
     case SYS_fork:
         return raw_fork(number, a, false);
@@ -83,6 +90,39 @@ EXPORT long syscall(long number, ...) {
         return raw_fork(number, a, a[0] & (CLONE_VM | CLONE_FILES));
     case SYS_clone3:
         return raw_fork(number, a, clone3_shares_memory(a));
+    case SYS_fcntl:
+        announce("syscall");
+        atomic_fetch_add(&files_generation, 1);
+        break;
+    case SYS_userfaultfd: /* a page that another thread of the program supplies, while we hold a lock to copy it */
+    case SYS_sched_setscheduler:
+    case SYS_sched_setparam:
+    case SYS_sched_setattr:
+        wb_hinder(REASON_real_time);
+        announce("syscall");
+        break;
+    case SYS_setfsuid: /* by number these change the calling thread only */
+    case SYS_setfsgid:
+    case SYS_setgroups:
+    case SYS_capset:
+    case SYS_setuid:
+    case SYS_setgid:
+    case SYS_setreuid:
+    case SYS_setregid:
+    case SYS_setresuid:
+    case SYS_setresgid:
+        wb_hinder(REASON_credentials);
+        deactivate("syscall");
+        break;
+    case SYS_rt_sigprocmask:
+        thread_self()->mask_known = false;
+        announce("syscall");
+        break;
+    case SYS_sendmsg:
+    case SYS_sendmmsg:
+        sharing_passed_on();
+        announce("syscall");
+        break;
     case SYS_exit:
         end_thread("syscall", (int)a[0]);
         break;
@@ -106,7 +146,8 @@ EXPORT long syscall(long number, ...) {
         announce("syscall");
         break;
     case SYS_mmap:
-        wb_hinder(REASON_shared_memory);
+    case SYS_shmat:
+        sharing_hidden();
         announce("syscall");
         break;
     case SYS_unshare:
@@ -115,10 +156,6 @@ EXPORT long syscall(long number, ...) {
         deactivate("syscall");
         break;
     case SYS_setns:
-    case SYS_setuid:
-    case SYS_setgid:
-    case SYS_setresuid:
-    case SYS_setresgid:
     case SYS_prctl:
     case SYS_rt_sigaction:
         deactivate("syscall");

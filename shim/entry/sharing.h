@@ -2,8 +2,14 @@
 #ifndef URINGSHIM_ENTRY_SHARING_H
 #define URINGSHIM_ENTRY_SHARING_H
 
-/* Puts up or takes down the hindrance, by what is shared now. */
+/* Mappings are about to change, and have changed: what is shared now decides whether anything may be deferred. */
+void sharing_begins(void);
+void sharing_changed(void);
+
+/* The same for a change that is already made. */
 void sharing_refresh(void);
+/* Memory is shared that can't be followed. */
+void sharing_hidden(void);
 /* A descriptor went to another process. */
 void sharing_passed_on(void);
 

@@ -39,8 +39,11 @@ static off64_t hooked_seek(FILE *stream, off64_t offset, int whence) {
 }
 
 static int hooked_close(FILE *stream) {
-    give_up_number("stdio close", stream->_fileno);
-    return _IO_file_close(stream);
+    int fd = stream->_fileno;
+    give_up_number("stdio close", fd);
+    int result = _IO_file_close(stream);
+    files_detached(fd);
+    return result;
 }
 
 static int hooked_stat(FILE *stream, void *st) {

@@ -23,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <sys/fanotify.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ipc.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
@@ -58,10 +59,30 @@
 #include "entry/entry.h"
 
 /* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
+/* How many of these are under way: while any is, nothing is deferred. */
+static struct mutex visits_lock;
+static unsigned visits;
+
+static void visit_begins(const char *call) {
+    mutex_lock(&visits_lock);
+    if (visits++ == 0)
+        wb_hinder(REASON_visiting);
+    mutex_unlock(&visits_lock);
+    drain(call);
+}
+
+static void visit_ends(void) {
+    mutex_lock(&visits_lock);
+    if (--visits == 0)
+        wb_unhinder(REASON_visiting);
+    mutex_unlock(&visits_lock);
+}
+
 #define BARRIER(type, name, parameters, arguments) extern type name parameters;
 #define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
 #define SPAWN(type, name, parameters, arguments) extern type name parameters;
+#define VISIT(type, name, parameters, arguments) extern type name parameters;
 #define OWN(name)
 #include "entry/calls.def"
 
@@ -70,6 +91,13 @@
         announce(#name);                                                                                               \
         files_passed_on();                                                                                             \
         return REAL(name) arguments;                                                                                   \
+    }
+#define VISIT(type, name, parameters, arguments)                                                                       \
+    EXPORT type name parameters {                                                                                      \
+        visit_begins(#name);                                                                                           \
+        type result = REAL(name) arguments;                                                                            \
+        visit_ends();                                                                                                  \
+        return result;                                                                                                 \
     }
 #define BARRIER(type, name, parameters, arguments)                                                                     \
     EXPORT type name parameters {                                                                                      \

@@ -14,6 +14,7 @@ struct file_system {
     uint64_t unchecked;  /* bytes deferred since headroom was last looked at */
     uint64_t checked_at; /* ticks */
     struct file_system *next;
+    void *pool_link;
 };
 
 /* The file system that the open file `fd` is on; NULL without memory. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,10 +53,12 @@ struct fd_slot *files_slot_make(int fd) {
 }
 
 static bool number_was_mapped(ino_t number) {
+    if (mapped_count == MAPPED_MAX) /* or there was no memory for a list */
+        return true;
     for (unsigned i = 0; i < mapped_count; i++)
         if (mapped_numbers[i] == number)
             return true;
-    return mapped_count == MAPPED_MAX;
+    return false;
 }
 
 static struct inode *inode_get(int fd, const struct stat *st) {
@@ -67,11 +70,15 @@ static struct inode *inode_get(int fd, const struct stat *st) {
     struct inode *inode = fs ? pool_get(&inode_pool) : NULL;
     if (!inode)
         return NULL;
-    inode->device = st->st_dev;
-    inode->number = st->st_ino;
-    inode->file_system = fs;
-    inode->mapped = number_was_mapped(st->st_ino);
-    inode->next = *bucket;
+    /* copied whole, so that a stale pointer never sees one without its file system */
+    struct inode fresh = {
+        .device = st->st_dev,
+        .number = st->st_ino,
+        .file_system = fs,
+        .mapped = number_was_mapped(st->st_ino),
+        .next = *bucket,
+    };
+    memcpy(inode, &fresh, sizeof fresh);
     *bucket = inode;
     return inode;
 }
@@ -146,14 +153,17 @@ void files_classify(int fd, struct fd_slot *slot) {
     struct ofd *ofd = pool_get(&ofd_pool);
     if (!ofd)
         return;
-    ofd->inode = inode;
+    struct ofd fresh = {
+        .inode = inode,
+        .references = 1,
+        .serial = ++serials,
+        .generation = atomic_load_explicit(&files_generation, memory_order_relaxed),
+        .born = slot->born,
+        .reason = flags_reason(fd),
+        .far = position_is_far(fd, inode),
+    };
     inode->references++;
-    ofd->references = 1;
-    ofd->serial = ++serials;
-    ofd->generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
-    ofd->born = slot->born;
-    ofd->reason = flags_reason(fd);
-    ofd->far = position_is_far(fd, inode);
+    memcpy(ofd, &fresh, sizeof fresh);
     atomic_store_explicit(&slot->ofd, ofd, memory_order_release);
 }
 
@@ -177,18 +187,22 @@ void files_check_headroom(int fd, struct file_system *fs, uint64_t bytes) {
     file_system_check(fd, fs);
 }
 
-static void release_locked(struct ofd *ofd) {
-    if (--ofd->references > 0)
-        return;
+/* The last reference is gone: nobody can find it any more. files_lock held. */
+static void ofd_free(struct ofd *ofd) {
     inode_put(ofd->inode);
     pool_put(&ofd_pool, ofd);
 }
 
+static void release_locked(struct ofd *ofd) {
+    if (atomic_fetch_sub(&ofd->references, 1) == 1)
+        ofd_free(ofd);
+}
+
 /* Empties a slot; its reference goes to the caller. files_lock held. */
-static struct ofd *slot_clear(struct fd_slot *slot) {
+static struct ofd *slot_clear(struct fd_slot *slot, uint8_t other) {
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
     atomic_store_explicit(&slot->ofd, NULL, memory_order_relaxed);
-    slot->other = 0;
+    slot->other = other;
     slot->quick = 0;
     slot->born = 0;
     return ofd;
@@ -198,23 +212,32 @@ struct ofd *files_detach(int fd) {
     struct fd_slot *slot = files_slot(fd);
     if (!slot)
         return NULL;
-    if (likely(!atomic_load_explicit(&slot->ofd, memory_order_relaxed))) {
-        if (slot->other | slot->quick | slot->born) {
-            slot->other = 0;
-            slot->quick = 0;
-            slot->born = 0;
-        }
-        return NULL;
-    }
     mutex_lock(&files_lock);
-    struct ofd *ofd = slot_clear(slot);
+    struct ofd *ofd = slot_clear(slot, REASON_closing);
     mutex_unlock(&files_lock);
     return ofd;
 }
 
-void files_release(struct ofd *ofd) {
+void files_detached(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    if (!slot || slot->other != REASON_closing)
+        return;
     mutex_lock(&files_lock);
-    release_locked(ofd);
+    if (slot->other == REASON_closing)
+        slot->other = 0;
+    mutex_unlock(&files_lock);
+}
+
+bool files_remembers(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    return slot && (atomic_load_explicit(&slot->ofd, memory_order_relaxed) || slot->other || slot->quick || slot->born);
+}
+
+void files_release(struct ofd *ofd) {
+    if (atomic_fetch_sub(&ofd->references, 1) != 1)
+        return;
+    mutex_lock(&files_lock);
+    ofd_free(ofd);
     mutex_unlock(&files_lock);
 }
 
@@ -232,7 +255,7 @@ void files_share(int from, int to) {
     if (!target)
         return;
     mutex_lock(&files_lock);
-    struct ofd *old = slot_clear(target);
+    struct ofd *old = slot_clear(target, 0);
     if (old)
         release_locked(old);
     struct ofd *ofd = atomic_load_explicit(&source->ofd, memory_order_relaxed);

@@ -31,6 +31,7 @@ struct inode {
     bool mapped;              /* the process has, or had, a mapping of it */
     uint32_t references;
     struct inode *next;
+    void *pool_link;
 };
 
 /* How deferring the writes of one OFD went: counted by the stream layer, judged and remembered by policy. */
@@ -44,16 +45,17 @@ struct habit {
 
 struct ofd {
     struct inode *inode;
-    uint32_t references;  /* slots that name it, and callers that detached it */
-    uint32_t generation;  /* files_generation when it was classified */
-    enum reason reason;   /* why its writes are never deferred, or REASON_NONE */
-    uint16_t born;        /* as in its slot */
-    bool far;             /* the file position is near the largest file size */
-    uint64_t verified_at; /* ticks: when the number was last seen to be this file */
-    uint64_t batch;       /* the last batch of the write-behind log for which it was verified */
-    bool pinned;          /* stands, or stood, in a ring's file table, under its serial number */
+    _Atomic uint32_t references; /* slots that name it, extents pending on it, callers that detached it */
+    uint32_t generation;         /* files_generation when it was classified */
+    enum reason reason;          /* why its writes are never deferred, or REASON_NONE */
+    uint16_t born;               /* as in its slot */
+    bool far;                    /* the file position is near the largest file size */
+    uint64_t verified_at;        /* ticks: when the number was last seen to be this file */
+    uint64_t batch;              /* the last batch of the write-behind log for which it was verified */
+    bool pinned;                 /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;
     struct habit habit;
+    void *pool_link;
 };
 
 struct fd_slot {
@@ -93,6 +95,10 @@ void files_check_headroom(int fd, struct file_system *fs, uint64_t bytes);
  */
 struct ofd *files_detach(int fd);
 void files_release(struct ofd *ofd);
+/* The number has been closed, or reused: until now nothing could be deferred through it. */
+void files_detached(int fd);
+/* Without a lock: is anything remembered of the number? */
+bool files_remembers(int fd);
 /* The highest number of which anything is known. */
 int files_highest(void);
 /*

@@ -45,6 +45,14 @@ static bool is_private_fd(int fd) {
     return false;
 }
 
+void shared_memory_lock(void) {
+    mutex_lock(&lock);
+}
+
+void shared_memory_unlock(void) {
+    mutex_unlock(&lock);
+}
+
 static void region_add(uintptr_t start, uintptr_t end, bool writable, bool alone) {
     if (region_count == REGIONS_MAX)
         hidden = true;
@@ -53,15 +61,11 @@ static void region_add(uintptr_t start, uintptr_t end, bool writable, bool alone
 }
 
 void shared_memory_mapped(void *start, size_t length, int prot, int fd) {
-    mutex_lock(&lock);
     region_add((uintptr_t)start, (uintptr_t)start + length, (prot & PROT_WRITE) != 0, is_private_fd(fd));
-    mutex_unlock(&lock);
 }
 
 void shared_memory_attached(void *start) {
-    mutex_lock(&lock);
     region_add((uintptr_t)start, (uintptr_t)start + 1, true, false);
-    mutex_unlock(&lock);
 }
 
 /* Takes [start, end) out of a region: what is left of it on either side stays. */
@@ -83,11 +87,7 @@ static uintptr_t page_end(void *start, size_t length) {
 }
 
 void shared_memory_unmapped(void *start, size_t length) {
-    if (!shared_memory_any())
-        return;
-    mutex_lock(&lock);
     regions_cut((uintptr_t)start, page_end(start, length));
-    mutex_unlock(&lock);
 }
 
 void shared_memory_detached(void *start) {
@@ -95,9 +95,6 @@ void shared_memory_detached(void *start) {
 }
 
 void shared_memory_moved(void *from, size_t length, void *to, size_t new_length) {
-    if (!shared_memory_any())
-        return;
-    mutex_lock(&lock);
     struct region old = {0};
     for (int i = 0; i < region_count; i++)
         if (regions[i].start <= (uintptr_t)from && (uintptr_t)from < regions[i].end)
@@ -106,48 +103,35 @@ void shared_memory_moved(void *from, size_t length, void *to, size_t new_length)
         regions_cut((uintptr_t)from, page_end(from, length));
         region_add((uintptr_t)to, page_end(to, new_length), old.writable, old.alone);
     }
-    mutex_unlock(&lock);
 }
 
 void shared_memory_protected(void *start, size_t length, int prot) {
-    if (!(prot & PROT_WRITE) || !shared_memory_any())
+    if (!(prot & PROT_WRITE))
         return;
-    mutex_lock(&lock);
     for (int i = 0; i < region_count; i++)
         if (regions[i].start < page_end(start, length) && (uintptr_t)start < regions[i].end)
             regions[i].writable = true;
-    mutex_unlock(&lock);
 }
 
 void shared_memory_private_fd(int fd) {
     struct stat st;
-    mutex_lock(&lock);
     if (private_count < PRIVATE_FDS_MAX && sys(SYS_fstat, fd, &st) == 0)
         private_inodes[private_count++] = st.st_ino;
-    mutex_unlock(&lock);
 }
 
 void shared_memory_hidden(void) {
-    mutex_lock(&lock);
     hidden = true;
-    mutex_unlock(&lock);
 }
 
-static void passed_on(void) {
+void shared_memory_passed_on(void) {
     private_count = 0;
     for (int i = 0; i < region_count; i++)
         regions[i].alone = false;
 }
 
-void shared_memory_passed_on(void) {
-    mutex_lock(&lock);
-    passed_on();
-    mutex_unlock(&lock);
-}
-
 void shared_memory_fork_prepare(void) {
     mutex_lock(&lock);
-    passed_on();
+    shared_memory_passed_on();
 }
 
 void shared_memory_fork_done(void) {
@@ -156,11 +140,9 @@ void shared_memory_fork_done(void) {
 
 bool shared_memory_exists(void) {
     bool exists;
-    mutex_lock(&lock);
     exists = hidden;
     for (int i = 0; i < region_count; i++)
         exists |= regions[i].writable && !regions[i].alone;
-    mutex_unlock(&lock);
     return exists;
 }
 
@@ -174,10 +156,8 @@ void shared_memory_scan_needed(void) {
 
 static bool region_known(uintptr_t start) {
     bool known = false;
-    mutex_lock(&lock);
     for (int i = 0; i < region_count; i++)
         known |= regions[i].start <= start && start < regions[i].end;
-    mutex_unlock(&lock);
     return known;
 }
 
@@ -209,8 +189,10 @@ static void scan_line(const char *p) {
     ino_t inode = parse(&p, 10);
     /* io_uring's own rings are shared with the kernel only; ours are not made yet, the program's own count elsewhere */
     bool ring = strstr(p, "[io_uring]") != NULL;
+    mutex_lock(&lock);
     if (shared_writable && !ring && !region_known(start))
-        shared_memory_hidden();
+        hidden = true;
+    mutex_unlock(&lock);
     if (inode && !ring)
         files_mark_mapped_inode(inode);
 }

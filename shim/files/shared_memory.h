@@ -5,13 +5,17 @@
  * A shared mapping of a file that can be written, and System V shared memory, count at once. Anonymous shared memory
  * and memfds have no other party before the first fork (or before their descriptor is passed on), and count from then
  * on. Kept by our mmap family; checked once against /proc/self/maps, since libraries may map before or around us.
- * All functions take a lock of this layer, and may be called by any thread.
+ * Whoever changes mappings, or asks, does so between shared_memory_lock and _unlock, the system call included: else
+ * what one thread maps where another one has just unmapped would be forgotten.
  */
 #ifndef URINGSHIM_FILES_SHARED_MEMORY_H
 #define URINGSHIM_FILES_SHARED_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+void shared_memory_lock(void);
+void shared_memory_unlock(void);
 
 /* A shared mapping was made by mmap; `fd` is -1 for MAP_ANONYMOUS. */
 void shared_memory_mapped(void *start, size_t length, int prot, int fd);
@@ -41,6 +45,7 @@ bool shared_memory_any_alone(void);
 /*
  * Reads /proc/self/maps if anything may have been mapped since the last time: marks the inodes of mapped files, and
  * counts shared writable mappings that we were not told of. False if it can't be read and there is something to know.
+ * Without the lock.
  */
 bool shared_memory_scan(void);
 /* A file was mapped: the next scan will read. */

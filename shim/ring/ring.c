@@ -196,9 +196,9 @@ void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag
     sqe->user_data = tag;
 }
 
-static void enter(int index, unsigned submit, unsigned wait) {
+static long enter(int index, unsigned submit, unsigned wait) {
     unsigned flags = IORING_ENTER_REGISTERED_RING | (wait ? IORING_ENTER_GETEVENTS : 0);
-    sys(SYS_io_uring_enter, index, submit, wait, flags, NULL, 0);
+    return sys(SYS_io_uring_enter, index, submit, wait, flags, NULL, 0);
 }
 
 unsigned ring_publish(struct ring *ring) {
@@ -214,7 +214,9 @@ void ring_submit(struct ring *ring, unsigned wait) {
 }
 
 void ring_guest_submit(struct ring *ring, unsigned count) {
-    enter(ring->guest, count, 0);
+    /* short of memory for a moment: nobody else will submit it */
+    for (long done; count && (done = enter(ring->guest, count, 0)) != -EBADF && done != -EINVAL;)
+        count -= done > 0 ? (unsigned)done : 0;
 }
 
 void ring_wait(struct ring *ring, unsigned wait) {

@@ -12,7 +12,7 @@
 
 enum {
     STACK = 64 << 10,
-    TLS = 4096,     /* below and above its thread pointer; see flusher_start */
+    TLS = 4096,     /* room for the library's thread-local variables; see flusher_start */
     IDLE_TICKS = 4, /* ticks without anything pending after which it sleeps until it is noticed */
     RETRY_US = 50,  /* a log was busy */
 };
@@ -34,6 +34,7 @@ static struct {
     struct ring *ring;
     uint64_t serial;
     unsigned count;
+    bool leave;
 } flusher;
 
 /* glibc's clone under the name that nothing interposes */
@@ -58,7 +59,8 @@ static bool serve(void) {
         break;
     case FORGET_ALL:
         ring_forget_all(flusher.ring, true);
-        ring_guest_leave(flusher.ring);
+        if (flusher.leave)
+            ring_guest_leave(flusher.ring);
         break;
     case SUBMIT:
         ring_guest_submit(flusher.ring, flusher.count);
@@ -82,6 +84,8 @@ static void sleep_until_noticed(void) {
 
 static int run(void *unused) {
     (void)unused;
+    thread_self_pointer = &flusher.thread;
+    lock_depth = 0; /* the block may have been used before */
     unsigned idle = 0;
     while (serve()) {
         uint32_t bell = atomic_load(&flusher.bell);
@@ -96,15 +100,20 @@ static int run(void *unused) {
 }
 
 /*
- * The thread has no thread-local storage of libc's. It must not use the starter's either, which may be gone any time;
- * code compiled with stack protection reads the canary there, so it gets a block of zeros of its own.
+ * The thread has no thread-local storage of libc's. It must not use the starter's either, which may be gone any time,
+ * so it gets a block of zeros of its own: the library's few variables lie in it as far below the thread pointer as in
+ * any other thread, and code compiled with stack protection finds a canary above.
  */
 int flusher_start(const struct flusher_work *work, uint64_t tick_us) {
     if (atomic_load(&flusher.alive))
         return 0;
-    if (!flusher.stack && !(flusher.stack = arena_map(STACK + 2 * TLS, ARENA_DONTFORK)))
+    char *variable = (char *)&lock_depth;
+    __asm__("" : "+r"(variable)); /* or else the linker may meet an instruction that it can't relax */
+    size_t below = (size_t)((char *)__builtin_thread_pointer() - variable) + TLS;
+    below = (below + 63) & ~(size_t)63;
+    if (!flusher.stack && !(flusher.stack = arena_map(STACK + below + TLS, ARENA_DONTFORK)))
         return -ENOMEM;
-    void *pointer = flusher.stack + STACK + TLS;
+    void *pointer = flusher.stack + STACK + below;
     memcpy(pointer, &pointer, sizeof pointer); /* x86-64: a thread pointer points to itself */
     uint64_t all = ~0ull, before;
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
@@ -168,11 +177,13 @@ int flusher_host_ring(int ring_fd) {
     return answer;
 }
 
+/* The last argument is a file's serial number, or whether to leave. */
 static void ask_to_forget(enum request_kind kind, struct ring *ring, uint64_t serial) {
     mutex_lock(&flusher.asking);
     await_answer();
     flusher.ring = ring;
     flusher.serial = serial;
+    flusher.leave = serial != 0;
     if (flusher_running())
         ask(kind);
     mutex_unlock(&flusher.asking);
@@ -182,8 +193,13 @@ void flusher_forget_file(struct ring *ring, uint64_t serial) {
     ask_to_forget(FORGET_FILE, ring, serial);
 }
 
-void flusher_forget_all(struct ring *ring) {
-    ask_to_forget(FORGET_ALL, ring, 0);
+void flusher_forget_all(struct ring *ring, bool leave) {
+    ask_to_forget(FORGET_ALL, ring, leave);
+}
+
+void flusher_catch_up(void) {
+    if (atomic_load(&flusher.request) == SUBMIT)
+        serve();
 }
 
 void flusher_submit(struct ring *ring, unsigned count) {

@@ -30,7 +30,9 @@ void flusher_notice(void);
 /* By a thread that holds a log's lock; answered without one. */
 int flusher_host_ring(int ring_fd);
 void flusher_forget_file(struct ring *ring, uint64_t serial);
-void flusher_forget_all(struct ring *ring);
+void flusher_forget_all(struct ring *ring, bool leave); /* leave: be no guest on it any more */
+/* In its own thread: submits what it was asked to and has not yet. */
+void flusher_catch_up(void);
 /* Submits, soon, what was published on the ring; doesn't wait for it. */
 void flusher_submit(struct ring *ring, unsigned count);
 

@@ -82,6 +82,7 @@ static void retire(struct thread *self, struct wb_log *log, struct piece *piece,
         self->stats.count[COUNT_DEFERRED] += extent->calls;
         self->stats.count[COUNT_DEFERRED_BYTES] += extent->length;
         atomic_fetch_sub_explicit(&extent->ofd->inode->pending, 1, memory_order_release);
+        files_release(extent->ofd);
     }
     self->stats.count[COUNT_EXTENTS] += piece->extents;
     self->stats.flushes[cause]++;

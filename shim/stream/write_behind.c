@@ -92,7 +92,8 @@ static bool stale(struct ofd *ofd) {
 
 /*
  * May this OFD's writes be deferred in this batch? Asked once a batch, with a look at what the number really is if the
- * last one is too old: the program may have closed and reused it by a way that we don't see.
+ * last one is too old: the program may have closed and reused it by a way that we don't see. If so, the caller gets a
+ * reference.
  */
 static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, struct ofd **out) {
     enum reason reason = REASON_NONE;
@@ -113,6 +114,8 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
     }
     if (reason == REASON_NONE && !ofd->inode->file_system->headroom)
         reason = REASON_headroom;
+    if (reason == REASON_NONE)
+        atomic_fetch_add_explicit(&ofd->references, 1, memory_order_relaxed);
     mutex_unlock(&files_lock);
     return reason;
 }
@@ -143,7 +146,7 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
                          const struct iovec *vector, int count, size_t total) {
     struct piece *piece = log->filling;
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
-    if (hindrances) /* put up since policy looked */
+    if (hindrances) /* looked at again under the lock: who puts one up drains the logs after it */
         return (enum reason)__builtin_ctzll(hindrances);
     if (piece->extents && (total > log->limit - piece->used || piece->extents == WB_EXTENTS)) {
         make_room(self, log);
@@ -155,8 +158,10 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
     enum reason reason = verified(log, fd, slot, &ofd);
     if (reason != REASON_NONE)
         return reason;
-    if (gathered(piece->data + piece->used, vector, count) != total)
+    if (gathered(piece->data + piece->used, vector, count) != total) {
+        files_release(ofd);
         return REASON_bad_buffer;
+    }
     struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
     bool opens = !last || last->ofd != ofd || last->next != offset;
     if (opens) {
@@ -169,12 +174,17 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
         last->next += (int64_t)total;
     piece->used += (uint32_t)total;
     if (opens)
-        extent_opened(log, piece, ofd);
+        extent_opened(log, piece, ofd); /* and keeps the reference */
+    else
+        files_release(ofd);
     return REASON_NONE;
 }
 
 enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t offset, const struct iovec *vector,
                      int count, size_t total) {
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (hindrances) /* put up since policy looked */
+        return (enum reason)__builtin_ctzll(hindrances);
     self->busy++;
     struct wb_log *log = self->log ? self->log : log_adopt(self);
     enum reason reason = REASON_no_memory;
@@ -199,13 +209,17 @@ static void settle(struct wb_log *log) {
 
 static void flush(struct thread *self, struct wb_log *log, enum flush_cause cause) {
     perform_wait(self, log);
-    if (log->filling->extents)
+    if (log->filling && log->filling->extents) /* a log of another thread may not be equipped yet */
         perform_piece(self, log, cause);
     settle(log);
 }
 
 static uint32_t logs_made(void) {
     return atomic_load_explicit(&log_count, memory_order_acquire);
+}
+
+bool wb_started(void) {
+    return logs_made() > 0;
 }
 
 /* All logs but one. */
@@ -245,6 +259,7 @@ static bool perform_stale(struct thread *self) {
         if (!stale)
             continue;
         if (biased_trylock(&log->lock, &self->holder)) {
+            flusher_catch_up(); /* what is in flight may be waiting for the flusher itself to submit it */
             flush(self, log, FLUSH_DELAY);
             if (stats_wanted) /* the flusher isn't in the list of threads */
                 stats_collect(&self->stats);
@@ -279,7 +294,7 @@ int wb_sync(struct thread *self, int fd, bool data_only) {
 }
 
 void wb_unpin(struct thread *self, struct ofd *ofd) {
-    if (likely(!ofd->pinned))
+    if (likely(!ofd->pinned) || atomic_load(&wb_hindrances) & 1ull << REASON_seccomp)
         return;
     self->busy++;
     for (struct thread *thread = thread_list(); thread; thread = thread->next) {
@@ -287,7 +302,8 @@ void wb_unpin(struct thread *self, struct ofd *ofd) {
         if (!thread->ring || !log)
             continue;
         biased_lock(&log->lock, &self->holder);
-        if (thread->ring && ring_has_file(thread->ring, ofd->serial)) {
+        if (thread->ring && thread->ring_generation == flusher_generation() &&
+            ring_has_file(thread->ring, ofd->serial)) {
             if (thread == self)
                 ring_forget_file(thread->ring, ofd->serial, false);
             else
@@ -329,17 +345,36 @@ void wb_forbid_rings(void) {
     perform_forbid_rings();
 }
 
-void wb_stop(struct thread *self) {
+/* The flusher, a guest on every ring, empties their file tables; and leaves them, if they won't be used again. */
+static void empty_rings(struct thread *self, bool leave) {
     for (struct thread *thread = thread_list(); thread; thread = thread->next) {
         struct wb_log *log = thread->log;
         if (!thread->ring || !log)
             continue;
         biased_lock(&log->lock, &self->holder);
-        if (thread->ring)
-            flusher_forget_all(thread->ring);
+        if (thread->ring && thread->ring_generation == flusher_generation())
+            flusher_forget_all(thread->ring, leave);
         biased_unlock(&log->lock);
     }
+}
+
+void wb_stop(struct thread *self) {
+    flush_others(self, NULL, FLUSH_BARRIER);
+    empty_rings(self, true);
+    for (uint32_t i = 0; i < logs_made(); i++) { /* nobody needs the fence that a filter may forbid from now on */
+        biased_lock(&logs[i].lock, &self->holder);
+        atomic_store_explicit(&logs[i].lock.owner, NULL, memory_order_relaxed);
+        biased_unlock(&logs[i].lock);
+    }
     flusher_stop();
+}
+
+void wb_forget_files(struct thread *self) {
+    if (!flusher_running())
+        return;
+    self->busy++;
+    empty_rings(self, false);
+    self->busy--;
 }
 
 void wb_thread_ends(struct thread *self) {
@@ -351,7 +386,10 @@ void wb_thread_ends(struct thread *self) {
     if (config.order == ORDER_THREAD || self->ring)
         flush(self, log, FLUSH_BARRIER);
     if (self->ring) {
-        ring_destroy(self->ring);
+        if (self->ring_generation == flusher_generation())
+            flusher_forget_all(self->ring, true);
+        if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
+            ring_destroy(self->ring);
         self->ring = NULL;
     }
     bias_drop(&log->lock, &self->holder);

@@ -66,6 +66,9 @@ static inline __attribute__((always_inline)) bool wb_extend(struct thread *self,
 enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t offset, const struct iovec *vector,
                      int count, size_t total);
 
+/* Has anything ever been deferred? */
+bool wb_started(void);
+
 /* Performs everything that is pending, whoever deferred it. */
 void wb_flush_all(struct thread *self, enum flush_cause cause);
 
@@ -80,8 +83,10 @@ int wb_sync(struct thread *self, int fd, bool data_only);
 void wb_unpin(struct thread *self, struct ofd *ofd);
 /* No rings from now on: making one might be fatal. */
 void wb_forbid_rings(void);
-/* Ends the flusher. Files are taken out of all rings, and none is used again. Nothing may be pending, or deferred. */
+/* Performs what is pending and ends the flusher; no ring is used again. A hindrance must keep others from deferring. */
 void wb_stop(struct thread *self);
+/* The process ends, or becomes another one: the kernel frees rings some time later, and the files in them with them. */
+void wb_forget_files(struct thread *self);
 
 /* The thread ends: what it deferred is performed, its ring is freed. */
 void wb_thread_ends(struct thread *self);
