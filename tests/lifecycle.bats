@@ -13,6 +13,16 @@ load lib/compare
     assert_deferred
 }
 
+@test "a child defers as its parent does" {
+    # shellcheck disable=SC2016 # the variables are perl's
+    shim perl -e '
+        open F, ">", "parent"; syswrite F, "parent $_\n" for 1 .. 5000;
+        if (!fork) { open F, ">", "child"; syswrite F, "child $_\n" for 1 .. 5000; exit }
+        syswrite F, "parent again $_\n" for 1 .. 5000; wait'
+    [[ $(grep -c '"write.deferred":[1-9][0-9][0-9][0-9]' "$STATS") == 2 ]] || fail "$(cat "$STATS")"
+    [[ $(wc -l <parent) == 10000 && $(wc -l <child) == 5000 ]]
+}
+
 # Promises 1 and 2: a vfork child runs in its parent's memory, but not with its descriptors.
 @test "vfork children that close the file another thread is writing" {
     local mode

@@ -413,11 +413,9 @@ void wb_fork_prepare(struct thread *self) {
 
 void wb_fork_done(struct thread *self, bool child) {
     for (uint32_t i = 0; i < logs_made(); i++) {
-        if (child) {
+        biased_unlock(&logs[i].lock);
+        if (child)
             logs[i] = (struct wb_log){0}; /* flushed; its pieces didn't come along */
-        } else {
-            biased_unlock(&logs[i].lock);
-        }
     }
     if (child) {
         flusher_forked();
