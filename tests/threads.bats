@@ -95,7 +95,7 @@ watched() {
     local engine
     for engine in "${ENGINES[@]}"; do
         watched lock 1 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_close"
-        "$VICTIMS/threads_check" 300 watched
+        "$VICTIMS/threads_check" 15000 watched
     done
 }
 
@@ -128,4 +128,12 @@ fork_among_writers() {
 
 @test "one thread forks while others write at a position shared with the children" {
     fork_among_writers position
+}
+
+@test "a lock is free as soon as another thread has closed the file" {
+    local engine
+    for engine in "${ENGINES[@]}"; do
+        shim "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_pin" file || fail "$engine"
+    done
+    assert_deferred
 }
