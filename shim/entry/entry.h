@@ -26,7 +26,7 @@ void announce_touch_slowly(const char *call, int fd);
 
 /* Before a call that something outside may see, or that may see what is pending: performs all that is. */
 static inline void announce(const char *call) {
-    if (unlikely(wb_any_pending() || stats_wanted))
+    if (wb_attention())
         announce_slowly(call);
 }
 
@@ -38,7 +38,7 @@ void drain(const char *call);
 
 /* Before a call that only sees the file of one descriptor: performs what is pending if that may be of this file. */
 static inline void announce_touch(const char *call, int fd) {
-    if (unlikely(wb_any_pending() || stats_wanted))
+    if (wb_attention())
         announce_touch_slowly(call, fd);
 }
 

@@ -65,6 +65,7 @@ void confined(const char *call) {
     deactivate(call);
     finish(call, FLUSH_BARRIER);
     stats_wanted = false;
+    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_WATCHED);
     log_level = LOG_NONE;
 }
 
@@ -160,6 +161,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     }
     log_start();
     stats_start();
+    if (stats_wanted)
+        atomic_fetch_or(&wb_pending, WB_WATCHED);
     thread_at_exit = wb_thread_ends;
     faults_before = before_fault;
     faults_after = after_fault;

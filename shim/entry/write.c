@@ -153,7 +153,7 @@ static ssize_t answer_offer(int verdict, size_t total) {
  * that is being left alone. Nothing is pending, nobody counts, no error waits to be reported.
  */
 static inline bool passes_at_once(int fd, size_t n) {
-    if (wb_any_pending() || stats_wanted)
+    if (wb_attention())
         return false;
     struct fd_slot *slot = files_slot(fd);
     if (!slot || slot->other)

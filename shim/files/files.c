@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -212,6 +213,8 @@ struct ofd *files_detach(int fd) {
     struct fd_slot *slot = files_slot(fd);
     if (!slot)
         return NULL;
+    if (__libc_single_threaded && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))
+        return slot_clear(slot, 0); /* nobody else could make something of it before it is closed */
     mutex_lock(&files_lock);
     struct ofd *ofd = slot_clear(slot, REASON_closing);
     mutex_unlock(&files_lock);

@@ -420,7 +420,7 @@ void wb_fork_done(struct thread *self, bool child) {
     if (child) {
         flusher_forked();
         self->log = NULL;
-        atomic_store(&wb_pending, 0);
+        atomic_fetch_and(&wb_pending, WB_WATCHED);
         atomic_store_explicit(&log_count, 0, memory_order_relaxed);
         memset(seen_batch, 0, sizeof seen_batch);
     }

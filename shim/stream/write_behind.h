@@ -20,7 +20,11 @@
 #include "base/copy.h"
 #include "stream/log.h"
 
-/* How many logs have anything that is not yet in the files. */
+/*
+ * How many logs have anything that is not yet in the files; and a bit that says that calls are to be counted, so that
+ * a call that is only passed through looks at one word.
+ */
+enum { WB_WATCHED = 1 << 30 };
 extern _Atomic uint32_t wb_pending;
 
 /* Bit 1 << reason for each reason why nothing may be deferred in this process now. */
@@ -30,6 +34,11 @@ void wb_unhinder(enum reason reason);
 
 /* Is anything pending? What happened before in the program's order is seen. */
 static inline bool wb_any_pending(void) {
+    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_WATCHED) != 0);
+}
+
+/* Anything to do before a call is passed through? */
+static inline bool wb_attention(void) {
     return unlikely(atomic_load_explicit(&wb_pending, memory_order_acquire) != 0);
 }
 
