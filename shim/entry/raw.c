@@ -94,12 +94,15 @@ EXPORT long syscall(long number, ...) {
         announce("syscall");
         atomic_fetch_add(&files_generation, 1);
         break;
-    case SYS_userfaultfd: /* a page that another thread of the program supplies, while we hold a lock to copy it */
+    case SYS_userfaultfd:
+        wb_hinder(REASON_page_faults);
+        drain("syscall");
+        break;
     case SYS_sched_setscheduler:
     case SYS_sched_setparam:
     case SYS_sched_setattr:
         wb_hinder(REASON_real_time);
-        announce("syscall");
+        drain("syscall");
         break;
     case SYS_setfsuid: /* by number these change the calling thread only */
     case SYS_setfsgid:
@@ -143,12 +146,12 @@ EXPORT long syscall(long number, ...) {
     case SYS_setrlimit:
     case SYS_prlimit64:
         wb_hinder(REASON_size_limit); /* whatever the limit is: this isn't a usual way to set one */
-        announce("syscall");
+        drain("syscall");
         break;
     case SYS_mmap:
     case SYS_shmat:
         sharing_hidden();
-        announce("syscall");
+        drain("syscall");
         break;
     case SYS_unshare:
         if (a[0] & CLONE_FILES)
