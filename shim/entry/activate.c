@@ -11,7 +11,6 @@
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/sharing.h"
-#include "entry/stdio.h"
 #include "entry/trial.h"
 #include "files/shared_memory.h"
 
@@ -62,8 +61,6 @@ static enum reason look_around(void) {
 }
 
 static enum reason equip(void) {
-    if (!stdio_hook())
-        return REASON_stdio;
     if (!faults_install())
         return REASON_signal_blocked;
     int error = wb_start();

@@ -13,6 +13,7 @@
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
 #include "entry/sharing.h"
+#include "entry/stdio.h"
 #include "files/shared_memory.h"
 
 static const char *program = "";
@@ -166,6 +167,10 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     thread_at_exit = wb_thread_ends;
     faults_before = before_fault;
     faults_after = after_fault;
+    if (!stdio_hook()) {
+        wb_hinder(REASON_stdio);
+        stats_fallback("stdio", 0);
+    }
     if (config.mode == MODE_OBSERVE)
         wb_hinder(REASON_observe);
     if (config.no_batch)

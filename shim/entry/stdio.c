@@ -1,7 +1,7 @@
 /*
  * libc's stdio makes its system calls inside libc, where no preloaded name is seen. They go through tables of functions
  * (struct _IO_jump_t, libio/libioP.h in glibc), so the five functions that make them are replaced wherever they stand
- * in libc's tables: by ours, which announce the call and go on.
+ * in libc's tables: by ours, which do what the shells of write, read, lseek, close and fstat do.
  */
 #include <dlfcn.h>
 #include <link.h>
@@ -12,6 +12,7 @@
 
 #include "entry/entry.h"
 #include "entry/stdio.h"
+#include "entry/write.h"
 
 /* Where the five stand in a table: read, write, seek, close, stat, in this order. */
 enum { FIRST_ENTRY = 14 };
@@ -28,14 +29,26 @@ static ssize_t hooked_read(FILE *stream, void *bytes, ssize_t n) {
     return _IO_file_read(stream, bytes, n);
 }
 
+/* As _IO_file_write does it (libio/fileops.c): what was written is returned, an error is a flag and less than that. */
 static ssize_t hooked_write(FILE *stream, const void *bytes, ssize_t n) {
-    announce("stdio write");
-    return _IO_file_write(stream, bytes, n);
+    int verdict = offer_write("stdio write", stream->_fileno, bytes, (size_t)n);
+    if (verdict == PASS)
+        return _IO_file_write(stream, bytes, n);
+    if (unlikely(verdict < 0)) {
+        stream->_flags |= _IO_ERR_SEEN;
+        answer(verdict);
+        return 0;
+    }
+    if (stream->_offset >= 0)
+        stream->_offset += n;
+    return n;
 }
 
 static off64_t hooked_seek(FILE *stream, off64_t offset, int whence) {
     announce_touch("stdio seek", stream->_fileno);
-    return _IO_file_seek(stream, offset, whence);
+    off64_t position = _IO_file_seek(stream, offset, whence);
+    files_moved(stream->_fileno, position);
+    return position;
 }
 
 static int hooked_close(FILE *stream) {

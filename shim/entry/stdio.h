@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-/* libc's stdio announces its system calls (stdio.c). False: its table isn't the one we know. */
+/* From now on the library sees the system calls of libc's stdio (stdio.c). False: its table isn't the one we know. */
 bool stdio_hook(void);
 
 #endif

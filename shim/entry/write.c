@@ -7,6 +7,7 @@
 #include "base/ticks.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/write.h"
 #include "policy/policy.h"
 
 /* Is a fault in this thread's copying delivered to our handler? Asked of the kernel once, and after each change. */
@@ -83,8 +84,6 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
     return reason;
 }
 
-enum { DEFERRED, PASS };
-
 struct offer {
     const char *call;
     int fd;
@@ -128,7 +127,6 @@ static enum reason defer_callers(struct offer *offer) {
     return wb_defer(thread_self(), offer->fd, slot, offer->offset, copy, offer->count, offer->total);
 }
 
-/* PASS: the caller makes the real call. DEFERRED: it was accepted. Else -errno: an earlier write failed late. */
 static __attribute__((noinline)) int make_offer(struct offer *offer) {
     int saved = errno;
     int late = files_take_error(offer->fd);
@@ -176,6 +174,10 @@ static inline __attribute__((always_inline)) int offer_one(const char *call, int
     struct iovec one = {(void *)bytes, n};
     struct offer offer = {call, fd, 1, &one, offset, n, true, odd};
     return make_offer(&offer);
+}
+
+int offer_write(const char *call, int fd, const void *bytes, size_t n) {
+    return offer_one(call, fd, bytes, n, WB_AT_POSITION, false);
 }
 
 #define WRITE(name)                                                                                                    \
