@@ -19,12 +19,9 @@ void futex_wake_all(_Atomic uint32_t *word) {
     sys(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX);
 }
 
-__thread uint32_t lock_depth __attribute__((tls_model("initial-exec")));
-
 void mutex_lock(struct mutex *m) {
     uint32_t seen = 0;
-    lock_depth++;
-    atomic_signal_fence(memory_order_seq_cst);
+    critical_enter();
     if (likely(atomic_compare_exchange_strong_explicit(&m->word, &seen, 1, memory_order_acquire, memory_order_relaxed)))
         return;
     for (int i = 0; i < SPINS && atomic_load_explicit(&m->word, memory_order_relaxed) == 1; i++)
@@ -35,19 +32,17 @@ void mutex_lock(struct mutex *m) {
 
 bool mutex_trylock(struct mutex *m) {
     uint32_t seen = 0;
-    lock_depth++;
-    atomic_signal_fence(memory_order_seq_cst);
+    critical_enter();
     if (atomic_compare_exchange_strong_explicit(&m->word, &seen, 1, memory_order_acquire, memory_order_relaxed))
         return true;
-    lock_depth--;
+    critical_leave();
     return false;
 }
 
 void mutex_unlock(struct mutex *m) {
     if (unlikely(atomic_exchange_explicit(&m->word, 0, memory_order_release) == 2))
         sys(SYS_futex, &m->word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
-    atomic_signal_fence(memory_order_seq_cst);
-    lock_depth--;
+    critical_leave();
 }
 
 bool bias_available(void) {

@@ -17,14 +17,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/critical.h"
 #include "base/sys.h"
 
-/*
- * How many mutexes the thread holds, or is about to: a signal handler that finds it above zero must keep out of the
- * library.
- */
-extern __thread uint32_t lock_depth;
-
+/* From before it is taken until after it is given back the thread is in a critical section. */
 struct mutex {
     _Atomic uint32_t word;
 };
@@ -63,6 +59,8 @@ static inline void bias_leave(struct biased_lock *lock, struct lock_holder *self
     atomic_signal_fence(memory_order_seq_cst);
     if (unlikely(atomic_load_explicit(&lock->revoke, memory_order_relaxed)))
         bias_wake_revoker(self);
+    if (unlikely(critical_blocked))
+        critical_left();
 }
 
 /* The owner's way in. False: not the owner, or somebody else is at it: use biased_lock. Must not nest. */

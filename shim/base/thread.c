@@ -39,8 +39,8 @@ static void reset(struct thread *thread) {
     atomic_store_explicit(&thread->holder.inside, 0, memory_order_relaxed);
     thread->log = NULL;
     thread->ring = NULL;
-    thread->busy = 0;
-    thread->vfork_child = thread->faults_masked = thread->mask_known = thread->no_ring = false;
+    thread->vfork_child = thread->no_ring = false;
+    thread_mask_changed(thread);
 }
 
 struct thread *thread_attach(void) {

@@ -20,10 +20,9 @@ struct thread {
     struct wb_log *log; /* where this thread defers; NULL until it first does */
     struct ring *ring;  /* this thread's ring; NULL until there is something to gain */
     uint32_t ring_generation;
-    uint32_t busy;      /* > 0: in the library, outside a bias section; a signal handler must keep out */
     bool vfork_child;   /* this is a vfork child's use of its parent's memory: touch nothing */
-    bool faults_masked; /* SIGSEGV or SIGBUS is blocked here */
-    bool mask_known;    /* faults_masked has been asked for */
+    bool mask_known;    /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
+    bool faults_caught; /* and it isn't: a bad buffer is noticed */
     bool no_ring;       /* a ring was refused; not asked for again */
     struct stats stats;
     struct thread *next; /* all threads */
@@ -42,10 +41,15 @@ static inline bool thread_attached(const struct thread *self) {
     return self != &thread_nobody;
 }
 
-/* May this thread touch the library's state now? Not inside a signal handler that interrupted it, nor after vfork. */
+/* May this thread touch the library's state now? Not in the middle of a critical section, nor as a vfork child. */
 static inline bool thread_free(const struct thread *self) {
-    return !(lock_depth | self->busy | (uint32_t)self->vfork_child |
+    return !(critical_depth | (uint32_t)self->vfork_child |
              atomic_load_explicit(&self->holder.inside, memory_order_relaxed));
+}
+
+/* The thread's signal mask may have changed. */
+static inline void thread_mask_changed(struct thread *self) {
+    self->mask_known = self->faults_caught = false;
 }
 
 /* Gives the calling thread a structure of its own. NULL without memory. `thread_at_exit` runs when the thread ends. */

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "base/faults.h"
+#include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/sharing.h"
@@ -61,9 +61,10 @@ static enum reason look_around(void) {
 }
 
 static enum reason equip(void) {
-    if (!faults_install())
-        return REASON_signal_blocked;
-    int error = wb_start();
+    int error = signals_install();
+    if (error)
+        return error == -EAGAIN ? REASON_pausing : REASON_signal_blocked;
+    error = wb_start();
     if (error) {
         stats_fallback("flusher", -error);
         return REASON_no_flusher;
@@ -85,7 +86,7 @@ static enum reason start(const struct inode *inode) {
         reason = equip();
     if (reason != REASON_NONE)
         atomic_store(&active, false);
-    if (reason != REASON_NONE && reason != REASON_mapped) /* which speaks against this file only */
+    if (reason != REASON_NONE && reason != REASON_mapped && reason != REASON_pausing) /* against this file, or moment */
         wb_hinder(reason);
     wb_unhinder(REASON_pausing);
     return reason;
@@ -95,12 +96,11 @@ enum reason activate(const struct inode *inode) {
     if (likely(activated()))
         return REASON_NONE;
     int saved = errno;
-    struct thread *self = attached_self();
-    self->busy++;
+    critical_enter();
     mutex_lock(&lock);
     enum reason reason = start(inode);
     mutex_unlock(&lock);
-    self->busy--;
+    critical_leave();
     errno = saved;
     return reason;
 }
@@ -111,17 +111,16 @@ void deactivate(const char *call) {
     if (!activated() || !thread_free(self))
         return;
     int saved = errno;
-    self->busy++;
+    critical_enter();
     mutex_lock(&lock);
     if (activated()) {
         wb_hinder(REASON_pausing); /* only with the lock: two pauses can't end each other */
         wb_stop(self);
-        faults_remove();
         atomic_store(&active, false);
         wb_unhinder(REASON_pausing);
     }
     mutex_unlock(&lock);
-    self->busy--;
+    critical_leave();
     errno = saved;
 }
 

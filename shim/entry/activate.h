@@ -1,4 +1,4 @@
-/* Getting ready to defer, at the first write that is worth it, and giving everything back. */
+/* Getting ready to defer, at the first write that is worth it, and ending that again. */
 #ifndef URINGSHIM_ENTRY_ACTIVATE_H
 #define URINGSHIM_ENTRY_ACTIVATE_H
 
@@ -10,8 +10,8 @@
 enum reason activate(const struct inode *inode);
 bool activated(void);
 /*
- * Undoes it: performs what is pending, ends the helper thread, gives signals and stdio back. Deferring may start anew
- * later unless a hindrance was put up. For calls that a helper thread would disturb, or that end our means.
+ * Undoes it: performs what is pending and ends the helper thread. Deferring may start anew later unless a hindrance was
+ * put up. For calls that a helper thread would disturb, or that end our means.
  */
 void deactivate(const char *call);
 /* Two descriptor tables in one process: numbers mean nothing any more, and nothing is deferred. */

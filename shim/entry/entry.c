@@ -43,9 +43,9 @@ void announce_touch_slowly(const char *call, int fd) {
     self->stats.count[COUNT_CALLS]++;
     if (!wb_any_pending() || !thread_free(self))
         return;
-    self->busy++;
+    critical_enter();
     bool touches = touches_pending(fd);
-    self->busy--;
+    critical_leave();
     if (touches)
         flush_for(self, call);
 }

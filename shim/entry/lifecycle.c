@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/config.h"
-#include "base/faults.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
@@ -89,7 +89,7 @@ void fork_prepare(void) {
     prepared = thread_free(self) && thread_attached(self);
     if (!prepared)
         return;
-    self->busy++;
+    critical_enter();
     files_passed_on();
     activation_fork_prepare();
     wb_fork_prepare(self);
@@ -112,7 +112,7 @@ static void fork_done(bool child) {
     files_fork_done();
     wb_fork_done(self, child);
     activation_fork_done(child);
-    self->busy--;
+    critical_leave();
     sharing_refresh();
 }
 
@@ -124,26 +124,41 @@ void fork_child(void) {
     fork_done(true);
 }
 
-/*
- * The program has a fault of its own: what it wrote is in the file, whatever becomes of it now. While its handler runs
- * the signal is blocked, so that a fault in our copying would be fatal: this thread doesn't defer.
- */
-static void before_fault(bool dying) {
-    int saved = errno;
-    struct thread *self = thread_self();
-    if (thread_free(self)) {
-        if (dying)
-            wb_hinder(REASON_unready);
-        self->mask_known = self->faults_masked = thread_attached(self);
-        if (wb_any_pending())
-            wb_flush_all(attached_self(), dying ? FLUSH_EXIT : FLUSH_BARRIER);
-    }
-    errno = saved;
+static void flush_around_handler(void) {
+    if (!wb_any_pending() || !thread_free(thread_self()))
+        return;
+    wb_flush_all(attached_self(), FLUSH_BARRIER);
+    stats_barrier("signal handler");
 }
 
-static void after_fault(void) {
-    thread_self()->mask_known = false;
+/*
+ * Other signals may be blocked while a handler runs, and after it returned or jumped away. After a fault of the
+ * program's own what it wrote is in the file, whatever its handler makes of that.
+ */
+static void handler_begins(bool fault) {
+    thread_mask_changed(thread_self());
+    if (fault)
+        flush_around_handler();
 }
+
+/*
+ * It may have interrupted a call between our announcing it and the kernel: what the handler wrote comes before that
+ * call.
+ */
+static void handler_ended(void) {
+    thread_mask_changed(thread_self());
+    flush_around_handler();
+}
+
+static void dying(void) {
+    if (!thread_free(thread_self()))
+        return;
+    wb_hinder(REASON_unready);
+    if (wb_started())
+        wb_flush_all(attached_self(), FLUSH_EXIT);
+}
+
+static const struct signals_events events = {handler_begins, handler_ended, dying};
 
 /* Until here the library is inert: calls from other libraries' constructors go straight through. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
@@ -165,8 +180,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     if (stats_wanted)
         atomic_fetch_or(&wb_pending, WB_WATCHED);
     thread_at_exit = wb_thread_ends;
-    faults_before = before_fault;
-    faults_after = after_fault;
+    signals_events = &events;
     if (!stdio_hook()) {
         wb_hinder(REASON_stdio);
         stats_fallback("stdio", 0);

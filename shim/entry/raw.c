@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
@@ -118,7 +119,7 @@ EXPORT long syscall(long number, ...) {
         deactivate("syscall");
         break;
     case SYS_rt_sigprocmask:
-        thread_self()->mask_known = false;
+        thread_mask_changed(thread_self());
         announce("syscall");
         break;
     case SYS_sendmsg:
@@ -158,9 +159,15 @@ EXPORT long syscall(long number, ...) {
             tables_diverge("syscall");
         deactivate("syscall");
         break;
+    case SYS_rt_sigaction:
+        announce("syscall");
+        if (signals_fault_of_copy((int)a[0]) && a[1]) { /* it might be ignored from now on */
+            wb_hinder(REASON_signal_blocked);
+            deactivate("syscall");
+        }
+        return answer(signals_rt_sigaction((int)a[0], (const void *)a[1], (void *)a[2], (size_t)a[3]));
     case SYS_setns:
     case SYS_prctl:
-    case SYS_rt_sigaction:
         deactivate("syscall");
         break;
     default:

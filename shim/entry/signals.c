@@ -1,116 +1,153 @@
-/*
- * SIGSEGV and SIGBUS belong to the library while it defers (base/faults.h): the program goes on seeing and setting its
- * own dispositions. Everything else about signals is libc's.
- */
+/* Dispositions and masks of signals: the program sees and sets its own (base/signals.h). */
+#include <setjmp.h>
 #include <signal.h>
 
-#include "base/faults.h"
+#include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 
 extern int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
 extern sighandler_t bsd_signal(int number, sighandler_t handler);
 extern sighandler_t __sysv_signal(int number, sighandler_t handler);
-
-static bool ours(int number) {
-    return faults_concern(number) && faults_installed();
-}
+extern void __longjmp_chk(jmp_buf environment, int value) __attribute__((noreturn));
 
 /* Ignoring a fault survives exec, so the kernel must know of it, and then we can't catch any. */
-static void ignoring(const char *call) {
-    wb_hinder(REASON_signal_blocked);
-    deactivate(call);
-}
-
-static void disposition_changes(const char *call, int number, const struct sigaction *action) {
-    if (faults_concern(number) && action && !(action->sa_flags & SA_SIGINFO)) {
-        if (action->sa_handler == SIG_IGN)
-            ignoring(call);
-        else
-            wb_unhinder(REASON_signal_blocked);
+static void disposition_changes(const char *call, int number, sighandler_t handler) {
+    if (!signals_fault_of_copy(number))
+        return;
+    if (handler == SIG_IGN) {
+        wb_hinder(REASON_signal_blocked);
+        deactivate(call);
+    } else {
+        wb_unhinder(REASON_signal_blocked);
     }
 }
 
 #define SIGACTION(name)                                                                                                \
     EXPORT int name(int number, const struct sigaction *action, struct sigaction *old) {                               \
-        disposition_changes(#name, number, action);                                                                    \
-        if (!ours(number))                                                                                             \
-            return REAL(name)(number, action, old);                                                                    \
-        if (thread_self()->vfork_child) { /* its own dispositions, in our memory */                                    \
-            faults_sigaction(number, NULL, old);                                                                       \
-            return REAL(name)(number, action, NULL);                                                                   \
-        }                                                                                                              \
-        faults_sigaction(number, action, old);                                                                         \
-        return 0;                                                                                                      \
+        if (action)                                                                                                    \
+            disposition_changes(#name, number, action->sa_handler);                                                    \
+        return signals_action(number, action, old, REAL(name));                                                        \
     }
 
 SIGACTION(sigaction)
 SIGACTION(__sigaction)
 
-static sighandler_t set_handler(const char *call, int number, sighandler_t handler, int flags) {
+/* sigaction(2) for functions that libc builds on its own, which isn't this one. */
+static sighandler_t set_handler(int number, sighandler_t handler, int flags, bool mask_itself) {
     struct sigaction action = {.sa_handler = handler, .sa_flags = flags}, old;
-    if (!(flags & SA_NODEFER))
+    if (handler == SIG_ERR || number < 1 || number >= NSIG) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
+    if (mask_itself)
         sigaddset(&action.sa_mask, number);
-    disposition_changes(call, number, &action);
     return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
-#define SIGNAL(name, flags)                                                                                            \
-    EXPORT sighandler_t name(int number, sighandler_t handler) {                                                       \
-        return faults_concern(number) ? set_handler(#name, number, handler, flags) : REAL(name)(number, handler);      \
-    }
+/* What siginterrupt(3) has said of each signal. */
+static _Atomic uint64_t interrupting;
+
+static bool interrupts(int number) {
+    return number > 0 && number < NSIG && atomic_load(&interrupting) & 1ull << (number - 1);
+}
+
+/* libc's changes the flag in what the kernel knows, which is what the program sees of that flag. */
+EXPORT int siginterrupt(int number, int on) {
+    int result = REAL(siginterrupt)(number, on);
+    if (result == 0 && on)
+        atomic_fetch_or(&interrupting, 1ull << (number - 1));
+    else if (result == 0)
+        atomic_fetch_and(&interrupting, ~(1ull << (number - 1)));
+    return result;
+}
 
 /* signal(2): BSD semantics, System V semantics */
-SIGNAL(signal, SA_RESTART)
-SIGNAL(bsd_signal, SA_RESTART)
-SIGNAL(ssignal, SA_RESTART)
-SIGNAL(sysv_signal, (int)(SA_RESETHAND | SA_NODEFER))
-SIGNAL(__sysv_signal, (int)(SA_RESETHAND | SA_NODEFER))
-
-/* These know only libc's view: where they concern our signals, that has to be the kernel's again. */
-#define OLD_FASHIONED(type, name, parameters, arguments, concerned)                                                    \
-    EXPORT type name parameters {                                                                                      \
-        if (concerned)                                                                                                 \
-            ignoring(#name);                                                                                           \
-        return REAL(name) arguments;                                                                                   \
+#define BSD_SIGNAL(name)                                                                                               \
+    EXPORT sighandler_t name(int number, sighandler_t handler) {                                                       \
+        return set_handler(number, handler, interrupts(number) ? 0 : SA_RESTART, true);                                \
+    }
+#define SYSV_SIGNAL(name)                                                                                              \
+    EXPORT sighandler_t name(int number, sighandler_t handler) {                                                       \
+        return set_handler(number, handler, (int)(SA_RESETHAND | SA_NODEFER | SA_INTERRUPT), false);                   \
     }
 
-OLD_FASHIONED(sighandler_t, sigset, (int number, sighandler_t handler), (number, handler), faults_concern(number))
-OLD_FASHIONED(int, sigignore, (int number), (number), faults_concern(number))
-OLD_FASHIONED(int, siginterrupt, (int number, int on), (number, on), faults_concern(number))
+BSD_SIGNAL(signal)
+BSD_SIGNAL(bsd_signal)
+BSD_SIGNAL(ssignal)
+SYSV_SIGNAL(sysv_signal)
+SYSV_SIGNAL(__sysv_signal)
+
+EXPORT int sigignore(int number) {
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    return sigaction(number, &action, NULL);
+}
+
+/* sigset(3): holding is blocking, and any other disposition unblocks; the old one is "held" if it was blocked. */
+EXPORT sighandler_t sigset(int number, sighandler_t handler) {
+    struct sigaction action = {.sa_handler = handler}, old;
+    bool hold = handler == SIG_HOLD;
+    sigset_t set, before;
+    if (handler == SIG_ERR || number < 1 || number >= NSIG) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    if (hold && sigprocmask(SIG_BLOCK, &set, &before) != 0)
+        return SIG_ERR;
+    if (sigaction(number, hold ? NULL : &action, &old) != 0)
+        return SIG_ERR;
+    if (!hold && sigprocmask(SIG_UNBLOCK, &set, &before) != 0)
+        return SIG_ERR;
+    return sigismember(&before, number) ? SIG_HOLD : old.sa_handler;
+}
 
 /* The mask may keep faults from us now, or no more: asked for anew before the next write is deferred. */
-static void mask_changed(const char *call) {
+static void mask_changed(void) {
     struct thread *self = thread_self();
-    if (self->mask_known && thread_free(self)) {
-        self->mask_known = false;
-        announce(call);
-    }
+    if (thread_free(self))
+        thread_mask_changed(self);
 }
 
 static bool mask_concerns(const sigset_t *set) {
-    return set && (thread_self()->faults_masked || sigismember(set, SIGSEGV) == 1 || sigismember(set, SIGBUS) == 1);
+    return set && (!thread_self()->faults_caught || sigismember(set, SIGSEGV) == 1 || sigismember(set, SIGBUS) == 1);
 }
-
-#define MASK(type, name, parameters, arguments)                                                                        \
-    EXPORT type name parameters {                                                                                      \
-        mask_changed(#name);                                                                                           \
-        return REAL(name) arguments;                                                                                   \
-    }
 
 EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
     if (mask_concerns(set))
-        mask_changed("sigprocmask");
+        mask_changed();
     return REAL(sigprocmask)(how, set, old);
 }
 
 EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
     if (mask_concerns(set))
-        mask_changed("pthread_sigmask");
+        mask_changed();
     return REAL(pthread_sigmask)(how, set, old);
 }
+
+#define MASK(type, name, parameters, arguments)                                                                        \
+    EXPORT type name parameters {                                                                                      \
+        mask_changed();                                                                                                \
+        return REAL(name) arguments;                                                                                   \
+    }
 
 MASK(int, sighold, (int number), (number))
 MASK(int, sigrelse, (int number), (number))
 MASK(int, sigblock, (int mask), (mask))
 MASK(int, sigsetmask, (int mask), (mask))
+
+/* A jump out of a handler sets the mask inside libc. */
+#define JUMP(name, type)                                                                                               \
+    EXPORT void name(type environment, int value) {                                                                    \
+        mask_changed();                                                                                                \
+        REAL(name)(environment, value);                                                                                \
+        __builtin_unreachable();                                                                                       \
+    }
+
+#undef longjmp
+#undef siglongjmp
+JUMP(longjmp, jmp_buf)
+JUMP(_longjmp, jmp_buf)
+JUMP(siglongjmp, sigjmp_buf)
+JUMP(__longjmp_chk, jmp_buf)

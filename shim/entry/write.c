@@ -15,10 +15,10 @@ static bool faults_reach_us(struct thread *self) {
     if (!self->mask_known) {
         uint64_t mask = 0;
         sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
-        self->faults_masked = mask & (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1));
+        self->faults_caught = !(mask & (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1)));
         self->mask_known = true;
     }
-    return !self->faults_masked;
+    return self->faults_caught;
 }
 
 static struct ofd *known_ofd(int fd, struct fd_slot *slot) {
@@ -72,9 +72,9 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
     if (!thread_attached(self))
         return REASON_no_memory;
     if (!ofd) {
-        self->busy++;
+        critical_enter();
         ofd = known_ofd(fd, slot);
-        self->busy--;
+        critical_leave();
         reason = ofd ? policy_write(&facts, slot, ofd) : slot->other ? (enum reason)slot->other : REASON_bad_fd;
     }
     if (reason == REASON_NONE)

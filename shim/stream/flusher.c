@@ -85,7 +85,7 @@ static void sleep_until_noticed(void) {
 static int run(void *unused) {
     (void)unused;
     thread_self_pointer = &flusher.thread;
-    lock_depth = 0; /* the block may have been used before */
+    critical_depth = 0; /* the block may have been used before */
     unsigned idle = 0;
     while (serve()) {
         uint32_t bell = atomic_load(&flusher.bell);
@@ -107,7 +107,7 @@ static int run(void *unused) {
 int flusher_start(const struct flusher_work *work, uint64_t tick_us) {
     if (atomic_load(&flusher.alive))
         return 0;
-    char *variable = (char *)&lock_depth;
+    char *variable = (char *)&critical_depth;
     __asm__("" : "+r"(variable)); /* or else the linker may meet an instruction that it can't relax */
     size_t below = (size_t)((char *)__builtin_thread_pointer() - variable) + TLS;
     below = (below + 63) & ~(size_t)63;

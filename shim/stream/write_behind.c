@@ -185,7 +185,7 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* put up since policy looked */
         return (enum reason)__builtin_ctzll(hindrances);
-    self->busy++;
+    critical_enter();
     struct wb_log *log = self->log ? self->log : log_adopt(self);
     enum reason reason = REASON_no_memory;
     if (log) {
@@ -195,7 +195,7 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
         reason = defer(self, log, fd, slot, offset, vector, count, total);
         biased_unlock(&log->lock);
     }
-    self->busy--;
+    critical_leave();
     return reason;
 }
 
@@ -236,9 +236,9 @@ static void flush_others(struct thread *self, const struct wb_log *spared, enum 
 void wb_flush_all(struct thread *self, enum flush_cause cause) {
     if (!thread_free(self))
         return; /* a handler that interrupted the library, or a vfork child: it can't, and must not */
-    self->busy++;
+    critical_enter();
     flush_others(self, NULL, cause);
-    self->busy--;
+    critical_leave();
 }
 
 /*
@@ -282,21 +282,21 @@ int wb_sync(struct thread *self, int fd, bool data_only) {
         return WB_SYNC_YOURSELF;
     }
     int result = WB_SYNC_YOURSELF;
-    self->busy++;
+    critical_enter();
     flush_others(self, log, FLUSH_FSYNC);
     biased_lock(&log->lock, &self->holder);
     if (!perform_with_sync(self, log, ofd, fd, data_only, &result))
         flush(self, log, FLUSH_FSYNC);
     settle(log);
     biased_unlock(&log->lock);
-    self->busy--;
+    critical_leave();
     return result;
 }
 
 void wb_unpin(struct thread *self, struct ofd *ofd) {
     if (likely(!ofd->pinned) || atomic_load(&wb_hindrances) & 1ull << REASON_seccomp)
         return;
-    self->busy++;
+    critical_enter();
     for (struct thread *thread = thread_list(); thread; thread = thread->next) {
         struct wb_log *log = thread->log;
         if (!thread->ring || !log)
@@ -311,7 +311,7 @@ void wb_unpin(struct thread *self, struct ofd *ofd) {
         }
         biased_unlock(&log->lock);
     }
-    self->busy--;
+    critical_leave();
 }
 
 static void unpin_all(struct thread *self) {
@@ -372,16 +372,16 @@ void wb_stop(struct thread *self) {
 void wb_forget_files(struct thread *self) {
     if (!flusher_running())
         return;
-    self->busy++;
+    critical_enter();
     empty_rings(self, false);
-    self->busy--;
+    critical_leave();
 }
 
 void wb_thread_ends(struct thread *self) {
     struct wb_log *log = self->log;
     if (!log)
         return;
-    self->busy++;
+    critical_enter();
     biased_lock(&log->lock, &self->holder);
     if (config.order == ORDER_THREAD || self->ring)
         flush(self, log, FLUSH_BARRIER);
@@ -400,7 +400,7 @@ void wb_thread_ends(struct thread *self) {
         log->used = false;
         mutex_unlock(&logs_lock);
     }
-    self->busy--;
+    critical_leave();
 }
 
 void wb_fork_prepare(struct thread *self) {

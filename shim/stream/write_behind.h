@@ -49,7 +49,7 @@ static inline bool wb_attention(void) {
 static inline __attribute__((always_inline)) bool wb_extend(struct thread *self, int fd, int64_t offset,
                                                             const void *bytes, size_t n) {
     struct wb_log *log = self->log;
-    if (!log || !thread_free(self) || !bias_enter(&log->lock, &self->holder))
+    if (!log || !self->faults_caught || !thread_free(self) || !bias_enter(&log->lock, &self->holder))
         return false;
     bool done = false;
     struct piece *piece = log->filling;

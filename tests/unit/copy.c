@@ -1,7 +1,7 @@
 // Guarded copying: every length and alignment copies what memcpy would and nothing beside it; unreadable memory, in any
 // part of the source, is an answer and no crash.
 #include "base/copy.h"
-#include "base/faults.h"
+#include "base/signals.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +37,7 @@ int main(void) {
             failures += copies(n, 16 + at, 24 - 3 * at);
     failures += copies(5000, 3, 500);
 
-    if (!faults_install())
+    if (signals_install() != 0)
         return 2;
     char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     mprotect(pages + PAGE, PAGE, PROT_NONE);

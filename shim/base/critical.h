@@ -1,0 +1,35 @@
+/*
+ * Critical sections: while a thread is in one, the library's state is half changed or a lock is taken, and a signal
+ * handler of the program must not run. One that comes then is put off until the thread is out again (signals.h).
+ * Sections nest. A section entered by a lock's bias (lock.h) counts too.
+ */
+#ifndef URINGSHIM_BASE_CRITICAL_H
+#define URINGSHIM_BASE_CRITICAL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/sys.h"
+
+extern __thread uint32_t critical_depth;
+
+/* Signals, as a mask, that were blocked so that the handlers put off can wait; 0: none were. */
+extern __thread uint64_t critical_blocked;
+
+/* A section was left after a handler had been put off: if it was the outermost, lets the handlers run. */
+void critical_left(void);
+
+static inline void critical_enter(void) {
+    critical_depth++;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void critical_leave(void) {
+    atomic_signal_fence(memory_order_seq_cst);
+    critical_depth--;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unlikely(critical_blocked))
+        critical_left();
+}
+
+#endif

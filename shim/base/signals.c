@@ -1,0 +1,374 @@
+#include "base/signals.h"
+
+#include <errno.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "base/copy.h"
+#include "base/thread.h"
+
+enum {
+    SIGNALS = 65,
+    LIBC_FIRST = 32, /* libc keeps two for itself: cancelling threads, and changing credentials in all of them */
+    LIBC_LAST = 33,
+};
+
+#if defined(__x86_64__)
+enum { RESTORER = 0x04000000 }; /* SA_RESTORER: libc gives one always, and shows the flag */
+/* These very bytes are how unwinders recognize a signal frame. */
+extern void signals_restorer(void) __attribute__((visibility("hidden")));
+__asm__(".text\n"
+        ".p2align 4\n"
+        "nop\n" /* unwinders look up the address before the return address */
+        ".globl signals_restorer\n"
+        ".hidden signals_restorer\n"
+        ".type signals_restorer, @function\n"
+        "signals_restorer:\n"
+        "    mov $15, %rax\n" /* SYS_rt_sigreturn */
+        "    syscall\n"
+        ".size signals_restorer, . - signals_restorer\n");
+#else
+enum { RESTORER = 0 };
+#define signals_restorer NULL
+#endif
+
+/* The kernel's struct sigaction (rt_sigaction(2)). */
+struct kernel_sigaction {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+static struct sigaction from_kernel(const struct kernel_sigaction *raw) {
+    struct sigaction action = {.sa_handler = raw->handler, .sa_flags = (int)raw->flags, .sa_restorer = raw->restorer};
+    memcpy(&action.sa_mask, &raw->mask, sizeof raw->mask);
+    return action;
+}
+
+static struct kernel_sigaction for_kernel(const struct sigaction *action) {
+    struct kernel_sigaction raw = {action->sa_handler, (unsigned)action->sa_flags, action->sa_restorer, 0};
+    memcpy(&raw.mask, &action->sa_mask, sizeof raw.mask);
+    return raw;
+}
+
+/* sigaction(2) by the raw call; 0 or -errno. */
+static int kernel_action(int signal, const struct sigaction *action, struct sigaction *old) {
+    struct kernel_sigaction set, got;
+    if (action)
+        set = for_kernel(action);
+    long result = sys(SYS_rt_sigaction, signal, action ? &set : NULL, &got, sizeof set.mask);
+    if (result == 0 && old)
+        *old = from_kernel(&got);
+    return (int)result;
+}
+
+static void kernel_set(int signal, struct sigaction action) {
+    if (!(action.sa_flags & RESTORER)) {
+        action.sa_flags |= RESTORER;
+        action.sa_restorer = signals_restorer;
+    }
+    kernel_action(signal, &action, NULL);
+}
+
+__thread uint32_t critical_depth __attribute__((tls_model("initial-exec")));
+__thread uint64_t critical_blocked __attribute__((tls_model("initial-exec")));
+
+const struct signals_events *signals_events;
+
+/* What the program wants where the kernel knows our handler. The handler is looked at without the lock. */
+static struct {
+    void (*_Atomic handler)(int);
+    _Atomic int flags;
+    sigset_t mask; /* as it was given: ours differs where the action is the default */
+} program[SIGNALS];
+
+/* These flags are ours in the kernel, and come from the program's action when it asks. */
+enum { OUR_FLAGS = SA_SIGINFO | SA_ONSTACK | RESTORER | (int)SA_RESETHAND };
+
+static _Atomic bool installed;
+static bool first_process;       /* of its namespace */
+static _Atomic uint32_t passing; /* calls under way that found nothing installed */
+static struct mutex lock;
+
+static bool managed(int signal) {
+    return signal > 0 && signal < SIGNALS && signal != SIGKILL && signal != SIGSTOP &&
+           (signal < LIBC_FIRST || signal > LIBC_LAST);
+}
+
+/* signal(7): the default action is to be killed. Stopping and ignoring stay the kernel's. */
+static bool deadly(int signal) {
+    switch (signal) {
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* Raised by an instruction of the thread that gets it, which can't go on without the handler. */
+static bool is_fault(int signal, const siginfo_t *info) {
+    switch (signal) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP:
+    case SIGSYS:
+        return info->si_code > 0;
+    default:
+        return false;
+    }
+}
+
+static uint64_t bit(int signal) {
+    return 1ull << (signal - 1);
+}
+
+static uintptr_t *instruction_pointer(ucontext_t *context) {
+#if defined(__x86_64__)
+    return (uintptr_t *)&context->uc_mcontext.gregs[REG_RIP];
+#else
+    return (uintptr_t *)&context->uc_mcontext.pc;
+#endif
+}
+
+static long send_again(int signal, siginfo_t *info) {
+    return sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), signal, info);
+}
+
+/* The default action, taken by the kernel: it finds the signal pending when the handler returns. */
+static void die(int signal, siginfo_t *info) {
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    if (!thread_self()->vfork_child)
+        signals_events->dying();
+    kernel_set(signal, standard);
+    if (send_again(signal, info) != 0)
+        sys(SYS_tgkill, sys(SYS_getpid), sys(SYS_gettid), signal);
+}
+
+/*
+ * Faults stay unblocked, for copy_in's. Another handler may interrupt this one anywhere, and finds more blocked than
+ * there was: so what is to be unblocked is gathered from all of them.
+ */
+static bool put_off(int signal, siginfo_t *info, ucontext_t *context) {
+    const uint64_t faults = bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS);
+    uint64_t mask;
+    if (send_again(signal, info) != 0)
+        return false; /* too many are queued */
+    memcpy(&mask, &context->uc_sigmask, sizeof mask);
+    __atomic_fetch_or(&critical_blocked, ~mask, __ATOMIC_RELAXED);
+    mask |= ~faults | bit(signal);
+    memcpy(&context->uc_sigmask, &mask, sizeof mask);
+    return true;
+}
+
+void critical_left(void) {
+    if (!thread_free(thread_self()))
+        return;
+    uint64_t set = critical_blocked;
+    critical_blocked = 0;
+    sys(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, sizeof set);
+}
+
+/* SA_RESETHAND, which the kernel isn't told of: the signal might be put off. */
+static void reset(int signal, void (*handler)(int)) {
+    struct sigaction action;
+    if (!atomic_compare_exchange_strong(&program[signal].handler, &handler, SIG_DFL) || deadly(signal))
+        return;
+    kernel_action(signal, NULL, &action);
+    action.sa_handler = SIG_DFL;
+    action.sa_flags = atomic_load(&program[signal].flags);
+    kernel_set(signal, action);
+}
+
+static void arrive(int signal, siginfo_t *info, void *context) {
+    struct thread *self = thread_self();
+    bool fault = is_fault(signal, info);
+    if (fault) {
+        uintptr_t *instruction = instruction_pointer(context);
+        uintptr_t recovery = signals_fault_of_copy(signal) ? copy_recovery(*instruction) : 0;
+        if (recovery) {
+            *instruction = recovery;
+            return;
+        }
+    } else if (!self->vfork_child && !thread_free(self) && put_off(signal, info, context)) {
+        return;
+    }
+    void (*handler)(int) = atomic_load(&program[signal].handler);
+    if (handler == SIG_IGN) /* since a moment ago */
+        return;
+    if (handler == SIG_DFL) {
+        die(signal, info);
+        return;
+    }
+    if (atomic_load(&program[signal].flags) & (int)SA_RESETHAND)
+        reset(signal, handler);
+    signals_events->handler_begins(fault);
+    /* one that takes a number only doesn't mind */
+    ((void (*)(int, siginfo_t *, void *))(uintptr_t)handler)(signal, info, context);
+    signals_events->handler_ended();
+}
+
+/* A first process of a namespace isn't killed by what others send it, as long as it has no handler (signal(7)). */
+static bool needs_us(int signal, const struct sigaction *action) {
+    if (action->sa_handler == SIG_DFL)
+        return deadly(signal) && (signals_fault_of_copy(signal) || !first_process);
+    return action->sa_handler != SIG_IGN;
+}
+
+/* What the kernel is to know of an action of the program's. While it dies no other handler runs. */
+static struct sigaction wrapped(int signal, const struct sigaction *action) {
+    struct sigaction ours = *action;
+    if (!needs_us(signal, action))
+        return ours;
+    if (action->sa_handler == SIG_DFL) {
+        ours.sa_flags |= SA_ONSTACK;
+        memset(&ours.sa_mask, 0xff, sizeof ours.sa_mask);
+    }
+    ours.sa_flags = (ours.sa_flags & (int)~SA_RESETHAND) | SA_SIGINFO;
+    ours.sa_sigaction = arrive;
+    return ours;
+}
+
+static void remember(int signal, const struct sigaction *action) {
+    program[signal].mask = action->sa_mask;
+    atomic_store(&program[signal].flags, action->sa_flags);
+    atomic_store(&program[signal].handler, action->sa_handler);
+}
+
+/* What the kernel told, as the program is to see it; it may have been changed by libc itself meanwhile. */
+static void unwrap(int signal, struct sigaction *old, const struct sigaction *wanted) {
+    if (old->sa_sigaction != arrive)
+        return;
+    old->sa_flags = (old->sa_flags & ~OUR_FLAGS) | (wanted->sa_flags & OUR_FLAGS);
+    if (!(wanted->sa_flags & RESTORER))
+        old->sa_restorer = NULL;
+    old->sa_handler = wanted->sa_handler;
+    if (wanted->sa_handler == SIG_DFL)
+        old->sa_mask = program[signal].mask;
+}
+
+static struct sigaction remembered(int signal) {
+    return (struct sigaction){
+        .sa_handler = atomic_load(&program[signal].handler),
+        .sa_flags = atomic_load(&program[signal].flags),
+        .sa_mask = program[signal].mask,
+    };
+}
+
+static int change(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real) {
+    struct sigaction before = remembered(signal), ours, theirs;
+    if (action) {
+        theirs = *action;
+        theirs.sa_flags |= RESTORER;
+        ours = wrapped(signal, action);
+        remember(signal, &theirs); /* first: the signal may come at once */
+    }
+    struct sigaction told = {0};
+    int result = real(signal, action ? &ours : NULL, &told);
+    if (result != 0) {
+        if (action)
+            remember(signal, &before);
+        return result;
+    }
+    unwrap(signal, &told, &before);
+    if (old)
+        *old = told;
+    return 0;
+}
+
+int signals_action(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real) {
+    if (!managed(signal))
+        return real(signal, action, old);
+    atomic_fetch_add(&passing, 1);
+    bool pass = !atomic_load(&installed);
+    if (pass) {
+        int result = real(signal, action, old);
+        atomic_fetch_sub(&passing, 1);
+        return result;
+    }
+    atomic_fetch_sub(&passing, 1);
+    struct sigaction copy;
+    if (action && !copy_in(&copy, action, sizeof copy))
+        return real(signal, action, old); /* EFAULT, or the death that it would be natively */
+    if (thread_self()->vfork_child) {     /* its own dispositions, in our memory */
+        struct sigaction told, wanted = remembered(signal);
+        int result = real(signal, action, &told);
+        if (result == 0)
+            unwrap(signal, &told, &wanted);
+        if (result == 0 && old)
+            *old = told;
+        return result;
+    }
+    mutex_lock(&lock);
+    struct sigaction told;
+    int result = change(signal, action ? &copy : NULL, &told, real);
+    mutex_unlock(&lock);
+    if (result == 0 && old)
+        *old = told;
+    return result;
+}
+
+/* Structures that can't be used are the kernel's to refuse, so that it is asked first. */
+long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask_size) {
+    if (!signals_installed())
+        return sys(SYS_rt_sigaction, signal, action, old, mask_size);
+    struct kernel_sigaction raw;
+    long asked = sys(SYS_rt_sigaction, signal, NULL, old, mask_size);
+    if (asked != 0 || (action && !copy_in(&raw, action, sizeof raw)))
+        return asked ? asked : -EFAULT;
+    struct sigaction set = action ? from_kernel(&raw) : (struct sigaction){0}, got;
+    int result = signals_action(signal, action ? &set : NULL, &got, kernel_action);
+    if (result == 0 && old) {
+        raw = for_kernel(&got);
+        memcpy(old, &raw, sizeof raw);
+    }
+    return result;
+}
+
+/* With the lock held, and nobody else changing anything. */
+static int take_over(void) {
+    for (int signal = SIGBUS; signal <= SIGSEGV; signal++) {
+        struct sigaction action;
+        if (signals_fault_of_copy(signal)) {
+            kernel_action(signal, NULL, &action);
+            if (action.sa_handler == SIG_IGN)
+                return -EPERM;
+        }
+    }
+    first_process = sys(SYS_getpid) == 1;
+    for (int signal = 1; signal < SIGNALS; signal++) {
+        if (!managed(signal))
+            continue;
+        struct sigaction action, ours;
+        kernel_action(signal, NULL, &action);
+        remember(signal, &action);
+        ours = wrapped(signal, &action);
+        if (ours.sa_sigaction == arrive)
+            kernel_set(signal, ours);
+    }
+    return 0;
+}
+
+int signals_install(void) {
+    if (signals_installed()) /* inherited by a fork, or left from an earlier time */
+        return 0;
+    mutex_lock(&lock);
+    atomic_store(&installed, true); /* who comes from now on waits for the lock */
+    int error = atomic_load(&passing) ? -EAGAIN : take_over();
+    if (error)
+        atomic_store(&installed, false);
+    mutex_unlock(&lock);
+    return error;
+}
+
+bool signals_installed(void) {
+    return atomic_load_explicit(&installed, memory_order_relaxed);
+}

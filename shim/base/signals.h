@@ -1,0 +1,50 @@
+/*
+ * The program's signal handlers while anything may be deferred. The kernel is told of one handler of ours, which
+ *
+ *   - recovers from a fault in copy_in (copy.h);
+ *   - puts a handler off that interrupts a critical section: queues the signal again, with its siginfo, to this thread,
+ *     and blocks signals in the interrupted context until the section is left (critical.h). The kernel then delivers it
+ *     as it would have: mask, stack, context and restarting are its own;
+ *   - else calls the program's handler, or, where the default action is death, lets everything pending be performed
+ *     first and then dies the same death.
+ *
+ * The program sees its own dispositions throughout: what it sets and asks for goes through signals_action.
+ */
+#ifndef URINGSHIM_BASE_SIGNALS_H
+#define URINGSHIM_BASE_SIGNALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the layers above do at such moments; set once at start. All are called in the thread that gets the signal. */
+struct signals_events {
+    void (*handler_begins)(bool fault); /* a handler of the program is about to run; fault: for a fault of its own */
+    void (*handler_ended)(void);        /* it returned */
+    void (*dying)(void);                /* the process is about to be killed by the signal */
+};
+extern const struct signals_events *signals_events;
+
+/* Faults whose handler is ours for copy_in: they can be neither ignored nor blocked while anything is deferred. */
+static inline bool signals_fault_of_copy(int signal) {
+    return signal == SIGSEGV || signal == SIGBUS;
+}
+
+/*
+ * Puts our handler before the program's, for good: children of fork have it too, exec resets it. 0; -EPERM: the program
+ * ignores one of the two faults, which must stay so across exec; -EAGAIN: it is changing a disposition at this moment.
+ */
+int signals_install(void);
+bool signals_installed(void);
+
+/*
+ * sigaction(2) as the program means it. `real` is the next sigaction: called once with what the kernel is to know, or
+ * as it is while nothing is installed; its result is returned. In a vfork child it changes the child only.
+ */
+typedef int signals_real(int signal, const struct sigaction *action, struct sigaction *old);
+int signals_action(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real);
+
+/* The same for rt_sigaction(2) by number: the structures are the kernel's. 0 or -errno. */
+long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask_size);
+
+#endif
