@@ -170,3 +170,37 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
     TMPDIR=$PWD/temp run "$COMMAND" compare true
     [ -z "$(ls temp)" ]
 }
+
+@test "one line for a program that the library can't be loaded into, and it runs" {
+    echo 'int main(void) { return 7; }' >main.c
+    gcc -static -o static main.c
+    gcc -static-pie -o static-pie main.c
+    gcc -o set-id main.c
+    gcc -Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1 -o musl main.c
+    local program
+    for program in static static-pie; do
+        run -7 --separate-stderr "$COMMAND" "./$program"
+        [ "$stderr" = "uringshim: ./$program runs as without the library: it is statically linked" ]
+    done
+    printf '#!%s/static\n' "$PWD" >script
+    chmod +x script
+    run -7 --separate-stderr "$COMMAND" ./script
+    [ "$stderr" = "uringshim: ./script runs as without the library: it is statically linked" ]
+    run -127 --separate-stderr "$COMMAND" ./musl # whose loader isn't there
+    [[ $stderr == "uringshim: ./musl runs as without the library: it uses musl, not glibc"* ]]
+    run -7 --separate-stderr "$COMMAND" ./set-id # still an ordinary one
+    [ -z "$stderr" ]
+}
+
+@test "one line for a set-user-ID program, which runs as ever" {
+    need_root
+    echo 'int main(void) { return 7; }' >main.c
+    gcc -o set-id main.c
+    chown root set-id
+    chmod 4755 set-id . # reachable for the user
+    mkdir -p scripts build
+    cp "$COMMAND" scripts/uringshim
+    cp "$LIB" build/liburingshim.so
+    run -7 --separate-stderr setpriv --reuid=65534 --clear-groups scripts/uringshim ./set-id
+    [ "$stderr" = "uringshim: ./set-id runs as without the library: it is set-user-ID" ]
+}

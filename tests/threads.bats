@@ -137,3 +137,13 @@ fork_among_writers() {
     done
     assert_deferred
 }
+
+# Promise 6: fork and libc's streams take the library's locks in one order.
+@test "a process forks while its threads flush all streams" {
+    local mode
+    for mode in URINGSHIM_TEST_EAGER=0 URINGSHIM_TEST_EAGER=1; do
+        shim "$mode" timeout -s KILL 50 "$VICTIMS/threads_streams" 300 .
+        [ "$(sort -u stream0)" = "a line" ]
+    done
+    assert_deferred
+}

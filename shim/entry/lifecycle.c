@@ -160,6 +160,36 @@ static void dying(void) {
 
 static const struct signals_events events = {handler_begins, handler_ended, dying};
 
+/*
+ * fork() takes the lock of libc's list of streams after our handlers ran. A thread that flushes all streams holds it
+ * while it writes, which takes our locks: so here it comes before them too. It is recursive.
+ */
+extern void _IO_list_lock(void);
+extern void _IO_list_unlock(void);
+extern void _IO_list_resetlock(void);
+static bool streams_locked;
+
+static void libc_forks(void) {
+    bool lock = !__libc_single_threaded;
+    if (lock)
+        _IO_list_lock();
+    fork_prepare();
+    streams_locked = lock;
+}
+
+static void libc_forked_parent(void) {
+    bool unlock = streams_locked;
+    fork_parent();
+    if (unlock)
+        _IO_list_unlock();
+}
+
+static void libc_forked_child(void) {
+    fork_child();
+    if (streams_locked)
+        _IO_list_resetlock();
+}
+
 /* Until here the library is inert: calls from other libraries' constructors go straight through. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
     /* libc's own idea of the name may not be there yet */
@@ -171,7 +201,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     }
     config_read(envp);
     if (config.mode == MODE_OFF || config_excludes(program) || !thread_start() ||
-        pthread_atfork(fork_prepare, fork_parent, fork_child) != 0) {
+        pthread_atfork(libc_forks, libc_forked_parent, libc_forked_child) != 0) {
         wb_hinder(REASON_disabled);
         return;
     }
