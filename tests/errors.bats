@@ -131,7 +131,7 @@ space_runs_out() {
     need_mount tmpfs
     for mode in "${MODES[@]:0:3}"; do
         for call in write fsync close; do
-            # On a busy machine the room may go too late: then there is no late error, and nothing to see.
+            # On a busy machine the delay may be over before the room is gone: then there is nothing to see.
             for _ in {1..5}; do
                 rm -f "$STATS"
                 on_small tmpfs 96 shim URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000 "$mode" \

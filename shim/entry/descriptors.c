@@ -198,9 +198,9 @@ EXPORT int dup(int fd) {
     return to;
 }
 
-/* dup2(2): nothing happens to `to` if `from` isn't open, or is the same. */
+/* dup2(2): nothing happens to `to` if it is the same. If `from` isn't open, we have only forgotten something. */
 static void replacing(const char *call, int from, int to) {
-    if (from != to && files_remembers(to) && sys(SYS_fcntl, from, F_GETFD) >= 0)
+    if (from != to)
         give_up_number(call, to);
     else
         announce(call);

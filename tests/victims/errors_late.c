@@ -6,33 +6,40 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { PIECE = 700, PIECES = 300, LEFT = 8 << 10, FULL_AT_MS = 100, WAIT_MS = 300, ROOM_AT_MS = 700 };
+enum { PIECE = 700, PIECES = 300, LEFT = 8 << 10, FULL_AFTER_US = 100000, FULL_FOR_US = 600000 };
 
-static struct timespec began;
-
-static long now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (now.tv_sec - began.tv_sec) * 1000 + (now.tv_nsec - began.tv_nsec) / 1000000;
+// Asked in a way that nobody could take for a reason to perform the writes: no call of libc's.
+static bool is_full(const char *path) {
+    struct statfs st;
+#if defined(__x86_64__)
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(SYS_statfs), "D"(path), "S"(&st) : "rcx", "r11", "memory");
+#else
+    register long number __asm__("x8") = SYS_statfs;
+    register long result __asm__("x0") = (long)path;
+    register void *out __asm__("x1") = &st;
+    __asm__ volatile("svc 0" : "+r"(result) : "r"(number), "r"(out) : "memory");
+#endif
+    require(result == 0);
+    return st.f_bavail * (unsigned long)st.f_bsize <= LEFT;
 }
 
 // In another process: takes all the room there is, for a while.
 static void take_room(const char *path) {
     static char block[1 << 16];
-    while (now_ms() < FULL_AT_MS)
-        usleep(1000);
+    usleep(FULL_AFTER_US);
     int fd = open(path, O_WRONLY | O_CREAT, 0600);
     while (write(fd, block, sizeof block) > 0)
         ;
     while (write(fd, block, 1) > 0)
         ;
     require(ftruncate(fd, lseek(fd, 0, SEEK_END) - LEFT) == 0);
-    while (now_ms() < ROOM_AT_MS)
-        usleep(1000);
+    usleep(FULL_FOR_US);
     unlink(path);
     _exit(0);
 }
@@ -58,7 +65,6 @@ int main(int argc, char **argv) {
     char data[4096], filling[4096], piece[PIECE];
     snprintf(data, sizeof data, "%s/data", argv[1]);
     snprintf(filling, sizeof filling, "%s/filling", argv[1]);
-    clock_gettime(CLOCK_MONOTONIC, &began);
     pid_t child = fork();
     if (!child)
         take_room(filling);
@@ -68,7 +74,7 @@ int main(int argc, char **argv) {
         require(write(fd, piece, PIECE) == PIECE);
     }
     memset(piece, '!', sizeof piece);
-    while (now_ms() < WAIT_MS) // no call that anybody could take for a reason to perform the writes
+    while (!is_full(argv[1]))
         ;
     require(waitpid(child, NULL, 0) == child);
     if (!strcmp(argv[2], "write")) {
