@@ -99,6 +99,11 @@ CODE
     assert_deferred
 }
 
+@test "what libc does inside itself to a file that is being written" {
+    same_as_native env URINGSHIM_MAX_DELAY_US=1000000 "$VICTIMS/lifecycle_inside"
+    assert_deferred
+}
+
 # Left out with ENGINE=ring: a thread that has had the ring work for it keeps a kernel worker, which the kernel counts
 # as a second thread, and refuses (README, "What it will not do").
 without_ring() {

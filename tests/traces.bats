@@ -92,3 +92,11 @@ for i in range(100000):
         done
     done
 }
+
+# Promise 2: with a barrier forgotten, two lines would be one write.
+@test "functions that look or tell inside libc find everything written" {
+    local lines
+    lines=$(trace URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct URINGSHIM_MAX_DELAY_US=1000000 "$VICTIMS/trace_inside" \
+        2>/dev/null)
+    (($(writes | grep -c ' 9$') >= lines)) || fail "$lines lines: $(grep -A1 -E 'write.* [0-9]+$' calls)"
+}

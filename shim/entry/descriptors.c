@@ -121,6 +121,19 @@ EXPORT void closefrom(int first) {
 
 CLOSE_STREAM(fclose)
 
+/* With an `a` in front of its mode libc sets O_APPEND, as F_SETFL would. */
+EXPORT FILE *fdopen(int fd, const char *mode) {
+    bool appends = mode[0] == 'a';
+    if (appends)
+        announce("fdopen");
+    FILE *stream = REAL(fdopen)(fd, mode);
+    if (appends)
+        atomic_fetch_add(&files_generation, 1);
+    if (stream && strchr(mode, 'm'))
+        file_mapped("fdopen", fd);
+    return stream;
+}
+
 EXPORT FILE *popen(const char *command, const char *mode) {
     announce("popen");
     files_passed_on();

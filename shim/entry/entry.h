@@ -42,6 +42,10 @@ static inline void announce_touch(const char *call, int fd) {
         announce_touch_slowly(call, fd);
 }
 
+/* Around a call that writes a file and then does something else inside libc: nothing is deferred meanwhile. */
+void visit_begins(const char *call);
+void visit_ends(void);
+
 /* The calling thread's own structure, made if need be. Keeps errno. */
 struct thread *attached_self(void);
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdarg.h>
+#include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 
@@ -142,6 +143,19 @@ EXPORT sem_t *sem_open(const char *name, int flags, ...) {
     sharing_hidden();
     drain("sem_open");
     return REAL(sem_open)(name, flags, mode, value);
+}
+
+/* What a program tells a device through its ports is seen by nobody. */
+EXPORT int iopl(int level) {
+    sharing_hidden();
+    drain("iopl");
+    return REAL(iopl)(level);
+}
+
+EXPORT int ioperm(unsigned long first, unsigned long count, int on) {
+    sharing_hidden();
+    drain("ioperm");
+    return REAL(ioperm)(first, count, on);
 }
 
 EXPORT int remap_file_pages(void *start, size_t size, int prot, size_t page, int flags) {

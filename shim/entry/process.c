@@ -239,6 +239,28 @@ REAL_TIME(__sched_setscheduler, (pid_t pid, int policy, const struct sched_param
 REAL_TIME(pthread_setschedparam, (pthread_t thread, int policy, const struct sched_param *parameters),
           (thread, policy, parameters))
 
+REAL_TIME(pthread_setschedprio, (pthread_t thread, int priority), (thread, priority))
+#if __GLIBC_PREREQ(2, 41)
+REAL_TIME(sched_setattr, (pid_t pid, struct sched_attr *attributes, unsigned flags), (pid, attributes, flags))
+#endif
+
+/* A thread made with these attributes is a real-time one, and so is one that locks such a mutex. */
+EXPORT int pthread_attr_setschedpolicy(pthread_attr_t *attributes, int policy) {
+    if (policy == SCHED_FIFO || policy == SCHED_RR) {
+        wb_hinder(REASON_real_time);
+        drain("pthread_attr_setschedpolicy");
+    }
+    return REAL(pthread_attr_setschedpolicy)(attributes, policy);
+}
+
+EXPORT int pthread_mutexattr_setprotocol(pthread_mutexattr_t *attributes, int protocol) {
+    if (protocol == PTHREAD_PRIO_PROTECT) {
+        wb_hinder(REASON_real_time);
+        drain("pthread_mutexattr_setprotocol");
+    }
+    return REAL(pthread_mutexattr_setprotocol)(attributes, protocol);
+}
+
 /* What is pending is performed under the old limit, and whether more may be deferred is decided under the new one. */
 static void limit_changes(const char *call) {
     wb_hinder(REASON_size_limit);

@@ -56,7 +56,6 @@ EXPORT long syscall(long number, ...) {
     switch (number) {
     case SYS_gettid:
     case SYS_getpid:
-    case SYS_getppid:
     case SYS_getuid:
     case SYS_getrandom:
     case SYS_futex: /* memory shared with another process, if any, is watched elsewhere */

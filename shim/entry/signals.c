@@ -151,3 +151,11 @@ JUMP(longjmp, jmp_buf)
 JUMP(_longjmp, jmp_buf)
 JUMP(siglongjmp, sigjmp_buf)
 JUMP(__longjmp_chk, jmp_buf)
+
+/* BSD's: the headers give its name to X/Open's, which is another function. */
+extern int __sigpause(int signal_or_mask, int is_signal);
+extern int sigpause_with_mask(int mask) __asm__("sigpause");
+EXPORT int sigpause_with_mask(int mask) {
+    announce("sigpause");
+    return REAL(__sigpause)(mask, 0);
+}

@@ -1,19 +1,31 @@
 /* The shells of calls.def that only announce themselves and go on. */
 #include <aio.h>
+#include <aliases.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmtmsg.h>
+#include <fstab.h>
 #include <fts.h>
 #include <ftw.h>
 #include <glob.h>
 #include <grp.h>
+#include <gshadow.h>
+#include <ifaddrs.h>
+#include <linux/capability.h>
+#include <mntent.h>
 #include <mqueue.h>
+#include <net/if.h>
 #include <netdb.h>
+#include <netinet/ether.h>
+#include <netinet/in.h>
+#include <nl_types.h>
 #include <poll.h>
 #include <pty.h>
 #include <pwd.h>
 #include <resolv.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <shadow.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -29,6 +41,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/msg.h>
+#include <sys/personality.h>
 #include <sys/pidfd.h>
 #include <sys/quota.h>
 #include <sys/reboot.h>
@@ -42,14 +55,19 @@
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/swap.h>
+#include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/timex.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <syslog.h>
 #include <termios.h>
 #include <threads.h>
+#include <time.h>
+#include <ttyent.h>
 #include <unistd.h>
 #include <utime.h>
 #include <utmp.h>
@@ -58,12 +76,11 @@
 
 #include "entry/entry.h"
 
-/* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
 /* How many of these are under way: while any is, nothing is deferred. */
 static struct mutex visits_lock;
 static unsigned visits;
 
-static void visit_begins(const char *call) {
+void visit_begins(const char *call) {
     mutex_lock(&visits_lock);
     if (visits++ == 0)
         wb_hinder(REASON_visiting);
@@ -71,13 +88,14 @@ static void visit_begins(const char *call) {
     drain(call);
 }
 
-static void visit_ends(void) {
+void visit_ends(void) {
     mutex_lock(&visits_lock);
     if (--visits == 0)
         wb_unhinder(REASON_visiting);
     mutex_unlock(&visits_lock);
 }
 
+/* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
 #define BARRIER(type, name, parameters, arguments) extern type name parameters;
 #define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;

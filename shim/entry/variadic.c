@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <sys/sem.h>
 #include <syslog.h>
 
@@ -29,6 +30,19 @@ EXPORT int semctl(int id, int number, int command, ...) {
     return REAL(semctl)(id, number, command, argument);
 }
 
+/* With LOG_PERROR it writes to standard error first, and then to the logger. */
+EXPORT void vsyslog(int priority, const char *format, va_list list) {
+    visit_begins("vsyslog");
+    REAL(vsyslog)(priority, format, list);
+    visit_ends();
+}
+
+EXPORT void __vsyslog_chk(int priority, int flag, const char *format, va_list list) {
+    visit_begins("__vsyslog_chk");
+    REAL(__vsyslog_chk)(priority, flag, format, list);
+    visit_ends();
+}
+
 EXPORT void syslog(int priority, const char *format, ...) {
     va_list list;
     va_start(list, format);
@@ -42,3 +56,24 @@ EXPORT void __syslog_chk(int priority, int flag, const char *format, ...) {
     __vsyslog_chk(priority, flag, format, list);
     va_end(list);
 }
+
+#if __GLIBC_PREREQ(2, 37)
+extern int __dprintf_chk(int fd, int flag, const char *format, ...);
+extern int __vdprintf_chk(int fd, int flag, const char *format, va_list list);
+
+EXPORT int dprintf(int fd, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    int result = vdprintf(fd, format, list);
+    va_end(list);
+    return result;
+}
+
+EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    int result = __vdprintf_chk(fd, flag, format, list);
+    va_end(list);
+    return result;
+}
+#endif
