@@ -1,6 +1,7 @@
 /* Dispositions and masks of signals: the program sees and sets its own (base/signals.h). */
 #include <setjmp.h>
 #include <signal.h>
+#include <ucontext.h>
 
 #include "base/signals.h"
 #include "entry/activate.h"
@@ -136,6 +137,9 @@ MASK(int, sighold, (int number), (number))
 MASK(int, sigrelse, (int number), (number))
 MASK(int, sigblock, (int mask), (mask))
 MASK(int, sigsetmask, (int mask), (mask))
+
+MASK(int, setcontext, (const ucontext_t *context), (context))
+MASK(int, swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
 
 /* A jump out of a handler sets the mask inside libc. */
 #define JUMP(name, type)                                                                                               \
