@@ -17,7 +17,7 @@ VICTIMS := $(patsubst tests/victims/%.c,$(BUILD)/victims/%,$(wildcard tests/vict
 
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 
-.PHONY: all victims units check demo bench format clean help
+.PHONY: all victims units check check-foreign demo bench format clean help
 all: $(LIBRARY)
 
 # liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
@@ -51,6 +51,12 @@ check:
 	$(MAKE) all victims units
 	scripts/check
 
+# Other people's test suites: hours, and not part of check.
+check-foreign:
+	scripts/setup build foreign
+	$(MAKE) all
+	scripts/check-foreign
+
 bench:
 	scripts/setup build bench
 	$(MAKE) all
@@ -66,6 +72,7 @@ help:
 	@echo 'all      build/liburingshim.so'
 	@echo 'demo     real programs, natively and shimmed, compared'
 	@echo 'check    the whole test suite'
+	@echo 'check-foreign  the test suites of CPython and stress-ng, natively and shimmed, compared case by case'
 	@echo 'bench    write benchmarks: native, shimmed, hand-coalesced'
 	@echo 'format   clang-format over the tree'
 	@echo 'clean    remove build/'
