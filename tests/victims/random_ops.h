@@ -6,12 +6,47 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-enum { FILES = 5, SLOTS = 10, AREA = 200000, DATA_SIZE = 128 * 1024, LOG_SIZE = 32 << 20, SENTINEL = 4242 };
+enum {
+    FILES = 5,
+    SLOTS = 10,
+    STREAMS = 4,
+    MAPS = 2,
+    AREA = 200000,
+    DATA_SIZE = 128 * 1024,
+    LOG_SIZE = 32 << 20,
+    SENTINEL = 4242,
+    /* Beyond the numbers that programs choose from, so that one that outlives its file never means one of these. */
+    LOG_FD = 400,
+    PRIVATE_FD,
+};
 
-/* Files and descriptors that operations choose from: a thread's own, or those that the threads take turns with. */
+/* What operations are about. A program has some or all. */
+#define FAMILIES(F) F(data) F(files) F(vectors) F(maps) F(stdio) F(signals) F(processes)
+#define FAMILY_ENUM(name) FAMILY_##name,
+#define FAMILY_NAME(name) #name,
+enum family { FAMILIES(FAMILY_ENUM) FAMILY_COUNT };
+
+struct stream {
+    FILE *file;
+    enum direction { FRESH, READING, WRITING } direction;
+    char *memory; /* what open_memstream has made */
+    size_t memory_size;
+    char buffer[8192]; /* for setvbuf */
+};
+
+struct map {
+    char *at;
+    size_t size;
+    bool writable;
+    int fd;
+};
+
+/* What operations choose from: a thread's own, or what the threads take turns with. */
 struct space {
     char prefix;
     int slots[SLOTS];
+    struct stream streams[STREAMS];
+    struct map maps[MAPS];
 };
 
 struct worker {
@@ -19,20 +54,37 @@ struct worker {
     uint64_t rng;
     struct space own;
     bool mute;
+    bool in_handler;
+    int generation; /* 1 in a child, 2 in a child of a child */
     size_t log_used;
     char *log;
     char *data;
-    char *edge; /* a page of memory, then one that can't be touched */
+    char *edge;        /* a page of memory, then one that can't be touched */
+    char *alternative; /* a stack for signals */
 };
 
 struct options {
     int threads;
-    bool forks, log_each, own_only;
+    unsigned families;
+    bool log_each, own_only;
     uint64_t seed;
     int ops;
+    const char *program;
 };
 
 extern struct options options;
+
+/* One operation, any that may be done here. */
+static void perform(struct worker *w, struct space *s);
+
+/* What concerns the whole process, or numbers that another thread may use meanwhile, is not for one among several. */
+static inline bool alone(void) {
+    return options.threads == 1;
+}
+
+static inline bool has_family(enum family family) {
+    return options.families & 1u << family;
+}
 
 static inline uint64_t below(struct worker *w, uint64_t limit) {
     return rng_below(&w->rng, limit);
@@ -53,7 +105,7 @@ __attribute__((format(printf, 2, 3))) static inline void note(struct worker *w, 
     va_end(arguments);
     line[used++] = '\n';
     if (options.log_each) {
-        require(write(STDOUT_FILENO, line, (size_t)used) == used);
+        require(write(LOG_FD, line, (size_t)used) == used);
         return;
     }
     require(w->log_used + (size_t)used < LOG_SIZE);
@@ -77,8 +129,18 @@ __attribute__((format(printf, 2, 3))) static inline void note(struct worker *w, 
         errno = SENTINEL;                                                                                              \
         int fd_ = (call);                                                                                              \
         int error_ = errno;                                                                                            \
-        note(w, "%.20s = %d %d", #call, options.threads > 1 && fd_ >= 0 ? 0 : fd_, error_);                            \
+        note(w, "%.20s = %d %d", #call, !alone() && fd_ >= 0 ? 0 : fd_, error_);                                       \
         fd_;                                                                                                           \
+    })
+
+/* And for one that returns a pointer. */
+#define CALL_POINTER(w, call)                                                                                          \
+    ({                                                                                                                 \
+        errno = SENTINEL;                                                                                              \
+        __auto_type pointer_ = (call);                                                                                 \
+        int error_ = errno;                                                                                            \
+        note(w, "%.20s = %d %d", #call, pointer_ != NULL, error_);                                                     \
+        pointer_;                                                                                                      \
     })
 
 static inline int *any_slot(struct worker *w, struct space *s) {

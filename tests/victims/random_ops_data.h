@@ -103,31 +103,6 @@ static void op_read(struct worker *w, struct space *s) {
     }
 }
 
-/* The process looks at its own writes through a mapping, and writes through it. */
-static void op_map(struct worker *w, struct space *s) {
-    int fd = any_fd(w, s);
-    struct stat found;
-    if (fstat(fd, &found) || !S_ISREG(found.st_mode) || !found.st_size)
-        return;
-    size_t size = found.st_size < DATA_SIZE ? (size_t)found.st_size : DATA_SIZE;
-    bool shared = one_in(w, 2), writable = one_in(w, 2);
-    char *map = mmap(NULL, size, PROT_READ | (writable ? PROT_WRITE : 0), shared ? MAP_SHARED : MAP_PRIVATE, fd, 0);
-    note(w, "mmap %zu %d", size, map == MAP_FAILED ? errno : 0);
-    if (map == MAP_FAILED)
-        return;
-    for (int i = 0; i < 20; i++) {
-        put(w, PWRITE, fd, 1 + below(w, 100), (off_t)below(w, size));
-        if (i % 4 == 0)
-            note(w, "seen %08x", checksum(map, size));
-    }
-    if (writable)
-        rng_fill(&w->rng, map + below(w, size / 2 + 1), size / 4);
-    if (shared && writable)
-        CALL(w, msync(map, size, MS_SYNC));
-    note_data(w, CALL(w, pread(fd, w->data, size, 0)));
-    require(!munmap(map, size));
-}
-
 static void op_copy(struct worker *w, struct space *s) {
     int from = any_fd(w, s), to = any_fd(w, s);
     off_t in = (off_t)below(w, AREA), out = (off_t)below(w, AREA);
@@ -152,87 +127,10 @@ static void op_copy(struct worker *w, struct space *s) {
     }
 }
 
-static void op_bad_buffer(struct worker *w, struct space *s) {
-    int fd = any_fd(w, s);
-    char *end = w->edge + sysconf(_SC_PAGESIZE);
-    char *const bad[] = {NULL, (char *)8, end, end + 100, end - 100, (char *)INTPTR_MIN, (char *)-4096};
-    char *buffer = bad[below(w, COUNT_OF(bad))];
-    size_t size = one_in(w, 8) ? SIZE_MAX - below(w, 5000) : 1 + below(w, 1000);
-    struct iovec parts[] = {{w->data, 10}, {buffer, 200}, {w->data, 10}};
-    memset(w->data, 'e', 10);
-    switch (below(w, 6)) {
-    case 0:
-        CALL(w, write(fd, buffer, size));
-        break;
-    case 1:
-        CALL(w, pwrite(fd, buffer, size, (off_t)below(w, AREA)));
-        break;
-    case 2:
-        CALL(w, writev(fd, parts, 3));
-        break;
-    case 3:
-        CALL(w, pwritev2(fd, parts, 3, (off_t)below(w, AREA), 0));
-        break;
-    case 4:
-        CALL(w, read(fd, buffer, size));
-        break;
-    default:
-        CALL(w, write(fd, buffer, 0));
-    }
-    CALL(w, lseek(fd, 0, SEEK_CUR));
-}
-
-static void op_bad_argument(struct worker *w, struct space *s) {
-    static const int flags[] = {RWF_DSYNC, RWF_SYNC, RWF_HIPRI, 0x20, 0x8000, 0x40000000, -1};
-    int fd = one_in(w, 4) ? -1 - (int)below(w, 9) : any_fd(w, s);
-    struct iovec parts[] = {{w->data, 10}, {w->data, 0}, {w->data, 30}},
-                 endless[] = {{w->data, 10}, {w->data, SIZE_MAX}};
-    static struct iovec many[IOV_MAX + 1];
-    volatile int count = -1; /* the compiler must not see it coming */
-    memset(w->data, 'a', 100);
-    switch (below(w, 12)) {
-    case 0:
-        CALL(w, pwrite(fd, w->data, 10, -1));
-        break;
-    case 1:
-        CALL(w, pwrite(fd, w->data, 10, LLONG_MAX - 5));
-        break;
-    case 2:
-        CALL(w, writev(fd, parts, count));
-        break;
-    case 3:
-        CALL(w, writev(fd, many, IOV_MAX + 1));
-        break;
-    case 4:
-        CALL(w, writev(fd, many, IOV_MAX));
-        break;
-    case 5:
-        CALL(w, writev(fd, endless, 2));
-        break;
-    case 6:
-        CALL(w, pwritev2(fd, parts, 3, -2, 0));
-        break;
-    case 7:
-        CALL(w, pwritev2(fd, parts, 3, 100, flags[below(w, COUNT_OF(flags))]));
-        break;
-    case 8:
-        CALL(w, write(fd, w->data, 0));
-        break;
-    case 9:
-        CALL(w, pwrite(fd, w->data, 0, one_in(w, 2) ? -7 : AREA * 4));
-        break;
-    case 10:
-        CALL(w, pwritev(fd, parts, 0, 5));
-        break;
-    default:
-        CALL(w, pread(fd, w->data, 10, -1));
-    }
-}
-
 /* EFBIG and the write that is cut short at the limit. The log may be a file too, so it waits until the limit is gone.
  */
 static void op_size_limit(struct worker *w, struct space *s) {
-    if (options.threads > 1)
+    if (!alone())
         return;
     int fd = any_fd(w, s);
     long long results[40];
@@ -247,22 +145,6 @@ static void op_size_limit(struct worker *w, struct space *s) {
     require(!setrlimit(RLIMIT_FSIZE, &none));
     for (size_t i = 0; i < COUNT_OF(results); i++)
         note(w, "limited %lld", results[i]);
-}
-
-/* Writes that go through libc's inside, where no interposition sees them. */
-static void op_stdio(struct worker *w, struct space *s) {
-    int fd = any_fd(w, s);
-    put(w, WRITE, fd, 30, 0);
-    CALL(w, dprintf(fd, "%s %d", "dprintf", 12345));
-    put(w, WRITE, fd, 30, 0);
-    FILE *stream = fopen(any_name(w, s).text, one_in(w, 2) ? "a" : "r+");
-    if (!stream)
-        return;
-    CALL(w, fputs("a line of stdio\n", stream));
-    if (one_in(w, 2))
-        CALL(w, fflush(stream));
-    put(w, WRITE, fd, 30, 0);
-    CALL(w, fclose(stream));
 }
 
 static void op_ioctl(struct worker *w, struct space *s) {

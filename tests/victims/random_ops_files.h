@@ -36,7 +36,7 @@ static void op_open(struct worker *w, struct space *s) {
 static void op_close(struct worker *w, struct space *s) {
     int *slot = any_slot(w, s), fd = *slot;
     close_slot(w, slot);
-    if (options.threads == 1 && fd >= 0 && one_in(w, 2)) {
+    if (alone() && fd >= 0 && one_in(w, 2)) {
         put(w, WRITE, fd, 50, 0);
         CALL(w, close(fd));
     }
