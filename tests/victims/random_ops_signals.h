@@ -79,7 +79,7 @@ static void note_mask(struct worker *w) {
     sigpending(&pending);
     for (int i = 1; i < 64; i++) {
         blocked |= (unsigned long)(sigismember(&mask, i) == 1) << i;
-        waiting |= (unsigned long)(sigismember(&pending, i) == 1) << i;
+        waiting |= (unsigned long)(i != SIGCHLD && sigismember(&pending, i) == 1) << i;
     }
     note(w, "mask %lx %lx", blocked, waiting);
 }
