@@ -63,18 +63,10 @@ static int kernel_action(int signal, const struct sigaction *action, struct siga
     return (int)result;
 }
 
-static void kernel_set(int signal, struct sigaction action) {
-    if (!(action.sa_flags & RESTORER)) {
-        action.sa_flags |= RESTORER;
-        action.sa_restorer = signals_restorer;
-    }
-    kernel_action(signal, &action, NULL);
-}
-
 __thread uint32_t critical_depth __attribute__((tls_model("initial-exec")));
 __thread uint64_t critical_blocked __attribute__((tls_model("initial-exec")));
 
-const struct signals_events *signals_events;
+static const struct signals_events *events; /* NULL until the start */
 
 /* What the program wants where the kernel knows our handler. The handler is looked at without the lock. */
 static struct {
@@ -86,9 +78,8 @@ static struct {
 /* These flags are ours in the kernel, and come from the program's action when it asks. */
 enum { OUR_FLAGS = SA_SIGINFO | SA_ONSTACK | RESTORER | (int)SA_RESETHAND };
 
-static _Atomic bool installed;
-static bool first_process;       /* of its namespace */
-static _Atomic uint32_t passing; /* calls under way that found nothing installed */
+static _Atomic bool guarded;
+static bool first_process; /* of its namespace */
 static struct mutex lock;
 
 static bool managed(int signal) {
@@ -112,23 +103,17 @@ static bool deadly(int signal) {
     }
 }
 
-/* Raised by an instruction of the thread that gets it, which can't go on without the handler. */
-static bool is_fault(int signal, const siginfo_t *info) {
-    switch (signal) {
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGFPE:
-    case SIGILL:
-    case SIGTRAP:
-    case SIGSYS:
-        return info->si_code > 0;
-    default:
-        return false;
-    }
-}
-
 static uint64_t bit(int signal) {
     return 1ull << (signal - 1);
+}
+
+static uint64_t faults(void) {
+    return bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS);
+}
+
+/* Raised by an instruction of the thread that gets it, which can't go on without the handler. */
+static bool is_fault(int signal, const siginfo_t *info) {
+    return (faults() & bit(signal)) && info->si_code > 0;
 }
 
 static uintptr_t *instruction_pointer(ucontext_t *context) {
@@ -143,14 +128,90 @@ static long send_again(int signal, siginfo_t *info) {
     return sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), signal, info);
 }
 
-/* The default action, taken by the kernel: it finds the signal pending when the handler returns. */
-static void die(int signal, siginfo_t *info) {
+static uint64_t get_mask(const ucontext_t *context) {
+    uint64_t mask;
+    memcpy(&mask, &context->uc_sigmask, sizeof mask);
+    return mask;
+}
+
+static void set_mask(ucontext_t *context, uint64_t mask) {
+    memcpy(&context->uc_sigmask, &mask, sizeof mask);
+}
+
+/*
+ * The default action, taken by the kernel: it finds the signal pending when the handler returns. (Where that was called
+ * from sigsuspend or its like, the mask that returns with it might keep it blocked.)
+ */
+static void die(int signal, siginfo_t *info, ucontext_t *context) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
+    uint64_t set = bit(signal);
     if (!thread_self()->vfork_child)
-        signals_events->dying();
-    kernel_set(signal, standard);
+        events->dying();
+    sys(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, sizeof set); /* SA_NODEFER: not here, but where it came */
+    kernel_action(signal, &standard, NULL);
     if (send_again(signal, info) != 0)
         sys(SYS_tgkill, sys(SYS_getpid), sys(SYS_gettid), signal);
+    set_mask(context, get_mask(context) & ~bit(signal));
+}
+
+/*
+ * Real-time signals come in the order in which they were sent (signal(7)): one that is put off must not get behind
+ * those that are queued already. So it is kept here, and a token is queued in its place. While any is kept, what the
+ * kernel delivers goes to the end of the line, and the first in it is taken.
+ */
+enum { KEPT_MAX = 8 };
+static __thread struct {
+    siginfo_t info[KEPT_MAX];
+    uint32_t count;
+} kept __attribute__((tls_model("initial-exec")));
+
+static const char token_mark; /* its address marks a token */
+
+static bool is_token(const siginfo_t *info) {
+    return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &token_mark;
+}
+
+/* All signals blocked: another number's handler would change the line too. */
+static uint64_t block_all(void) {
+    uint64_t all = ~0ull, before = 0;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    return before;
+}
+
+static void unblock(uint64_t before) {
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+}
+
+static bool keep(int signal, const siginfo_t *info) {
+    uint64_t before = block_all();
+    siginfo_t token = {.si_signo = signal, .si_code = SI_QUEUE};
+    token.si_value.sival_ptr = (void *)&token_mark;
+    bool done = kept.count < KEPT_MAX && send_again(signal, &token) == 0;
+    if (done && !is_token(info))
+        kept.info[kept.count++] = *info;
+    unblock(before);
+    return done;
+}
+
+/* The first kept one with this number; `info` takes its place at the end, unless it is a token. */
+static void take_turn(int signal, siginfo_t *info) {
+    uint64_t before = block_all();
+    for (uint32_t i = 0; i < kept.count; i++) {
+        if (kept.info[i].si_signo != signal)
+            continue;
+        siginfo_t first = kept.info[i];
+        kept.count--;
+        memmove(&kept.info[i], &kept.info[i + 1], (kept.count - i) * sizeof first);
+        if (!is_token(info))
+            kept.info[kept.count++] = *info;
+        *info = first;
+        break;
+    }
+    unblock(before);
+}
+
+void signals_forked(void) {
+    kept.count = 0; /* the tokens are the parent's */
 }
 
 /*
@@ -158,14 +219,11 @@ static void die(int signal, siginfo_t *info) {
  * there was: so what is to be unblocked is gathered from all of them.
  */
 static bool put_off(int signal, siginfo_t *info, ucontext_t *context) {
-    const uint64_t faults = bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS);
-    uint64_t mask;
-    if (send_again(signal, info) != 0)
+    if (!(signal >= SIGRTMIN && keep(signal, info)) && send_again(signal, info) != 0)
         return false; /* too many are queued */
-    memcpy(&mask, &context->uc_sigmask, sizeof mask);
+    uint64_t mask = get_mask(context);
     __atomic_fetch_or(&critical_blocked, ~mask, __ATOMIC_RELAXED);
-    mask |= ~faults | bit(signal);
-    memcpy(&context->uc_sigmask, &mask, sizeof mask);
+    set_mask(context, mask | ~faults() | bit(signal));
     return true;
 }
 
@@ -185,7 +243,7 @@ static void reset(int signal, void (*handler)(int)) {
     kernel_action(signal, NULL, &action);
     action.sa_handler = SIG_DFL;
     action.sa_flags = atomic_load(&program[signal].flags);
-    kernel_set(signal, action);
+    kernel_action(signal, &action, NULL);
 }
 
 static void arrive(int signal, siginfo_t *info, void *context) {
@@ -201,25 +259,28 @@ static void arrive(int signal, siginfo_t *info, void *context) {
     } else if (!self->vfork_child && !thread_free(self) && put_off(signal, info, context)) {
         return;
     }
+    if (unlikely(kept.count))
+        take_turn(signal, info);
     void (*handler)(int) = atomic_load(&program[signal].handler);
     if (handler == SIG_IGN) /* since a moment ago */
         return;
     if (handler == SIG_DFL) {
-        die(signal, info);
+        if (fault || !first_process)
+            die(signal, info, context);
         return;
     }
     if (atomic_load(&program[signal].flags) & (int)SA_RESETHAND)
         reset(signal, handler);
-    signals_events->handler_begins(fault);
+    events->handler_begins(fault);
     /* one that takes a number only doesn't mind */
     ((void (*)(int, siginfo_t *, void *))(uintptr_t)handler)(signal, info, context);
-    signals_events->handler_ended();
+    events->handler_ended();
 }
 
-/* A first process of a namespace isn't killed by what others send it, as long as it has no handler (signal(7)). */
+/* A first process of a namespace is killed by its own faults only, as long as it has no handler (kill(2), "NOTES"). */
 static bool needs_us(int signal, const struct sigaction *action) {
     if (action->sa_handler == SIG_DFL)
-        return deadly(signal) && (signals_fault_of_copy(signal) || !first_process);
+        return atomic_load(&guarded) && deadly(signal) && ((faults() & bit(signal)) || !first_process);
     return action->sa_handler != SIG_IGN;
 }
 
@@ -234,17 +295,23 @@ static struct sigaction wrapped(int signal, const struct sigaction *action) {
     }
     ours.sa_flags = (ours.sa_flags & (int)~SA_RESETHAND) | SA_SIGINFO;
     ours.sa_sigaction = arrive;
+    if (!(ours.sa_flags & RESTORER)) { /* libc's sigaction will put its own there */
+        ours.sa_flags |= RESTORER;
+        ours.sa_restorer = signals_restorer;
+    }
     return ours;
 }
 
 static void remember(int signal, const struct sigaction *action) {
     program[signal].mask = action->sa_mask;
+    sigdelset(&program[signal].mask, SIGKILL); /* as the kernel does */
+    sigdelset(&program[signal].mask, SIGSTOP);
     atomic_store(&program[signal].flags, action->sa_flags);
     atomic_store(&program[signal].handler, action->sa_handler);
 }
 
 /* What the kernel told, as the program is to see it; it may have been changed by libc itself meanwhile. */
-static void unwrap(int signal, struct sigaction *old, const struct sigaction *wanted) {
+static void unwrap(struct sigaction *old, const struct sigaction *wanted) {
     if (old->sa_sigaction != arrive)
         return;
     old->sa_flags = (old->sa_flags & ~OUR_FLAGS) | (wanted->sa_flags & OUR_FLAGS);
@@ -252,7 +319,7 @@ static void unwrap(int signal, struct sigaction *old, const struct sigaction *wa
         old->sa_restorer = NULL;
     old->sa_handler = wanted->sa_handler;
     if (wanted->sa_handler == SIG_DFL)
-        old->sa_mask = program[signal].mask;
+        old->sa_mask = wanted->sa_mask;
 }
 
 static struct sigaction remembered(int signal) {
@@ -267,7 +334,8 @@ static int change(int signal, const struct sigaction *action, struct sigaction *
     struct sigaction before = remembered(signal), ours, theirs;
     if (action) {
         theirs = *action;
-        theirs.sa_flags |= RESTORER;
+        if (real != kernel_action)
+            theirs.sa_flags |= RESTORER; /* libc adds it */
         ours = wrapped(signal, action);
         remember(signal, &theirs); /* first: the signal may come at once */
     }
@@ -278,39 +346,29 @@ static int change(int signal, const struct sigaction *action, struct sigaction *
             remember(signal, &before);
         return result;
     }
-    unwrap(signal, &told, &before);
+    unwrap(&told, &before);
     if (old)
         *old = told;
     return 0;
 }
 
 int signals_action(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real) {
-    if (!managed(signal))
+    if (!events || !managed(signal))
         return real(signal, action, old);
-    atomic_fetch_add(&passing, 1);
-    bool pass = !atomic_load(&installed);
-    if (pass) {
-        int result = real(signal, action, old);
-        atomic_fetch_sub(&passing, 1);
-        return result;
-    }
-    atomic_fetch_sub(&passing, 1);
-    struct sigaction copy;
-    if (action && !copy_in(&copy, action, sizeof copy))
-        return real(signal, action, old); /* EFAULT, or the death that it would be natively */
-    if (thread_self()->vfork_child) {     /* its own dispositions, in our memory */
-        struct sigaction told, wanted = remembered(signal);
-        int result = real(signal, action, &told);
+    struct sigaction told, copy;
+    int result;
+    if (action)
+        copy = *action;               /* a bad pointer is as deadly as in libc, and not in the middle of our section */
+    if (thread_self()->vfork_child) { /* its own dispositions, in our memory */
+        struct sigaction wanted = remembered(signal);
+        result = real(signal, action, &told);
         if (result == 0)
-            unwrap(signal, &told, &wanted);
-        if (result == 0 && old)
-            *old = told;
-        return result;
+            unwrap(&told, &wanted);
+    } else {
+        mutex_lock(&lock);
+        result = change(signal, action ? &copy : NULL, &told, real);
+        mutex_unlock(&lock);
     }
-    mutex_lock(&lock);
-    struct sigaction told;
-    int result = change(signal, action ? &copy : NULL, &told, real);
-    mutex_unlock(&lock);
     if (result == 0 && old)
         *old = told;
     return result;
@@ -318,11 +376,9 @@ int signals_action(int signal, const struct sigaction *action, struct sigaction 
 
 /* Structures that can't be used are the kernel's to refuse, so that it is asked first. */
 long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask_size) {
-    if (!signals_installed())
-        return sys(SYS_rt_sigaction, signal, action, old, mask_size);
     struct kernel_sigaction raw;
     long asked = sys(SYS_rt_sigaction, signal, NULL, old, mask_size);
-    if (asked != 0 || (action && !copy_in(&raw, action, sizeof raw)))
+    if (asked != 0 || (action && !copy_in_by_kernel(&raw, action, sizeof raw)))
         return asked ? asked : -EFAULT;
     struct sigaction set = action ? from_kernel(&raw) : (struct sigaction){0}, got;
     int result = signals_action(signal, action ? &set : NULL, &got, kernel_action);
@@ -333,42 +389,42 @@ long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask
     return result;
 }
 
-/* With the lock held, and nobody else changing anything. */
-static int take_over(void) {
-    for (int signal = SIGBUS; signal <= SIGSEGV; signal++) {
-        struct sigaction action;
-        if (signals_fault_of_copy(signal)) {
-            kernel_action(signal, NULL, &action);
-            if (action.sa_handler == SIG_IGN)
-                return -EPERM;
-        }
-    }
+void signals_start(const struct signals_events *called) {
+    events = called;
+}
+
+/* Handlers that were set before us are taken over as well. With the lock held. */
+static void take_over(void) {
     first_process = sys(SYS_getpid) == 1;
     for (int signal = 1; signal < SIGNALS; signal++) {
+        struct sigaction action, ours;
         if (!managed(signal))
             continue;
-        struct sigaction action, ours;
         kernel_action(signal, NULL, &action);
+        if (action.sa_sigaction == arrive)
+            continue;
         remember(signal, &action);
         ours = wrapped(signal, &action);
         if (ours.sa_sigaction == arrive)
-            kernel_set(signal, ours);
+            kernel_action(signal, &ours, NULL);
     }
-    return 0;
 }
 
-int signals_install(void) {
-    if (signals_installed()) /* inherited by a fork, or left from an earlier time */
-        return 0;
+static bool is_ignored(int signal) {
+    struct sigaction action;
+    kernel_action(signal, NULL, &action);
+    return action.sa_handler == SIG_IGN;
+}
+
+bool signals_guard(void) {
+    if (atomic_load(&guarded)) /* inherited by a fork, or left from an earlier time */
+        return true;
     mutex_lock(&lock);
-    atomic_store(&installed, true); /* who comes from now on waits for the lock */
-    int error = atomic_load(&passing) ? -EAGAIN : take_over();
-    if (error)
-        atomic_store(&installed, false);
+    bool ignored = is_ignored(SIGSEGV) || is_ignored(SIGBUS);
+    if (!ignored) {
+        atomic_store(&guarded, true);
+        take_over();
+    }
     mutex_unlock(&lock);
-    return error;
-}
-
-bool signals_installed(void) {
-    return atomic_load_explicit(&installed, memory_order_relaxed);
+    return !ignored;
 }

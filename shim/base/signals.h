@@ -1,12 +1,15 @@
 /*
- * The program's signal handlers while anything may be deferred. The kernel is told of one handler of ours, which
+ * The program's signal handlers. The kernel is told of one handler of ours instead of each, which
  *
- *   - recovers from a fault in copy_in (copy.h);
  *   - puts a handler off that interrupts a critical section: queues the signal again, with its siginfo, to this thread,
  *     and blocks signals in the interrupted context until the section is left (critical.h). The kernel then delivers it
  *     as it would have: mask, stack, context and restarting are its own;
- *   - else calls the program's handler, or, where the default action is death, lets everything pending be performed
- *     first and then dies the same death.
+ *   - else calls the program's handler.
+ *
+ * Once anything may be deferred it stands before the default action of being killed, too: it
+ *
+ *   - recovers from a fault in copy_in (copy.h);
+ *   - lets everything pending be performed first, and then dies the same death.
  *
  * The program sees its own dispositions throughout: what it sets and asks for goes through signals_action.
  */
@@ -23,7 +26,11 @@ struct signals_events {
     void (*handler_ended)(void);        /* it returned */
     void (*dying)(void);                /* the process is about to be killed by the signal */
 };
-extern const struct signals_events *signals_events;
+/* To be called once, by the constructor: until then nothing is changed. */
+void signals_start(const struct signals_events *events);
+
+/* In the child of a fork: signals that were put off are the parent's. */
+void signals_forked(void);
 
 /* Faults whose handler is ours for copy_in: they can be neither ignored nor blocked while anything is deferred. */
 static inline bool signals_fault_of_copy(int signal) {
@@ -31,15 +38,14 @@ static inline bool signals_fault_of_copy(int signal) {
 }
 
 /*
- * Puts our handler before the program's, for good: children of fork have it too, exec resets it. 0; -EPERM: the program
- * ignores one of the two faults, which must stay so across exec; -EAGAIN: it is changing a disposition at this moment.
+ * Puts our handler before death too, for good: children of fork have it as well, exec resets it. False: the program
+ * ignores one of the two faults, which must stay so across exec.
  */
-int signals_install(void);
-bool signals_installed(void);
+bool signals_guard(void);
 
 /*
- * sigaction(2) as the program means it. `real` is the next sigaction: called once with what the kernel is to know, or
- * as it is while nothing is installed; its result is returned. In a vfork child it changes the child only.
+ * sigaction(2) as the program means it. `real` is the next sigaction: called once with what the kernel is to know; its
+ * result is returned. In a vfork child it changes the child only.
  */
 typedef int signals_real(int signal, const struct sigaction *action, struct sigaction *old);
 int signals_action(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real);

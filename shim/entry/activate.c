@@ -61,10 +61,9 @@ static enum reason look_around(void) {
 }
 
 static enum reason equip(void) {
-    int error = signals_install();
-    if (error)
-        return error == -EAGAIN ? REASON_pausing : REASON_signal_blocked;
-    error = wb_start();
+    if (!signals_guard())
+        return REASON_signal_blocked;
+    int error = wb_start();
     if (error) {
         stats_fallback("flusher", -error);
         return REASON_no_flusher;
@@ -86,7 +85,7 @@ static enum reason start(const struct inode *inode) {
         reason = equip();
     if (reason != REASON_NONE)
         atomic_store(&active, false);
-    if (reason != REASON_NONE && reason != REASON_mapped && reason != REASON_pausing) /* against this file, or moment */
+    if (reason != REASON_NONE && reason != REASON_mapped) /* which speaks against this file only */
         wb_hinder(reason);
     wb_unhinder(REASON_pausing);
     return reason;

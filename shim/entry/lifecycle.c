@@ -101,6 +101,8 @@ void fork_prepare(void) {
 
 static void fork_done(bool child) {
     struct thread *self = thread_self();
+    if (child)
+        signals_forked();
     if (!prepared) {
         if (child)
             wb_hinder(REASON_disabled);
@@ -210,7 +212,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     if (stats_wanted)
         atomic_fetch_or(&wb_pending, WB_WATCHED);
     thread_at_exit = wb_thread_ends;
-    signals_events = &events;
+    signals_start(&events);
     if (!stdio_hook()) {
         wb_hinder(REASON_stdio);
         stats_fallback("stdio", 0);

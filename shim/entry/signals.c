@@ -89,12 +89,9 @@ EXPORT sighandler_t sigset(int number, sighandler_t handler) {
     struct sigaction action = {.sa_handler = handler}, old;
     bool hold = handler == SIG_HOLD;
     sigset_t set, before;
-    if (handler == SIG_ERR || number < 1 || number >= NSIG) {
-        errno = EINVAL;
-        return SIG_ERR;
-    }
     sigemptyset(&set);
-    sigaddset(&set, number);
+    if (sigaddset(&set, number) != 0)
+        return SIG_ERR;
     if (hold && sigprocmask(SIG_BLOCK, &set, &before) != 0)
         return SIG_ERR;
     if (sigaction(number, hold ? NULL : &action, &old) != 0)
