@@ -10,6 +10,11 @@ load lib/compare
     assert_deferred
 }
 
+@test "buffers and vectors that can't be read, of every size" {
+    same_as_native "$VICTIMS/errors_buffers"
+    assert_deferred
+}
+
 # in_read_only CMD…: CMD in a directory of a file system that is mounted read-only.
 in_read_only() {
     mkdir mnt
