@@ -160,12 +160,14 @@ static void bad_arrays(void) {
         TRY(writev(-1, edge, n));
         TRY(writev(-1, many, n < (int)COUNT_OF(many) ? n : 0));
     }
+    halves[0].iov_base = halves[1].iov_base = forbidden;
     TRY(writev(fd, halves, 2));
     halves[1].iov_len = 2;
     TRY(writev(fd, halves, 2));
-    halves[0].iov_len = 10;
+    halves[0] = (struct iovec){"good again", 10};
     halves[1].iov_len = (size_t)SSIZE_MAX + 1;
     TRY(writev(fd, halves, 2));
+    memset(edge - 20, 'e', 20 * sizeof *edge); // addresses would differ from run to run
 }
 
 // What stdio hands on without looking at it.
