@@ -1,6 +1,7 @@
 #include "base/config.h"
 
 #include <fnmatch.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,8 @@ static void complain(const struct option *option, const char *value) {
         text_add(&line, " is not one of ");
         text_add(&line, option->values);
         text_add(&line, "; using the first\n");
+    } else if (option->kind == TEXT) {
+        text_add(&line, " is too long; ignoring it\n");
     } else {
         text_add(&line, " is not a number from ");
         text_number(&line, option->min);
@@ -65,10 +68,17 @@ static int choice_index(const char *words, const char *value) {
     }
 }
 
+/* The program may write over its environment, to change its title. */
+static char texts[OPTIONS][PATH_MAX];
+
 static void option_set(const struct option *option, const char *value) {
     char *field = (char *)&config + option->offset;
     if (option->kind == TEXT) {
-        *(const char **)field = *value ? value : NULL;
+        char *copy = texts[option - options];
+        if (strlen(value) < PATH_MAX)
+            *(const char **)field = *value ? strcpy(copy, value) : NULL;
+        else
+            complain(option, value);
     } else if (option->kind == CHOICE) {
         int index = choice_index(option->values, value);
         if (index < 0)

@@ -183,13 +183,11 @@ static void unblock(uint64_t before) {
 }
 
 static bool keep(int signal, const siginfo_t *info) {
-    uint64_t before = block_all();
     siginfo_t token = {.si_signo = signal, .si_code = SI_QUEUE};
     token.si_value.sival_ptr = (void *)&token_mark;
     bool done = kept.count < KEPT_MAX && send_again(signal, &token) == 0;
     if (done && !is_token(info))
         kept.info[kept.count++] = *info;
-    unblock(before);
     return done;
 }
 
@@ -219,17 +217,22 @@ void signals_forked(void) {
  * there was: so what is to be unblocked is gathered from all of them.
  */
 static bool put_off(int signal, siginfo_t *info, ucontext_t *context) {
-    if (!(signal >= SIGRTMIN && keep(signal, info)) && send_again(signal, info) != 0)
+    uint64_t now = block_all(); /* with SA_NODEFER it would come again at once */
+    if (!(signal >= SIGRTMIN && keep(signal, info)) && send_again(signal, info) != 0) {
+        unblock(now);
         return false; /* too many are queued */
+    }
     uint64_t mask = get_mask(context);
     __atomic_fetch_or(&critical_blocked, ~mask, __ATOMIC_RELAXED);
     set_mask(context, mask | ~faults() | bit(signal));
     return true;
 }
 
+/* While any is blocked that the program doesn't block, a sent SIGSEGV must wait too: it would show to its handler. */
 void critical_left(void) {
     if (!thread_free(thread_self()))
         return;
+    block_all();
     uint64_t set = critical_blocked;
     critical_blocked = 0;
     sys(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, sizeof set);
@@ -256,7 +259,7 @@ static void arrive(int signal, siginfo_t *info, void *context) {
             *instruction = recovery;
             return;
         }
-    } else if (!self->vfork_child && !thread_free(self) && put_off(signal, info, context)) {
+    } else if (!self->vfork_child && (critical_blocked || !thread_free(self)) && put_off(signal, info, context)) {
         return;
     }
     if (unlikely(kept.count))

@@ -14,7 +14,7 @@ bool activated(void);
  * put up. For calls that a helper thread would disturb, or that end our means.
  */
 void deactivate(const char *call);
-/* Two descriptor tables in one process: numbers mean nothing any more, and nothing is deferred. */
+/* Two descriptor tables in one process, or one in two: nobody knows what a number means, and nothing is deferred. */
 void tables_diverge(const char *call);
 
 /* The process forks: before, and after in both. In the child nothing is active. */

@@ -178,11 +178,14 @@ static void stream_opened(const char *call, FILE *stream, const char *mode) {
 FOPEN(fopen)
 FOPEN(fopen64)
 
+/* libc writes what the stream has, and closes its number later, inside itself: nothing is deferred meanwhile. */
 #define REOPEN(name)                                                                                                   \
     EXPORT FILE *name(const char *path, const char *mode, FILE *stream) {                                              \
         int fd = stream->_fileno;                                                                                      \
         give_up_number(#name, fd);                                                                                     \
+        visit_begins(#name);                                                                                           \
         FILE *result = REAL(name)(path, mode, stream);                                                                 \
+        visit_ends();                                                                                                  \
         files_detached(fd);                                                                                            \
         stream_opened(#name, result, mode);                                                                            \
         return result;                                                                                                 \

@@ -16,7 +16,7 @@
 #include "entry/stdio.h"
 #include "files/shared_memory.h"
 
-static const char *program = "";
+static char program[256]; /* its name; argv may be written over, to change its title */
 
 /* What the library ended up doing: for the report. */
 static const char *state_name(void) {
@@ -196,7 +196,7 @@ static void libc_forked_child(void) {
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
     /* libc's own idea of the name may not be there yet */
     const char *name = argc > 0 && argv[0] ? strrchr(argv[0], '/') : NULL;
-    program = name ? name + 1 : argc > 0 && argv[0] ? argv[0] : "";
+    strncpy(program, name ? name + 1 : argc > 0 && argv[0] ? argv[0] : "", sizeof program - 1);
     if (getauxval(AT_SECURE)) { /* variables are not to be trusted: neither the rest of them */
         wb_hinder(REASON_disabled);
         return;

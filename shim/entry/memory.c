@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 
+#include "base/config.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/sharing.h"
@@ -143,6 +144,14 @@ EXPORT sem_t *sem_open(const char *name, int flags, ...) {
     sharing_hidden();
     drain("sem_open");
     return REAL(sem_open)(name, flags, mode, value);
+}
+
+/* A semaphore that another process sees is in shared memory, during which nothing is deferred: but if that is ignored.
+ */
+EXPORT int sem_post(sem_t *sem) {
+    if (config.shared == SHARED_IGNORE)
+        announce("sem_post");
+    return REAL(sem_post)(sem);
 }
 
 /* What a program tells a device through its ports is seen by nobody. */

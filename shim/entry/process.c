@@ -114,7 +114,8 @@ static int clone_child(void *argument) {
 
 /*
  * clone used directly. A child with memory of its own is a fork. One that shares our memory without being a thread of
- * libc's would share our thread structures too: nothing is deferred any more.
+ * libc's would share our thread structures too, and one that shares our descriptors changes what they mean: nothing is
+ * deferred any more.
  */
 EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
     va_list list;
@@ -123,10 +124,10 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
     void *tls = va_arg(list, void *);
     pid_t *child_tid = va_arg(list, pid_t *);
     va_end(list);
-    if (flags & (CLONE_VM | CLONE_FILES) || !function || !stack) {
-        if (flags & (CLONE_VM | CLONE_FILES))
-            wb_hinder(REASON_disabled);
-        deactivate("clone");
+    if (flags & (CLONE_VM | CLONE_FILES))
+        tables_diverge("clone");
+    if (flags & CLONE_VM || !function || !stack) {
+        announce("clone");
         files_passed_on();
         return REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
     }

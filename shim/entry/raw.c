@@ -22,12 +22,11 @@ static long raw_close(long number, const long a[6], unsigned first, unsigned las
 }
 
 /* A fork by number. The child has memory of its own, or else nothing of ours may be used any more. */
-static long raw_fork(long number, const long a[6], bool shares_memory) {
-    if (shares_memory) {
-        wb_hinder(REASON_disabled);
-        deactivate("syscall");
+static long raw_fork(long number, const long a[6], unsigned long flags) {
+    if (flags & (CLONE_VM | CLONE_FILES))
+        tables_diverge("syscall");
+    if (flags & CLONE_VM)
         return forward(number, a);
-    }
     fork_prepare();
     long pid = forward(number, a);
     if (pid == 0)
@@ -37,13 +36,13 @@ static long raw_fork(long number, const long a[6], bool shares_memory) {
     return pid;
 }
 
-static bool clone3_shares_memory(const long a[6]) {
+static unsigned long clone3_flags(const long a[6]) {
     struct clone_args arguments;
     size_t size = (size_t)a[1] < sizeof arguments ? (size_t)a[1] : sizeof arguments;
     if (!a[0] || size < sizeof arguments.flags)
-        return true;
+        return CLONE_VM;
     __builtin_memcpy(&arguments, (const void *)a[0], size);
-    return (arguments.flags & CLONE_VM) || (arguments.flags & CLONE_FILES);
+    return arguments.flags;
 }
 
 EXPORT long syscall(long number, ...) {
@@ -82,14 +81,14 @@ EXPORT long syscall(long number, ...) {
         return raw_close(number, a, (unsigned)a[1], (unsigned)a[1]);
 #ifdef SYS_fork
     case SYS_fork:
-        return raw_fork(number, a, false);
+        return raw_fork(number, a, 0);
     case SYS_vfork: /* its child would return through this frame before the parent does */
-        return raw_fork(SYS_fork, a, false);
+        return raw_fork(SYS_fork, a, 0);
 #endif
     case SYS_clone:
-        return raw_fork(number, a, a[0] & (CLONE_VM | CLONE_FILES));
+        return raw_fork(number, a, (unsigned long)a[0]);
     case SYS_clone3:
-        return raw_fork(number, a, clone3_shares_memory(a));
+        return raw_fork(number, a, clone3_flags(a));
     case SYS_fcntl:
         announce("syscall");
         atomic_fetch_add(&files_generation, 1);
