@@ -63,6 +63,28 @@ ratio() {
     awk -v a="$1" -v b="$2" -v format="${3:-%.2f}" 'BEGIN { if (b == 0) print "-"; else printf format "\n", a / b }'
 }
 
+# quartiles NUMBERS NUMBERS: of the ratios of the first list's numbers to the second's, each to its own.
+quartiles() {
+    awk -v above="$1" -v below="$2" 'BEGIN {
+        split(below, b, " ")
+        for (n = split(above, a, " "); ++i <= n;)
+            if (b[i] > 0)
+                print a[i] / b[i]
+    }' | sort -g | awk '
+        { at[NR] = $1 }
+        function quartile(q,   place, whole) { # between neighbours, as far as it is
+            place = 1 + (NR - 1) * q / 4
+            whole = int(place)
+            return at[whole] + (place - whole) * (whole < NR ? at[whole + 1] - at[whole] : 0)
+        }
+        END {
+            if (NR)
+                printf "%.3f (%.2f to %.2f)\n", quartile(2), quartile(1), quartile(3)
+            else
+                print "-"
+        }'
+}
+
 # traced_calls FILE: from the table of strace -c, the calls that write and all calls. Entering a ring counts as
 # writing: it is what the library does instead.
 traced_calls() {

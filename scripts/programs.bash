@@ -7,10 +7,30 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_AUTHOR_NAME=bench GIT_AUTHOR_EMAIL=bench@localhost GIT_AUTHOR_DATE='2024-01-01T00:00:00Z'
 export GIT_COMMITTER_NAME=bench GIT_COMMITTER_EMAIL=bench@localhost GIT_COMMITTER_DATE='2024-01-01T00:00:00Z'
 
+all_programs() {
+    local mode
+    echo perl python dd dash mawk bash-outside bash-inside gawk sed sed-unbuffered logging
+    echo sort split tar zip unzip gcc make git git-clone
+    for mode in delete truncate persist wal; do
+        echo "sqlite-$mode-normal" "sqlite-$mode-full"
+    done
+}
+
 # program NAME: sets command (what is measured), stdin, before (what is prepared for each run, in an empty
-# directory or, if kept is set, in what the last run left) and outcome (prints what must not differ between runs).
+# directory or, if kept is set, in what the last run left) and outcome (prints what must not differ between runs,
+# besides standard output). Fails, having said why, where this machine cannot run it.
 program() {
     stdin=/dev/null before=: outcome='cat out' kept=
+    all_programs | tr ' ' '\n' | grep -qxF -e "$1" || die "no such program: $1"
+    case $1 in
+    python | logging) have "$1" /usr/bin/python3 ;;
+    sqlite-*) have "$1" sqlite3 ;;
+    zip | unzip) have "$1" zip unzip ;;
+    bash-*) have "$1" bash ;;
+    sed-*) have "$1" sed ;;
+    git-*) have "$1" git ;;
+    *) have "$1" "$1" ;;
+    esac || return
     case $1 in
     perl)
         # shellcheck disable=SC2016 # perl's variables
@@ -30,11 +50,77 @@ for i in range(100000):
         # shellcheck disable=SC2016 # dash's variables
         command=(dash -c 'i=0; while [ $i -lt 100000 ]; do echo "line $i"; i=$((i + 1)); done >out')
         ;;
+    mawk) # interactive: standard output is written line by line, and piece by piece
+        command=(mawk -W interactive 'BEGIN { for (i = 1; i <= 400000; i++) print "line " i }')
+        outcome=:
+        ;;
+    bash-outside)
+        # shellcheck disable=SC2016 # bash's variables
+        command=(bash -c 'for ((i = 0; i < 20000; i++)); do echo "line $i"; done >out')
+        ;;
+    bash-inside)
+        # shellcheck disable=SC2016 # bash's variables
+        command=(bash -c 'for ((i = 0; i < 20000; i++)); do echo "line $i" >>out; done')
+        ;;
+    gawk) # flushed after each line, as for somebody who watches
+        make_input text make_text
+        command=(gawk '{ print; fflush() }' "$inputs/text")
+        outcome=:
+        ;;
+    sed)
+        make_input text make_text
+        command=(sed s/quick/slow/ "$inputs/text")
+        outcome=:
+        ;;
+    sed-unbuffered)
+        make_input text make_text
+        command=(sed -u s/quick/slow/ "$inputs/text")
+        outcome=:
+        ;;
+    sort)
+        make_input lines make_lines
+        command=(sort -o out "$inputs/lines")
+        ;;
+    split)
+        make_input lines make_lines
+        command=(split -l 1000 "$inputs/lines" part.)
+        outcome='echo part.*; cat part.*'
+        ;;
+    logging) # what logging.basicConfig(filename=…) makes: a handler that flushes after each record
+        command=(/usr/bin/python3 -c 'import logging
+logging.basicConfig(filename="out", level=logging.INFO)
+log = logging.getLogger("bench")
+for i in range(50000):
+    log.info("record %d of 50000", i)')
+        ;;
+    zip)
+        make_input tree make_tree
+        command=(zip -qr out.zip "$inputs/tree")
+        outcome='unzip -Z1 out.zip; unzip -p out.zip' # the archive itself has the times of access in it
+        ;;
+    unzip)
+        make_input tree make_tree
+        make_input tree.zip 'zip -qr tree.zip tree'
+        command=(unzip -q "$inputs/tree.zip")
+        outcome=whole_tree
+        ;;
+    gcc)
+        make_input large.c make_large_c
+        command=(gcc -c -o out "$inputs/large.c")
+        ;;
+    make)
+        { have make gcc bzip2 && fetch make zlib; } || return
+        kept=zlib # configuring it takes as long as building it
+        before="[ -d zlib ] || { mkdir zlib && tar xf $inputs/zlib.tar -C zlib --strip-components=1 &&
+            (cd zlib && ./configure >/dev/null); }; cd zlib; make -s clean >/dev/null"
+        command=(make -s -j2)
+        outcome='find . -name "*.[oa]" | sort; find . -name "*.[oa]" | sort | xargs cat'
+        ;;
     tar)
         make_input tree make_tree
         make_input tree.tar 'tar cf tree.tar tree'
         command=(tar xf "$inputs/tree.tar")
-        outcome='find tree -type f -printf "%p %s %m %T@\n" | sort; find tree -type f | sort | xargs cat'
+        outcome=whole_tree
         ;;
     sqlite-*-*)
         local mode=${1#sqlite-}
@@ -51,20 +137,60 @@ for i in range(100000):
         command=(sh -c 'git add -A && git -c gc.auto=0 -c maintenance.auto=false commit -q -m tree')
         outcome='git rev-parse HEAD; git fsck --full; git status --porcelain'
         ;;
-    *) die "no such program: $1" ;;
+    git-clone)
+        make_input tree make_tree
+        make_input repository 'cp -r tree repository && git -C repository init -q -b main &&
+            git -C repository add -A && git -C repository -c gc.auto=0 -c maintenance.auto=false commit -q -m tree'
+        command=(git clone -q "file://$inputs/repository" clone) # by URL: the objects are sent, not linked or copied
+        outcome='cd clone; git rev-parse HEAD; git fsck --full; git status --porcelain'
+        ;;
     esac
 }
 
-sqlite_programs() {
-    local mode
-    for mode in delete truncate persist wal; do
-        echo "sqlite-$mode-normal" "sqlite-$mode-full"
+have() { # PROGRAM COMMAND…
+    local program=$1 command
+    shift
+    for command; do
+        command -v "$command" >/dev/null || { skipped "$program" "needs $command" && return 1; }
     done
+}
+
+skipped() { # PROGRAM REASON
+    printf '%s: skipped: %s\n' "$1" "$2" >&2
 }
 
 # make_input NAME SCRIPT: $inputs/NAME, which SCRIPT makes in the current directory, once.
 make_input() {
     [ -e "$inputs/$1" ] || (cd "$inputs" && eval "$2") || die "cannot make the input $1"
+}
+
+# fetch PROGRAM PACKAGE: $inputs/PACKAGE.tar, the source of a package, compressed or not.
+fetch() {
+    local archive
+    [ ! -e "$inputs/$2.tar" ] || return 0
+    archive=$(cd "$inputs" && "$root/scripts/fetch-source" "$2") || { skipped "$1" "no source of $2" && return 1; }
+    mv "$inputs/$archive" "$inputs/$2.tar"
+}
+
+whole_tree() {
+    find tree -type f -printf "%p %s %m %T@\n" | sort
+    find tree -type f | sort | xargs cat
+}
+
+# 3 MB of lines.
+make_text() {
+    seq 60000 | awk '{ printf "%06d the quick brown fox jumps over the lazy dog\n", $1 }' >text
+}
+
+# 400,000 lines in no order.
+make_lines() {
+    seq 400000 | awk '{ printf "%06d line %d\n", $1 * 7919 % 400009, $1 }' >lines
+}
+
+# 20,000 lines of C.
+make_large_c() {
+    seq 4000 | awk '{ printf "int f%d(int a, int b) {\n    int c = a * %d + b;\n", $1, $1
+                      printf "    return c > %d ? c - b : c + a;\n}\n\n", $1 % 97 }' >large.c
 }
 
 # $tree_files files of 100 to 8000 bytes, a hundred a directory: like a source tree.
@@ -112,13 +238,15 @@ run() {
     [ "${expected:=$digest}" = "$digest" ] || die "${command[*]:0:2}…: the outcome differs ($1)"
 }
 
-# What measure found, by native and shimmed: system calls, and medians in seconds.
+# What measure found, by native and shimmed: system calls, and medians in seconds. Paired: the quartiles of
+# shimmed / native, each of one round.
 declare -A writes all wall cpu
+paired_wall='' paired_cpu=''
 
-measure() { # NAME ROUNDS
+measure() { # NAME ROUNDS; fails if the program cannot be run here
     local mode round order taken user sys
     local -A walls=() cpus=()
-    program "$1"
+    program "$1" || return
     expected=
     rm -rf "$work/run"
     for mode in native shimmed; do
@@ -140,5 +268,7 @@ measure() { # NAME ROUNDS
         # shellcheck disable=SC2086 # lists of numbers
         wall[$mode]=$(median ${walls[$mode]}) cpu[$mode]=$(median ${cpus[$mode]})
     done
+    paired_wall=$(quartiles "${walls[shimmed]}" "${walls[native]}")
+    paired_cpu=$(quartiles "${cpus[shimmed]}" "${cpus[native]}")
     cd "$work" && rm -rf run
 }

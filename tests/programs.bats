@@ -133,3 +133,52 @@ os.replace(t.name, "temporary")'
         awk "{ print > (\"awk.\" \$1 % 7); if (\$1 % 100 == 0) fflush() }" n && (diff -ru copied tree >p; true) &&
         cp -r copied patched && patch -s -d patched -p1 <p && diff -r patched tree && rm -r patched p && touch -d @5 n && stat -c %Y n'
 }
+
+@test "mawk, gawk and sed that flush each line" {
+    need_command mawk
+    seq 3000 >numbers
+    works_as_natively mawk -W interactive 'BEGIN { for (i = 0; i < 3000; i++) { print "line " i; print i > "other"
+        if (i % 500 == 0) { fflush("other"); while (("wc -l <other" | getline n) > 0) print n; close("wc -l <other") } } }'
+    # shellcheck disable=SC2016 # the variables are awk's
+    works_as_natively bash -c 'awk "{ print; fflush() }" ../numbers >out; sed -u s/1/one/ ../numbers | sed -u s/2/two/ >both
+        sed -u -n "s/7/seven/w sevens" ../numbers; ! command -v gawk >/dev/null || gawk "{ print; fflush() }" ../numbers >more'
+}
+
+@test "bash that opens the file for each line" {
+    works_as_natively bash -c 'for ((i = 0; i < 300; i++)); do echo "line $i" >>out; echo "$i" >last; done; cat out last'
+}
+
+@test "python's logging" {
+    need_command /usr/bin/python3
+    works_as_natively /usr/bin/python3 -c '
+import logging, logging.handlers, threading
+logging.basicConfig(filename="log", level=logging.INFO)
+log = logging.getLogger("test")
+log.addHandler(logging.handlers.RotatingFileHandler("rotated", maxBytes=5000, backupCount=3))
+for i in range(2000):
+    log.info("record %d", i)
+    if i % 500 == 0:
+        print(sum(1 for line in open("log")))
+logging.shutdown()'
+}
+
+@test "zip and unzip" {
+    need_command zip
+    need_command unzip
+    some_tree tree 100
+    works_as_natively bash -c 'zip -qr tree.zip ../tree -x "*/9*" && unzip -Z1 tree.zip && unzip -q tree.zip -d out &&
+        (cd .. && zip -q run/tree.zip tree/9/*) && unzip -qo tree.zip -d out && unzip -tq tree.zip; ls out; rm tree.zip'
+}
+
+@test "gcc and make" {
+    need_command gcc
+    need_command make
+    # shellcheck disable=SC2016 # the variables are awk's
+    seq 40 | awk '{ f = "f" $1 ".c"; for (i = 1; i <= 50; i++) printf "int f%d_%d(int a) { return a * %d + %d; }\n", $1, i, i, $1 >f
+        close(f) }'
+    # shellcheck disable=SC2016 # the variables are make's
+    printf '%b\n' 'OBJECTS := $(patsubst ../%.c,%.o,$(sort $(wildcard ../f*.c)))' 'libf.a: $(OBJECTS)' \
+        '\t$(AR) rcD $@ $^' '%.o: ../%.c' '\t$(CC) -O1 -c -o $@ $<' >Makefile.test
+    MODES=("${MODES[@]:0:3}")
+    works_as_natively make -s -j2 -f ../Makefile.test
+}
