@@ -141,8 +141,9 @@ static void leave(struct worker *w, struct space *s, enum end end) {
         sigsuspend(&none);
         break;
     case END_size:
-        require(!setrlimit(RLIMIT_FSIZE, &(struct rlimit){10, 10}));
+        require(!setrlimit(RLIMIT_FSIZE, &(struct rlimit){10, RLIM_INFINITY}));
         require(pwrite(s->slots[0], "x", 1, 10) < 0);
+        require(!setrlimit(RLIMIT_FSIZE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}));
         break;
     case END_thread_faults:
         end_by_thread(end_thread_fault);
