@@ -208,6 +208,16 @@ static void take_turn(int signal, siginfo_t *info) {
     unblock(before);
 }
 
+void signals_fork_prepare(void) {
+    mutex_lock(&lock);
+}
+
+void signals_fork_done(bool child) {
+    mutex_unlock(&lock);
+    if (child)
+        signals_forked();
+}
+
 void signals_forked(void) {
     kept.count = 0; /* the tokens are the parent's */
 }

@@ -29,7 +29,9 @@ struct signals_events {
 /* To be called once, by the constructor: until then nothing is changed. */
 void signals_start(const struct signals_events *events);
 
-/* In the child of a fork: signals that were put off are the parent's. */
+/* The process forks: before, and after in both; or, if there was no before, in the child. */
+void signals_fork_prepare(void);
+void signals_fork_done(bool child);
 void signals_forked(void);
 
 /* Faults whose handler is ours for copy_in: they can be neither ignored nor blocked while anything is deferred. */

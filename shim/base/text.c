@@ -1,8 +1,11 @@
 #include "base/text.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/sys.h"
 
@@ -32,8 +35,16 @@ void text_number(struct text *text, long number) {
     text_add(text, p);
 }
 
+/* A reader that has gone, or a limit, must not be the program's death: the signal is taken away again. */
 void text_write(const struct text *text, int fd) {
-    sys(SYS_write, fd, text->bytes, text->length);
+    uint64_t set = 1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1), before, already = 0;
+    struct timespec none = {0, 0};
+    sys(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
+    sys(SYS_rt_sigpending, &already, sizeof already);
+    long result = sys(SYS_write, fd, text->bytes, text->length);
+    if ((result == -EPIPE || result == -EFBIG) && !(already & set))
+        sys(SYS_rt_sigtimedwait, &set, NULL, &none, sizeof set);
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
 }
 
 bool text_path(char *path, size_t size, const char *pattern) {

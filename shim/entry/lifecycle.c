@@ -97,17 +97,19 @@ void fork_prepare(void) {
     shared_memory_fork_prepare();
     thread_fork_prepare();
     stats_fork_prepare();
+    signals_fork_prepare();
 }
 
 static void fork_done(bool child) {
     struct thread *self = thread_self();
-    if (child)
-        signals_forked();
     if (!prepared) {
-        if (child)
+        if (child) {
+            signals_forked();
             wb_hinder(REASON_disabled);
+        }
         return;
     }
+    signals_fork_done(child);
     stats_fork_done(child);
     thread_fork_done(child);
     shared_memory_fork_done();
