@@ -298,7 +298,8 @@ bool perform_with_sync(struct thread *self, struct wb_log *log, struct ofd *ofd,
     if (piece->ring == ring && piece->batch == batch)
         perform_wait(self, log);
     ring_drain(ring);
-    if (synced == -ECANCELED) { /* a write fell short and cut the chain; it was completed directly meanwhile */
+    /* A write fell short and cut the chain, or the file was taken out of the table before the sync's turn came. */
+    if (synced == -ECANCELED || synced == -EBADF) {
         biased_unlock(&log->lock);
         synced = direct_sync(fd, data_only);
         biased_lock(&log->lock, &self->holder);

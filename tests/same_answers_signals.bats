@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Promises 1, 2 and 6 under signals: the program's dispositions, masks and handlers are its own, whatever is pending;
+# Same answers under signals: the program's dispositions, masks and handlers are its own, whatever is pending;
 # each signal arrives as often, in such order, with such information as natively; and what a handler interrupts, and
 # what it writes, is complete and in order.
 
@@ -21,7 +21,7 @@ SLOW=URINGSHIM_MAX_DELAY_US=1000000
     done
 }
 
-# Promise 6, never in the way, in the next three.
+# Never in the way, in the next three.
 @test "dispositions set and asked for in every way" {
     same_as_native "$VICTIMS/signals_ways"
     assert_deferred
@@ -37,7 +37,7 @@ SLOW=URINGSHIM_MAX_DELAY_US=1000000
     assert_deferred
 }
 
-# Promise 1, same answers, in the next two.
+# Same answers, in the next two.
 @test "signals waited for, and calls that they interrupt" {
     same_as_native "$VICTIMS/signals_waiting"
     assert_deferred
@@ -59,7 +59,7 @@ everywhere() {
     assert_deferred
 }
 
-# Promise 1: every write that was answered is there, once and whole, wherever a handler came or jumped away.
+# Same answers: every write that was answered is there, once and whole, wherever a handler came or jumped away.
 @test "handlers jump out of writes" {
     everywhere "$VICTIMS/signals_jump" "$ROUNDS"
 }
@@ -80,7 +80,7 @@ everywhere() {
     everywhere "$VICTIMS/signals_torture" stack "$ROUNDS"
 }
 
-# Promise 2: the observer looks as soon as the handler has told it.
+# External synchrony: the observer looks as soon as the handler has told it.
 @test "a handler that interrupts a writer tells an observer" {
     local how
     for how in pipe socket kill quiet; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Promise 7, never in the way: where nothing is to be gained the library costs a few calls at the start and then none;
+# Never in the way: where nothing is to be gained the library costs a few calls at the start and then none;
 # no ring, thread or buffer exists before a write has been deferred.
 
 load lib/common

@@ -2,8 +2,7 @@
 # What threads can do to each other's pending writes.
 
 load lib/common
-
-ENGINES=(URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_ENGINE=direct)
+load lib/threads
 
 # by_threads HOW [CMD]…: 1 to 16 threads write under CMD, and all that they wrote must be there.
 by_threads() {
@@ -26,18 +25,7 @@ by_threads_everywhere() {
     assert_deferred
 }
 
-# watched WHAT HOW_OFTEN VICTIM… : runs VICTIM… FILE under the library while another process watches the file.
-watched() {
-    local what=$1 often=$2 watcher
-    rm -f watched "$STATS"
-    "$VICTIMS/threads_watch" "$what" "$often" 500 watched >seen 3>&- &
-    watcher=$!
-    shim "${@:3}" watched
-    wait "$watcher" || fail "${*:3}: $(cat seen)"
-    assert_deferred
-}
-
-# Promise 1 (each write is there, once and whole) in the next four.
+# Same answers (each write is there, once and whole) in the next four.
 @test "threads append through one descriptor" {
     by_threads_everywhere shared "${ENGINES[@]}" URINGSHIM_ORDER=thread
 }
@@ -54,7 +42,7 @@ watched() {
     by_threads_everywhere own "${ENGINES[@]}" URINGSHIM_ORDER=thread
 }
 
-# Promise 2 (program order is process-wide) in the next three.
+# External synchrony (program order is process-wide) in the next three.
 @test "a mutex orders the writes of threads" {
     by_threads_everywhere lock "${ENGINES[@]}"
 }
@@ -67,30 +55,7 @@ watched() {
     by_threads_everywhere turns "${ENGINES[@]}"
 }
 
-# Promise 5 (bounded delay) in the next three. The limit leaves two orders of magnitude for a busy machine.
-@test "a thread that computes for ever does not hold back what it wrote" {
-    local engine
-    for engine in "${ENGINES[@]}"; do
-        watched delay 3 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" main 3
-    done
-    watched delay 3 "$VICTIMS/threads_delay" main 3
-    [[ $(stat_value flush.delay) -gt 0 ]]
-}
-
-@test "a longer bound on the delay is kept too" {
-    watched delay 3 URINGSHIM_MAX_DELAY_US=50000 URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" main 3
-}
-
-@test "what a thread wrote is not lost when it ends" {
-    local engine
-    for engine in "${ENGINES[@]}"; do
-        watched delay 2 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" exit 2
-        watched delay 2 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" detached 2
-        "$VICTIMS/threads_check" 600 watched
-    done
-}
-
-# Promise 2: whoever gets the lock sees what was written under it; and promise 1: close lets go of the lock.
+# External synchrony: whoever gets the lock sees what was written under it; and same answers: close lets go of the lock.
 @test "a thread closes a locked file that another one has written" {
     local engine
     for engine in "${ENGINES[@]}"; do
@@ -99,7 +64,7 @@ watched() {
     done
 }
 
-# Promise 1: write stays a point of cancellation, and loses nothing that it had returned for.
+# Same answers: write stays a point of cancellation, and loses nothing that it had returned for.
 @test "a writer is cancelled" {
     local mode
     for mode in URINGSHIM=off "${ENGINES[@]}"; do
@@ -110,7 +75,7 @@ watched() {
     assert_deferred
 }
 
-# Promise 1: pending writes belong to the parent alone, whichever thread queued them, and the kernel lets no write to a
+# Same answers: pending writes belong to the parent alone, whichever thread queued them, and the kernel lets no write to a
 # shared position get lost between two processes.
 fork_among_writers() {
     local mode
@@ -138,7 +103,7 @@ fork_among_writers() {
     assert_deferred
 }
 
-# Promise 6: fork and libc's streams take the library's locks in one order.
+# Never in the way: fork and libc's streams take the library's locks in one order.
 @test "a process forks while its threads flush all streams" {
     local mode
     for mode in URINGSHIM_TEST_EAGER=0 URINGSHIM_TEST_EAGER=1; do

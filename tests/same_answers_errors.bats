@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Promise 1, same answers: every error has the value and the errno that it has natively, while writes are pending; and
+# Same answers: every error has the value and the errno that it has natively, while writes are pending; and
 # its one exception: what storage refuses after it was accepted comes back from a later write, fsync or close.
 
 load lib/common
@@ -130,7 +130,7 @@ space_runs_out() {
     done
 }
 
-# The one exception to promise 1: storage refused what was accepted, and would accept what comes next.
+# The one exception: storage refused what was accepted, and would accept what comes next.
 @test "ENOSPC that comes late is told at the next call on the file, once" {
     local mode call
     need_mount tmpfs

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Promise 4, death is prefix-consistent: kill -9 at any instant leaves files that the same program could have left
-# natively; and promise 2: what the program had told another process before it died is in the files.
+# Death is prefix-consistent: kill -9 at any instant leaves files that the same program could have left
+# natively; and external synchrony: what the program had told another process before it died is in the files.
 # URINGSHIM_TEST_KILLS is how many kills this whole file makes, URINGSHIM_TEST_SEED where their seeds begin.
 
 load lib/common

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Promise 2, external synchrony: whoever has been told, by whatever channel, that a record was written finds it in the
+# External synchrony: whoever has been told, by whatever channel, that a record was written finds it in the
 # file. A delay of a second keeps the background flush from covering up for a barrier that was forgotten.
 
 load lib/common

@@ -1,6 +1,5 @@
 #!/usr/bin/env bats
-# What the library is for: of the write calls of real programs at most one in a hundred is left, whoever performs them;
-# and promise 6: one entry into the kernel for writes and their fsync, with nothing left out.
+# What the library is for: of the write calls of real programs at most one in a hundred is left, whoever performs them.
 
 load lib/common
 load lib/trace
@@ -81,30 +80,7 @@ for i in range(100000):
     (($(count 'io_uring_.*') == 0)) || fail "$(grep io_uring_ calls)"
 }
 
-@test "writes and their fsync are one entry into the kernel" {
-    local how
-    for how in fsync fdatasync positioned; do
-        trace URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "$VICTIMS/trace_groups" 300 "$how"
-        (($(count io_uring_enter) >= 300 && $(count io_uring_enter) <= 310)) ||
-            fail "$how: $(count io_uring_enter) entries for 300 groups"
-        (($(count "$WRITES|fsync|fdatasync") <= 5)) || fail "$how: $(writes | head -20)"
-    done
-}
-
-@test "no fsync is left out, merged or weakened" {
-    local engine how
-    for engine in ring direct auto; do
-        for how in fsync fdatasync; do
-            : >stats.json
-            shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=$engine "$VICTIMS/trace_groups" 100 "$how"
-            trace URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=$engine "$VICTIMS/trace_groups" 100 "$how"
-            (($(stat_value ring.fsyncs) + $(count "$how") >= 100)) ||
-                fail "$engine: $(stat_value ring.fsyncs) by the ring, $(count "$how") by call"
-        done
-    done
-}
-
-# Promise 2: with a barrier forgotten, two lines would be one write.
+# External synchrony: with a barrier forgotten, two lines would be one write.
 @test "functions that look or tell inside libc find everything written" {
     local lines
     lines=$(trace URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct URINGSHIM_MAX_DELAY_US=1000000 "$VICTIMS/trace_inside" \

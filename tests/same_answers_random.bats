@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Promise 1, same answers: random programs return, read and leave the same natively and in every mode and engine.
+# Same answers: random programs return, read and leave the same natively and in every mode and engine.
 # URINGSHIM_TEST_SEED is the first seed that each test tries, URINGSHIM_TEST_SEEDS how many.
 
 # shellcheck disable=SC2034 # options, ops and log_to are used by lib/random

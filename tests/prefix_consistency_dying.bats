@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
-# Promise 3: who dies of a signal has everything in its files that it was told is written; and it dies the death that it
-# would have died: the same signal, with the same information for a debugger, with a core or without. Who doesn't die of
-# it natively doesn't here.
+# Death is prefix-consistent: who dies of a signal has everything in its files that it was told is written; and it dies
+# the death that it would have died: the same signal, with the same information for a debugger, with a core or without.
+# Who doesn't die of it natively doesn't here.
 
 load lib/common
 

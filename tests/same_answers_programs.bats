@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Promise 1, same answers, for programs that know nothing of any of this: what they print and what they leave is the same
+# Same answers, for programs that know nothing of any of this: what they print and what they leave is the same
 # to the byte, in every mode.
 # shellcheck disable=SC2016 # the variables are the programs' own
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# Promises 1, 2 and 4 at the turns of a process's life: when it makes another, becomes another, ends, loses all its
-# descriptors, changes who it is, or renames what it is writing to.
+# Never in the way at the turns of a process's life, nor do same answers, external synchrony and prefix consistency end
+# there: when it makes another, becomes another, ends, loses all its descriptors, changes who it is, or renames what it
+# is writing to.
 
 load lib/common
 load lib/compare
@@ -23,7 +24,7 @@ load lib/compare
     [[ $(wc -l <parent) == 10000 && $(wc -l <child) == 5000 ]]
 }
 
-# Promises 1 and 2: a vfork child runs in its parent's memory, but not with its descriptors.
+# Same answers: a vfork child runs in its parent's memory, but not with its descriptors.
 @test "vfork children that close the file another thread is writing" {
     local mode
     for mode in "${MODES[@]:0:4}"; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Promise 7, never in the way: what the kernel or a limit refuses to the library, the program does not notice, and the
+# Never in the way: what the kernel or a limit refuses to the library, the program does not notice, and the
 # statistics name.
 
 load lib/common

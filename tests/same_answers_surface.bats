@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Promise 1, same answers, over the whole surface: the rarer calls, names and flags, the less common ways to make
+# Same answers, over the whole surface: the rarer calls, names and flags, the less common ways to make
 # processes and to end threads, and other libraries that put themselves before the same functions.
 
 load lib/common
