@@ -121,6 +121,14 @@ EXPORT void closefrom(int first) {
 
 CLOSE_STREAM(fclose)
 
+/* With an `m` in its mode a stream reads through a mapping that libc makes inside itself, some time later. */
+static void stream_maps(const char *call, int fd, const char *mode) {
+    if (!strchr(mode, 'm'))
+        return;
+    files_mark_mapped(fd);
+    drain(call);
+}
+
 /* With an `a` in front of its mode libc sets O_APPEND, as F_SETFL would. */
 EXPORT FILE *fdopen(int fd, const char *mode) {
     bool appends = mode[0] == 'a';
@@ -129,8 +137,8 @@ EXPORT FILE *fdopen(int fd, const char *mode) {
     FILE *stream = REAL(fdopen)(fd, mode);
     if (appends)
         atomic_fetch_add(&files_generation, 1);
-    if (stream && strchr(mode, 'm'))
-        file_mapped("fdopen", fd);
+    if (stream)
+        stream_maps("fdopen", fd, mode);
     return stream;
 }
 
@@ -158,13 +166,11 @@ EXPORT int fcloseall(void) {
     return result;
 }
 
-/* With an `m` in its mode a stream reads through a mapping that libc makes. */
 static void stream_opened(const char *call, FILE *stream, const char *mode) {
     if (!stream)
         return;
     number_opened(stream->_fileno);
-    if (strchr(mode, 'm'))
-        file_mapped(call, stream->_fileno);
+    stream_maps(call, stream->_fileno, mode);
 }
 
 #define FOPEN(name)                                                                                                    \
