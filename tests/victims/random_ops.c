@@ -220,6 +220,13 @@ static void set_log_apart(void) {
     require(fd >= 0 && dup2(fd, STDOUT_FILENO) == STDOUT_FILENO && !close(fd));
 }
 
+/* libc loads its conversions at the first wide stream, under a lock that a fork by another thread would leave taken. */
+static void load_conversions(void) {
+    mbstate_t state = {0};
+    wchar_t wide;
+    require(mbrtowc(&wide, "a", 1, &state) == 1);
+}
+
 int main(int argc, char **argv) {
     const char *inherited = NULL;
     int at = 1;
@@ -271,6 +278,7 @@ int main(int argc, char **argv) {
         require(!mprotect(workers[i].edge + page, page, PROT_NONE));
         start_space(&workers[i].own, inherited);
     }
+    load_conversions();
     if (alone())
         work(&workers[0]);
     else
