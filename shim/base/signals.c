@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include "base/copy.h"
+#include "base/put_off.h"
 #include "base/thread.h"
 
 enum {
@@ -63,9 +64,6 @@ static int kernel_action(int signal, const struct sigaction *action, struct siga
     return (int)result;
 }
 
-__thread uint32_t critical_depth __attribute__((tls_model("initial-exec")));
-__thread uint64_t critical_blocked __attribute__((tls_model("initial-exec")));
-
 static const struct signals_events *events; /* NULL until the start */
 
 /* What the program wants where the kernel knows our handler. The handler is looked at without the lock. */
@@ -103,17 +101,9 @@ static bool deadly(int signal) {
     }
 }
 
-static uint64_t bit(int signal) {
-    return 1ull << (signal - 1);
-}
-
-static uint64_t faults(void) {
-    return bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS);
-}
-
 /* Raised by an instruction of the thread that gets it, which can't go on without the handler. */
 static bool is_fault(int signal, const siginfo_t *info) {
-    return (faults() & bit(signal)) && info->si_code > 0;
+    return (FAULT_SIGNALS & signal_bit(signal)) && info->si_code > 0;
 }
 
 static uintptr_t *instruction_pointer(ucontext_t *context) {
@@ -124,128 +114,20 @@ static uintptr_t *instruction_pointer(ucontext_t *context) {
 #endif
 }
 
-static long send_again(int signal, siginfo_t *info) {
-    return sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), signal, info);
-}
-
-static uint64_t get_mask(const ucontext_t *context) {
-    uint64_t mask;
-    memcpy(&mask, &context->uc_sigmask, sizeof mask);
-    return mask;
-}
-
-static void set_mask(ucontext_t *context, uint64_t mask) {
-    memcpy(&context->uc_sigmask, &mask, sizeof mask);
-}
-
 /*
  * The default action, taken by the kernel: it finds the signal pending when the handler returns. (Where that was called
  * from sigsuspend or its like, the mask that returns with it might keep it blocked.)
  */
 static void die(int signal, siginfo_t *info, ucontext_t *context) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    uint64_t set = bit(signal);
+    uint64_t set = signal_bit(signal);
     if (!thread_self()->vfork_child)
         events->dying();
     sys(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, sizeof set); /* SA_NODEFER: not here, but where it came */
     kernel_action(signal, &standard, NULL);
-    if (send_again(signal, info) != 0)
+    if (signal_again(signal, info) != 0)
         sys(SYS_tgkill, sys(SYS_getpid), sys(SYS_gettid), signal);
-    set_mask(context, get_mask(context) & ~bit(signal));
-}
-
-/*
- * Real-time signals come in the order in which they were sent (signal(7)): one that is put off must not get behind
- * those that are queued already. So it is kept here, and a token is queued in its place. While any is kept, what the
- * kernel delivers goes to the end of the line, and the first in it is taken.
- */
-enum { KEPT_MAX = 8 };
-static __thread struct {
-    siginfo_t info[KEPT_MAX];
-    uint32_t count;
-} kept __attribute__((tls_model("initial-exec")));
-
-static const char token_mark; /* its address marks a token */
-
-static bool is_token(const siginfo_t *info) {
-    return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &token_mark;
-}
-
-/* All signals blocked: another number's handler would change the line too. */
-static uint64_t block_all(void) {
-    uint64_t all = ~0ull, before = 0;
-    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-    return before;
-}
-
-static void unblock(uint64_t before) {
-    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
-}
-
-static bool keep(int signal, const siginfo_t *info) {
-    siginfo_t token = {.si_signo = signal, .si_code = SI_QUEUE};
-    token.si_value.sival_ptr = (void *)&token_mark;
-    bool done = kept.count < KEPT_MAX && send_again(signal, &token) == 0;
-    if (done && !is_token(info))
-        kept.info[kept.count++] = *info;
-    return done;
-}
-
-/* The first kept one with this number; `info` takes its place at the end, unless it is a token. */
-static void take_turn(int signal, siginfo_t *info) {
-    uint64_t before = block_all();
-    for (uint32_t i = 0; i < kept.count; i++) {
-        if (kept.info[i].si_signo != signal)
-            continue;
-        siginfo_t first = kept.info[i];
-        kept.count--;
-        memmove(&kept.info[i], &kept.info[i + 1], (kept.count - i) * sizeof first);
-        if (!is_token(info))
-            kept.info[kept.count++] = *info;
-        *info = first;
-        break;
-    }
-    unblock(before);
-}
-
-void signals_fork_prepare(void) {
-    mutex_lock(&lock);
-}
-
-void signals_fork_done(bool child) {
-    mutex_unlock(&lock);
-    if (child)
-        signals_forked();
-}
-
-void signals_forked(void) {
-    kept.count = 0; /* the tokens are the parent's */
-}
-
-/*
- * Faults stay unblocked, for copy_in's. Another handler may interrupt this one anywhere, and finds more blocked than
- * there was: so what is to be unblocked is gathered from all of them.
- */
-static bool put_off(int signal, siginfo_t *info, ucontext_t *context) {
-    uint64_t now = block_all(); /* with SA_NODEFER it would come again at once */
-    if (!(signal >= SIGRTMIN && keep(signal, info)) && send_again(signal, info) != 0) {
-        unblock(now);
-        return false; /* too many are queued */
-    }
-    uint64_t mask = get_mask(context);
-    __atomic_fetch_or(&critical_blocked, ~mask, __ATOMIC_RELAXED);
-    set_mask(context, mask | ~faults() | bit(signal));
-    return true;
-}
-
-/* While any is blocked that the program doesn't block, a sent SIGSEGV must wait too: it would show to its handler. */
-void critical_left(void) {
-    if (!thread_free(thread_self()))
-        return;
-    block_all();
-    uint64_t set = critical_blocked;
-    critical_blocked = 0;
-    sys(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, sizeof set);
+    signal_mask_to(context, signal_mask_of(context) & ~signal_bit(signal));
 }
 
 /* SA_RESETHAND, which the kernel isn't told of: the signal might be put off. */
@@ -272,8 +154,7 @@ static void arrive(int signal, siginfo_t *info, void *context) {
     } else if (!self->vfork_child && (critical_blocked || !thread_free(self)) && put_off(signal, info, context)) {
         return;
     }
-    if (unlikely(kept.count))
-        take_turn(signal, info);
+    put_off_turn(signal, info);
     void (*handler)(int) = atomic_load(&program[signal].handler);
     if (handler == SIG_IGN) /* since a moment ago */
         return;
@@ -293,7 +174,7 @@ static void arrive(int signal, siginfo_t *info, void *context) {
 /* A first process of a namespace is killed by its own faults only, as long as it has no handler (kill(2), "NOTES"). */
 static bool needs_us(int signal, const struct sigaction *action) {
     if (action->sa_handler == SIG_DFL)
-        return atomic_load(&guarded) && deadly(signal) && ((faults() & bit(signal)) || !first_process);
+        return atomic_load(&guarded) && deadly(signal) && ((FAULT_SIGNALS & signal_bit(signal)) || !first_process);
     return action->sa_handler != SIG_IGN;
 }
 
@@ -400,6 +281,16 @@ long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask
         memcpy(old, &raw, sizeof raw);
     }
     return result;
+}
+
+void signals_fork_prepare(void) {
+    mutex_lock(&lock);
+}
+
+void signals_fork_done(bool child) {
+    mutex_unlock(&lock);
+    if (child)
+        put_off_forked();
 }
 
 void signals_start(const struct signals_events *called) {

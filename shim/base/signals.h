@@ -29,10 +29,9 @@ struct signals_events {
 /* To be called once, by the constructor: until then nothing is changed. */
 void signals_start(const struct signals_events *events);
 
-/* The process forks: before, and after in both; or, if there was no before, in the child. */
+/* The process forks: before, and after in both. (Without a before, the child calls put_off_forked.) */
 void signals_fork_prepare(void);
 void signals_fork_done(bool child);
-void signals_forked(void);
 
 /* Faults whose handler is ours for copy_in: they can be neither ignored nor blocked while anything is deferred. */
 static inline bool signals_fault_of_copy(int signal) {

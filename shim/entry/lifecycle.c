@@ -8,6 +8,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "base/put_off.h"
 #include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
@@ -104,7 +105,7 @@ static void fork_done(bool child) {
     struct thread *self = thread_self();
     if (!prepared) {
         if (child) {
-            signals_forked();
+            put_off_forked();
             wb_hinder(REASON_disabled);
         }
         return;
