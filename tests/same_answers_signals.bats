@@ -91,3 +91,29 @@ everywhere() {
 @test "a handler that interrupts a writer ends the process" {
     everywhere "$VICTIMS/signals_notify" exit "$((ROUNDS / 20 + 1))"
 }
+
+# External synchrony: what it wrote comes before the call.
+@test "a handler comes between a call's entry and the kernel" {
+    local mode
+    skip_unless "its system calls are those of x86-64" test "$(uname -m)" = x86_64
+    cc -shared -fPIC -x c -o between.so - <<'CODE'
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+static long call(long number, long a, long b, long c, long d) { /* seen by nobody */
+    register long r10 __asm__("r10") = d, r8 __asm__("r8") = 0, r9 __asm__("r9") = 0;
+    __asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+    return number;
+}
+ssize_t send(int fd, const void *bytes, size_t n, int flags) {
+    call(SYS_tgkill, call(SYS_getpid, 0, 0, 0, 0), call(SYS_gettid, 0, 0, 0, 0), SIGUSR1, 0);
+    return call(SYS_sendto, fd, (long)bytes, n, flags);
+}
+CODE
+    LD_PRELOAD=$PWD/between.so "$VICTIMS/signals_between"
+    for mode in "${MODES[@]:0:4}"; do
+        # shim puts the library before it
+        LD_PRELOAD=$PWD/between.so shim URINGSHIM_TEST_EAGER=1 "$SLOW" "$mode" "$VICTIMS/signals_between" || fail "$mode"
+    done
+    assert_deferred
+}

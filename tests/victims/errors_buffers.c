@@ -189,6 +189,25 @@ static void stream(void) {
     TRY(fclose(unbuffered));
 }
 
+// In a handler that blocks everything a fault would be deadly.
+static void handle(int number) {
+    (void)number;
+    TRY(write(fd, "a record", 8));
+    TRY(write(fd, forbidden, 8));
+    TRY(write(fd, "another", 7));
+    TRY(write(fd, shrunk, 300));
+}
+
+static void in_handler(void) {
+    struct sigaction action = {.sa_handler = handle};
+    sigfillset(&action.sa_mask);
+    require(sigaction(SIGUSR1, &action, NULL) == 0);
+    TRY(write(fd, "before", 6));
+    require(raise(SIGUSR1) == 0);
+    TRY(write(fd, forbidden, 8));
+    TRY(write(fd, "after", 5));
+}
+
 int main(void) {
     signal(SIGSEGV, count);
     signal(SIGBUS, count);
@@ -200,6 +219,7 @@ int main(void) {
         buffers();
         vectors();
         bad_arrays();
+        in_handler();
         TRY(fsync(fd));
         TRY(close(fd));
     }

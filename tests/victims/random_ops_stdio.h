@@ -112,8 +112,9 @@ static void op_command(struct worker *w, struct space *s) {
         }
         break;
     default:
-        snprintf(command, sizeof(command), "cat %s >>%s 2>/dev/null; exit 3", a.text,
-                 a.text[1] == b.text[1] ? "other" : b.text);
+        if (a.text[1] == b.text[1])
+            snprintf(b.text, sizeof(b.text), "o%d", w->number);
+        snprintf(command, sizeof(command), "cat %s >>%s 2>/dev/null; exit 3", a.text, b.text);
         CALL(w, system(command));
         return;
     }
