@@ -1,6 +1,5 @@
 /* Getting ready to defer, at the first write that is worth it; and giving everything back. */
 #include <fcntl.h>
-#include <link.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -21,13 +20,6 @@ bool activated(void) {
     return atomic_load_explicit(&active, memory_order_relaxed);
 }
 
-/* A loaded library for asynchronous I/O: what the program does with it can't be put in order with ours. */
-static int is_asynchronous(struct dl_phdr_info *object, size_t size, void *unused) {
-    (void)size;
-    (void)unused;
-    return strstr(object->dlpi_name, "/liburing.so") || strstr(object->dlpi_name, "/libaio.so");
-}
-
 void file_mapped(const char *call, int fd) {
     if (activated())
         files_mark_mapped(fd);
@@ -44,16 +36,25 @@ void limits_refresh(void) {
         wb_hinder(REASON_size_limit);
 }
 
+/* The helper thread counts against the limit: where that is tight, the program may need all of it. */
+static bool few_processes(void) {
+    enum { FEW = 256 };
+    struct rlimit limit;
+    return sys(SYS_prlimit64, 0, RLIMIT_NPROC, NULL, &limit) == 0 && limit.rlim_cur < FEW;
+}
+
 /* What speaks against deferring for as long as nothing changes; looked at before anything is made. */
 static enum reason look_around(void) {
-    if (dl_iterate_phdr(is_asynchronous, NULL))
-        return REASON_own_io_uring;
     if (sys(SYS_sched_getscheduler, 0) != SCHED_OTHER && sys(SYS_sched_getscheduler, 0) != SCHED_BATCH)
         return REASON_real_time;
     if (trial_needed() && !trial_passed())
         return REASON_seccomp;
     if (!shared_memory_scan())
         return REASON_no_proc;
+    if (shared_memory_asynchronous())
+        return REASON_own_io_uring;
+    if (few_processes())
+        return REASON_no_flusher;
     sharing_refresh();
     limits_refresh();
     uint64_t hindrances = atomic_load(&wb_hindrances) & ~(1ull << REASON_pausing);
@@ -71,6 +72,11 @@ static enum reason equip(void) {
     return REASON_NONE;
 }
 
+/* Speaks against this file only, or goes by itself. */
+static bool passes(enum reason reason) {
+    return reason == REASON_mapped || reason == REASON_visiting;
+}
+
 /* With the lock held. What is found is put up as a hindrance, so that it isn't looked for again at every write. */
 static enum reason start(const struct inode *inode) {
     if (activated())
@@ -85,7 +91,7 @@ static enum reason start(const struct inode *inode) {
         reason = equip();
     if (reason != REASON_NONE)
         atomic_store(&active, false);
-    if (reason != REASON_NONE && reason != REASON_mapped) /* which speaks against this file only */
+    if (reason != REASON_NONE && !passes(reason))
         wb_hinder(reason);
     wb_unhinder(REASON_pausing);
     return reason;

@@ -144,7 +144,7 @@ EXPORT FILE *fdopen(int fd, const char *mode) {
 
 EXPORT FILE *popen(const char *command, const char *mode) {
     announce("popen");
-    files_passed_on();
+    sharing_passed_on();
     FILE *result = REAL(popen)(command, mode);
     if (result)
         number_taken(fileno(result));

@@ -45,6 +45,9 @@ static inline void announce_touch(const char *call, int fd) {
 /* Around a call that writes a file and then does something else inside libc: nothing is deferred meanwhile. */
 void visit_begins(const char *call);
 void visit_ends(void);
+/* The process forks: before, and after in both. */
+void visits_fork_prepare(void);
+void visits_fork_done(bool child);
 
 /* The calling thread's own structure, made if need be. Keeps errno. */
 struct thread *attached_self(void);

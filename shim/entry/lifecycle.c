@@ -74,9 +74,10 @@ void confined(const char *call) {
 void end_thread(const char *call, int status) {
     finish(call, FLUSH_EXIT);
     deactivate(call);
-    bool confining = atomic_load(&wb_hindrances) & 1ull << REASON_seccomp;
+    /* With threads that libc doesn't know (clone), nothing was deferred, and there is none of ours. */
+    bool alone = !(atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled));
     for (;;)
-        sys(__libc_single_threaded && !confining ? SYS_exit_group : SYS_exit, status);
+        sys(__libc_single_threaded && alone ? SYS_exit_group : SYS_exit, status);
 }
 
 /*
@@ -92,6 +93,7 @@ void fork_prepare(void) {
         return;
     critical_enter();
     files_passed_on();
+    visits_fork_prepare();
     activation_fork_prepare();
     wb_fork_prepare(self);
     files_fork_prepare();
@@ -117,6 +119,7 @@ static void fork_done(bool child) {
     files_fork_done();
     wb_fork_done(self, child);
     activation_fork_done(child);
+    visits_fork_done(child);
     critical_leave();
     sharing_refresh();
 }
@@ -161,6 +164,8 @@ static void dying(void) {
     wb_hinder(REASON_unready);
     if (wb_started())
         wb_flush_all(attached_self(), FLUSH_EXIT);
+    if (activated())
+        wb_forget_files(attached_self());
 }
 
 static const struct signals_events events = {handler_begins, handler_ended, dying};

@@ -46,9 +46,10 @@ EXPORT pid_t _Fork(void) {
 __attribute__((visibility("hidden"), used)) int vfork_before(void) {
     struct thread *self = attached_self();
     announce("vfork");
-    files_passed_on();
+    sharing_passed_on();
     if (!thread_attached(self) || !thread_free(self))
         return 0;
+    self->vfork_parent = (int)sys(SYS_getpid);
     self->vfork_child = true;
     return 1;
 }
@@ -128,7 +129,7 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
         tables_diverge("clone");
     if (flags & CLONE_VM || !function || !stack) {
         announce("clone");
-        files_passed_on();
+        sharing_passed_on();
         return REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
     }
     struct clone_start start = {function, argument};
@@ -188,15 +189,21 @@ EXPORT int pthread_cancel(pthread_t thread) {
 /* A second thread makes these fail, or leaves it behind with other credentials or namespaces than the program's. */
 #define ALONE(type, name, parameters, arguments)                                                                       \
     EXPORT type name parameters {                                                                                      \
+        visit_begins(#name); /* no other thread starts anything anew meanwhile */                                      \
         deactivate(#name);                                                                                             \
-        return REAL(name) arguments;                                                                                   \
+        type result = REAL(name) arguments;                                                                            \
+        visit_ends();                                                                                                  \
+        return result;                                                                                                 \
     }
 
 EXPORT int unshare(int flags) {
     if (flags & CLONE_FILES)
         tables_diverge("unshare");
+    visit_begins("unshare");
     deactivate("unshare");
-    return REAL(unshare)(flags);
+    int result = REAL(unshare)(flags);
+    visit_ends();
+    return result;
 }
 
 ALONE(int, setns, (int fd, int kind), (fd, kind))

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <ucontext.h>
 
+#include "base/put_off.h"
 #include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
@@ -99,6 +100,41 @@ EXPORT sighandler_t sigset(int number, sighandler_t handler) {
     if (!hold && sigprocmask(SIG_UNBLOCK, &set, &before) != 0)
         return SIG_ERR;
     return sigismember(&before, number) ? SIG_HOLD : old.sa_handler;
+}
+
+/* Who takes a signal from the queue takes the one whose turn it is. */
+static int waited(int number, siginfo_t *info, siginfo_t *out) {
+    if (number > 0) {
+        put_off_turn(number, info);
+        if (out)
+            *out = *info;
+    }
+    return number;
+}
+
+EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info) {
+    siginfo_t got;
+    announce("sigwaitinfo");
+    return waited(REAL(sigwaitinfo)(set, &got), &got, info);
+}
+
+EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *limit) {
+    siginfo_t got;
+    announce("sigtimedwait");
+    return waited(REAL(sigtimedwait)(set, &got, limit), &got, info);
+}
+
+/* sigwait(3) is sigwaitinfo that goes on after handlers, and returns its error. */
+EXPORT int sigwait(const sigset_t *set, int *number) {
+    int saved = errno, result;
+    do
+        result = sigwaitinfo(set, NULL);
+    while (result < 0 && errno == EINTR);
+    int error = result < 0 ? errno : 0;
+    errno = saved;
+    if (!error)
+        *number = result;
+    return error;
 }
 
 /* The mask may keep faults from us now, or no more: asked for anew before the next write is deferred. */

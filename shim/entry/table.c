@@ -75,13 +75,16 @@
 #include <wordexp.h>
 
 #include "entry/entry.h"
+#include "entry/sharing.h"
 
 /* How many of these are under way: while any is, nothing is deferred. */
 static struct mutex visits_lock;
 static unsigned visits;
+static __thread unsigned own_visits __attribute__((tls_model("initial-exec")));
 
 void visit_begins(const char *call) {
     mutex_lock(&visits_lock);
+    own_visits++;
     if (visits++ == 0)
         wb_hinder(REASON_visiting);
     mutex_unlock(&visits_lock);
@@ -90,8 +93,23 @@ void visit_begins(const char *call) {
 
 void visit_ends(void) {
     mutex_lock(&visits_lock);
+    own_visits--;
     if (--visits == 0)
         wb_unhinder(REASON_visiting);
+    mutex_unlock(&visits_lock);
+}
+
+void visits_fork_prepare(void) {
+    mutex_lock(&visits_lock);
+}
+
+/* The child has only its own thread's. */
+void visits_fork_done(bool child) {
+    if (child && visits != own_visits) {
+        visits = own_visits;
+        if (visits == 0)
+            wb_unhinder(REASON_visiting);
+    }
     mutex_unlock(&visits_lock);
 }
 
@@ -107,7 +125,7 @@ void visit_ends(void) {
 #define SPAWN(type, name, parameters, arguments)                                                                       \
     EXPORT type name parameters {                                                                                      \
         announce(#name);                                                                                               \
-        files_passed_on();                                                                                             \
+        sharing_passed_on();                                                                                           \
         return REAL(name) arguments;                                                                                   \
     }
 #define VISIT(type, name, parameters, arguments)                                                                       \

@@ -84,10 +84,21 @@ static struct inode *inode_get(int fd, const struct stat *st) {
     return inode;
 }
 
-/* An inode that was mapped once stays known, so that it isn't taken for a fresh one when it is opened again. */
+/*
+ * An inode that was mapped once stays known, so that it isn't taken for a fresh one when it is opened again. When too
+ * many were, every file counts as mapped.
+ */
 static void inode_put(struct inode *inode) {
-    if (--inode->references > 0 || inode->mapped)
+    static unsigned kept;
+    if (--inode->references > 0 || inode->kept)
         return;
+    if (inode->mapped && kept < MAPPED_MAX) {
+        inode->kept = true;
+        kept++;
+        return;
+    }
+    if (inode->mapped)
+        mapped_count = MAPPED_MAX;
     struct inode **link = &inodes[(inode->number ^ inode->device) % INODE_BUCKETS];
     while (*link != inode)
         link = &(*link)->next;

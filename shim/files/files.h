@@ -29,6 +29,7 @@ struct inode {
     _Atomic uint32_t pending; /* extents of it that are not yet in the file */
     _Atomic int error;        /* a positive errno that storage raised for an accepted write; reported once */
     bool mapped;              /* the process has, or had, a mapping of it */
+    bool kept;                /* for that, though nobody has it open */
     uint32_t references;
     struct inode *next;
     void *pool_link;

@@ -24,8 +24,13 @@ static struct region regions[REGIONS_MAX];
 static int region_count;
 static bool hidden; /* something that can't be followed */
 
-static ino_t private_inodes[PRIVATE_FDS_MAX]; /* memfds; they all live on one internal tmpfs */
+static struct {
+    dev_t device;
+    ino_t number;
+} private_inodes[PRIVATE_FDS_MAX]; /* memfds */
 static int private_count;
+
+static bool asynchronous;
 
 static _Atomic bool scan_needed = true;
 
@@ -40,7 +45,7 @@ static bool is_private_fd(int fd) {
     if (private_count == 0 || sys(SYS_fstat, fd, &st) != 0)
         return false;
     for (int i = 0; i < private_count; i++)
-        if (private_inodes[i] == st.st_ino && st.st_nlink == 0)
+        if (private_inodes[i].number == st.st_ino && private_inodes[i].device == st.st_dev && st.st_nlink == 0)
             return true;
     return false;
 }
@@ -115,8 +120,10 @@ void shared_memory_protected(void *start, size_t length, int prot) {
 
 void shared_memory_private_fd(int fd) {
     struct stat st;
-    if (private_count < PRIVATE_FDS_MAX && sys(SYS_fstat, fd, &st) == 0)
-        private_inodes[private_count++] = st.st_ino;
+    if (private_count == PRIVATE_FDS_MAX || sys(SYS_fstat, fd, &st) != 0)
+        return;
+    private_inodes[private_count].device = st.st_dev;
+    private_inodes[private_count++].number = st.st_ino;
 }
 
 void shared_memory_hidden(void) {
@@ -148,6 +155,10 @@ bool shared_memory_exists(void) {
 
 bool shared_memory_any_alone(void) {
     return shared_memory_any() || __atomic_load_n(&private_count, __ATOMIC_RELAXED) > 0;
+}
+
+bool shared_memory_asynchronous(void) {
+    return asynchronous;
 }
 
 void shared_memory_scan_needed(void) {
@@ -193,6 +204,8 @@ static void scan_line(const char *p) {
     if (shared_writable && !ring && !region_known(start))
         hidden = true;
     mutex_unlock(&lock);
+    if (strstr(p, "/liburing.so") || strstr(p, "/libaio.so"))
+        asynchronous = true;
     if (inode && !ring)
         files_mark_mapped_inode(inode);
 }

@@ -48,6 +48,11 @@ bool shared_memory_any_alone(void);
  * Without the lock.
  */
 bool shared_memory_scan(void);
+/*
+ * Did a scan find a library for asynchronous I/O? What the program does with it can't be put in order with ours. (The
+ * dynamic loader isn't asked: another thread may be in it, for ever in the child of a fork.)
+ */
+bool shared_memory_asynchronous(void);
 /* A file was mapped: the next scan will read. */
 void shared_memory_scan_needed(void);
 
