@@ -36,9 +36,16 @@ static inline void announce(const char *call) {
  */
 void drain(const char *call);
 
+/* Is the number known as a file of which nothing is pending? */
+static inline bool untouched(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    return ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) == 0;
+}
+
 /* Before a call that only sees the file of one descriptor: performs what is pending if that may be of this file. */
 static inline void announce_touch(const char *call, int fd) {
-    if (wb_attention())
+    if (wb_attention() && (wb_watched() || !untouched(fd)))
         announce_touch_slowly(call, fd);
 }
 

@@ -13,7 +13,7 @@
 #include "stream/write_behind.h"
 
 enum {
-    POLICY_QUICK_US = 100,    /* calls further apart than this are a slow writer's */
+    POLICY_QUICK_US = 250,    /* calls further apart than this are a slow writer's */
     POLICY_WARM_PROCESS = 64, /* quick writes before the process gets buffers and a flusher: what these cost */
     POLICY_WARM_FILE = 3,     /* quick writes to one more file after that */
     POLICY_WASTED = 2,        /* batches that saved nothing, after which a file is left alone */

@@ -51,11 +51,12 @@ static void finish_directly(struct thread *self, struct piece *piece, struct ext
 }
 
 /*
- * Did deferring this file's writes pay in this batch? The work that deferring costs is worth about two system calls;
- * being woken up for it, about sixteen.
+ * Did deferring this file's writes pay in this batch? The work that deferring costs is worth about two system calls.
+ * Where the flusher had to come, the fence that disturbs the writer and all that a second thread makes dearer are worth
+ * about a hundred.
  */
 static void judge(struct piece *piece, enum flush_cause cause) {
-    uint32_t needed = cause == FLUSH_DELAY ? 16 : 3;
+    uint32_t needed = cause == FLUSH_DELAY ? 100 : 3;
     for (uint32_t i = 0; i < piece->extents; i++) {
         struct habit *habit = &piece->extent[i].ofd->habit;
         if (habit->judged == piece->batch)

@@ -42,6 +42,11 @@ static inline bool wb_attention(void) {
     return unlikely(atomic_load_explicit(&wb_pending, memory_order_acquire) != 0);
 }
 
+/* Are calls to be counted? */
+static inline bool wb_watched(void) {
+    return (atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_WATCHED) != 0;
+}
+
 /*
  * The common case: one more write behind the last one, by the thread that owns the log. True: done. False: nothing
  * happened. 0 < n < WB_LARGE.
