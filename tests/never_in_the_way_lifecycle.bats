@@ -34,6 +34,55 @@ load lib/compare
     assert_deferred
 }
 
+# comes_to_an_end CMD…: natively, with what the policy makes of it, and with as much deferred as can be.
+comes_to_an_end() {
+    local mode
+    timeout -s KILL 10 "$@" || fail "natively" || return
+    shim timeout -s KILL 10 "$@" || fail "with the defaults" || return
+    for mode in "${MODES[@]:0:3}"; do
+        shim URINGSHIM_TEST_EAGER=1 "$mode" timeout -s KILL 10 "$@" || fail "$mode" || return
+    done
+}
+
+@test "forks while another thread is in the dynamic loader" {
+    comes_to_an_end "$VICTIMS/lifecycle_loader" fork 60
+    assert_deferred
+}
+
+@test "first writes while another thread is in the dynamic loader, and forks there" {
+    comes_to_an_end "$VICTIMS/lifecycle_loader" iterate
+    assert_deferred
+}
+
+@test "forks while other threads reopen streams" {
+    comes_to_an_end "$VICTIMS/lifecycle_reopen" 120
+}
+
+@test "a child defers though another thread was reopening a stream" {
+    timeout -s KILL 10 "$VICTIMS/lifecycle_reopen" waiting
+    rm fifo lines
+    shim URINGSHIM_TEST_EAGER=1 timeout -s KILL 10 "$VICTIMS/lifecycle_reopen" waiting
+    assert_deferred
+}
+
+# External synchrony and prefix consistency: what another thread wrote, though only a signal tells.
+@test "signals that come while vfork waits for its child" {
+    local way mode
+    for way in handler jump dies; do
+        timeout -s KILL 10 "$VICTIMS/lifecycle_vfork_signals" "$way"
+        for mode in "${MODES[@]:0:3}"; do
+            shim URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000 "$mode" \
+                timeout -s KILL 10 "$VICTIMS/lifecycle_vfork_signals" "$way" || fail "$way, $mode"
+        done
+    done
+    assert_deferred
+}
+
+@test "a thread that libc doesn't know ends by the bare system call" {
+    same_as_native timeout -s KILL 10 "$VICTIMS/lifecycle_raw_thread"
+    assert_deferred
+}
+
 @test "every way to exec, and the ones that fail" {
     local how
     for how in execl execlp execle execv execvp execvpe execve fexecve execveat syscall bare; do
@@ -195,6 +244,17 @@ calls_with() {
     few=$(calls_with 256)
     many=$(calls_with "$most")
     ((many <= few + 5)) || fail "$few calls with 256, $many with $most"
+}
+
+# Not on a disk, whose inode numbers come again.
+@test "mapped files that are gone cost nothing" {
+    skip_unless "needs /dev/shm" test -w /dev/shm
+    local files growth
+    files=$(mktemp -d /dev/shm/uringshim.XXXXXX)
+    growth=$(shim URINGSHIM_TEST_EAGER=1 "$VICTIMS/lifecycle_mapped" 20000 "$files")
+    rm -rf "$files"
+    ((growth < 256)) || fail "$growth KiB for 10000 files"
+    assert_deferred
 }
 
 @test "at most one thread more than the program's own" {
