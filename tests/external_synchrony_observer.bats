@@ -68,6 +68,19 @@ deferred_in() {
 @test "shared memory, engine ring" { observe memory "${EAGER[@]}" URINGSHIM_ENGINE=ring; }
 @test "shared memory, engine direct" { observe memory "${EAGER[@]}" URINGSHIM_ENGINE=direct; }
 
+# Deferring goes on while nobody else has the memory, and must end before the other program begins.
+@test "memory that a started program inherits" {
+    local way engine
+    for way in spawn vfork system popen; do
+        timeout -s KILL 10 "$VICTIMS/memory_inherited" "$way"
+        for engine in auto ring direct; do
+            shim "${EAGER[@]}" URINGSHIM_ENGINE=$engine timeout -s KILL 10 "$VICTIMS/memory_inherited" "$way" ||
+                fail "$way, $engine"
+        done
+    done
+    assert_deferred
+}
+
 @test "processes, engine auto" { observe processes "${EAGER[@]}" URINGSHIM_ENGINE=auto; }
 @test "processes, engine ring" { observe processes "${EAGER[@]}" URINGSHIM_ENGINE=ring; }
 @test "processes, engine direct" { observe processes "${EAGER[@]}" URINGSHIM_ENGINE=direct; }

@@ -37,9 +37,18 @@ SLOW=URINGSHIM_MAX_DELAY_US=1000000
     assert_deferred
 }
 
-# Same answers, in the next two.
+# Same answers, in the next three.
 @test "signals waited for, and calls that they interrupt" {
     same_as_native "$VICTIMS/signals_waiting"
+    assert_deferred
+}
+
+@test "a handler takes further signals from the queue, each once and in order" {
+    local mode
+    timeout -s KILL 10 "$VICTIMS/signals_drain" 500
+    for mode in "${MODES[@]:0:4}"; do
+        shim URINGSHIM_TEST_EAGER=1 "$SLOW" "$mode" timeout -s KILL 10 "$VICTIMS/signals_drain" 500 || fail "$mode"
+    done
     assert_deferred
 }
 
