@@ -54,6 +54,18 @@ kept_out() {
     done
 }
 
+# Nine descriptors change hands at each line; none of it may cost a call.
+@test "a shell that redirects each line" {
+    local native
+    # shellcheck disable=SC2016 # the variables are bash's
+    local lines=(bash -c 'for ((i = 0; i < 500; i++)); do echo "line $i" >>out; done')
+    trace_native "${lines[@]}"
+    native=$(count)
+    trace "${lines[@]}"
+    (($(count) - native <= START)) || fail "$native calls natively, $(count) shimmed"
+    assert_no_machinery
+}
+
 @test "pipes, sockets, terminals, devices and /proc" {
     local kind
     for kind in pipe socket terminal eventfd null proc; do

@@ -27,14 +27,7 @@ static bool touches_pending(int fd) {
     struct fd_slot *slot = files_slot_make(fd);
     if (!slot || slot->other)
         return true;
-    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    if (!ofd) {
-        mutex_lock(&files_lock);
-        if (!atomic_load_explicit(&slot->ofd, memory_order_relaxed) && !slot->other)
-            files_classify(fd, slot);
-        ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
-        mutex_unlock(&files_lock);
-    }
+    struct ofd *ofd = files_ofd(fd, slot);
     return !ofd || atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) != 0;
 }
 
@@ -54,6 +47,42 @@ void drain(const char *call) {
     announce(call);
     if (wb_started() && thread_free(thread_self()))
         wb_flush_all(attached_self(), FLUSH_BARRIER);
+}
+
+/* How many calls are under way during which nothing is deferred. */
+static struct mutex visits_lock;
+static unsigned visits;
+static __thread unsigned own_visits __attribute__((tls_model("initial-exec")));
+
+void visit_begins(const char *call) {
+    mutex_lock(&visits_lock);
+    own_visits++;
+    if (visits++ == 0)
+        wb_hinder(REASON_visiting);
+    mutex_unlock(&visits_lock);
+    drain(call);
+}
+
+void visit_ends(void) {
+    mutex_lock(&visits_lock);
+    own_visits--;
+    if (--visits == 0)
+        wb_unhinder(REASON_visiting);
+    mutex_unlock(&visits_lock);
+}
+
+void visits_fork_prepare(void) {
+    mutex_lock(&visits_lock);
+}
+
+/* The child has only its own thread's. */
+void visits_fork_done(bool child) {
+    if (child && visits != own_visits) {
+        visits = own_visits;
+        if (visits == 0)
+            wb_unhinder(REASON_visiting);
+    }
+    mutex_unlock(&visits_lock);
 }
 
 int give_up_number(const char *call, int fd) {

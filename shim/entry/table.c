@@ -77,42 +77,6 @@
 #include "entry/entry.h"
 #include "entry/sharing.h"
 
-/* How many of these are under way: while any is, nothing is deferred. */
-static struct mutex visits_lock;
-static unsigned visits;
-static __thread unsigned own_visits __attribute__((tls_model("initial-exec")));
-
-void visit_begins(const char *call) {
-    mutex_lock(&visits_lock);
-    own_visits++;
-    if (visits++ == 0)
-        wb_hinder(REASON_visiting);
-    mutex_unlock(&visits_lock);
-    drain(call);
-}
-
-void visit_ends(void) {
-    mutex_lock(&visits_lock);
-    own_visits--;
-    if (--visits == 0)
-        wb_unhinder(REASON_visiting);
-    mutex_unlock(&visits_lock);
-}
-
-void visits_fork_prepare(void) {
-    mutex_lock(&visits_lock);
-}
-
-/* The child has only its own thread's. */
-void visits_fork_done(bool child) {
-    if (child && visits != own_visits) {
-        visits = own_visits;
-        if (visits == 0)
-            wb_unhinder(REASON_visiting);
-    }
-    mutex_unlock(&visits_lock);
-}
-
 /* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
 #define BARRIER(type, name, parameters, arguments) extern type name parameters;
 #define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;

@@ -21,18 +21,6 @@ static bool faults_reach_us(struct thread *self) {
     return self->faults_caught;
 }
 
-static struct ofd *known_ofd(int fd, struct fd_slot *slot) {
-    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    if (ofd)
-        return ofd;
-    mutex_lock(&files_lock);
-    if (!atomic_load_explicit(&slot->ofd, memory_order_relaxed) && !slot->other)
-        files_classify(fd, slot);
-    ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
-    mutex_unlock(&files_lock);
-    return ofd;
-}
-
 /* Is there room on the file system? Looked at now and then; policy knows of nothing that needs a system call. */
 static bool roomy(int fd, size_t size, struct file_system *fs) {
     if (likely(fs->headroom))
@@ -73,7 +61,7 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
         return REASON_no_memory;
     if (!ofd) {
         critical_enter();
-        ofd = known_ofd(fd, slot);
+        ofd = files_ofd(fd, slot);
         critical_leave();
         reason = ofd ? policy_write(&facts, slot, ofd) : slot->other ? (enum reason)slot->other : REASON_bad_fd;
     }
@@ -146,15 +134,6 @@ static ssize_t answer_offer(int verdict, size_t total) {
     return verdict == DEFERRED ? (ssize_t)total : answer(verdict);
 }
 
-/* The first few writes through a number aren't even timed, until the process has shown that it writes much. */
-static inline bool is_fresh(struct fd_slot *slot) {
-    enum { FRESH = 8 };
-    if (slot->quick >= FRESH || config.eager || activated())
-        return false;
-    slot->quick++;
-    return true;
-}
-
 /*
  * The quick way out for calls that nothing can be done for: a descriptor that is no file of ours, a large write, a file
  * that is being left alone. Nothing is pending, nobody counts, no error waits to be reported.
@@ -167,7 +146,7 @@ static inline bool passes_at_once(int fd, size_t n) {
         return slot != NULL;
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     if (!ofd)
-        return n >= WB_LARGE || is_fresh(slot);
+        return n >= WB_LARGE || (!activated() && !config.eager && policy_fresh(slot));
     if (atomic_load_explicit(&ofd->inode->error, memory_order_relaxed))
         return false;
     return n >= WB_LARGE || policy_left_alone(&ofd->habit);

@@ -149,7 +149,8 @@ static enum reason flags_reason(int fd) {
     return flags & O_DIRECT ? REASON_direct_flag : REASON_NONE;
 }
 
-void files_classify(int fd, struct fd_slot *slot) {
+/* Fills the slot: ofd, or other; leaves it empty if the number is not open. files_lock held. */
+static void classify(int fd, struct fd_slot *slot) {
     struct stat st;
     if (stat_fd(fd, &st) != 0)
         return;
@@ -177,6 +178,23 @@ void files_classify(int fd, struct fd_slot *slot) {
     inode->references++;
     memcpy(ofd, &fresh, sizeof fresh);
     atomic_store_explicit(&slot->ofd, ofd, memory_order_release);
+}
+
+/* With files_lock held. */
+static struct ofd *ofd_of(int fd, struct fd_slot *slot) {
+    if (!atomic_load_explicit(&slot->ofd, memory_order_relaxed) && !slot->other)
+        classify(fd, slot);
+    return atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+}
+
+struct ofd *files_ofd(int fd, struct fd_slot *slot) {
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (ofd)
+        return ofd;
+    mutex_lock(&files_lock);
+    ofd = ofd_of(fd, slot);
+    mutex_unlock(&files_lock);
+    return ofd;
 }
 
 bool files_verify(int fd, struct fd_slot *slot) {
@@ -216,6 +234,7 @@ static struct ofd *slot_clear(struct fd_slot *slot, uint8_t other) {
     atomic_store_explicit(&slot->ofd, NULL, memory_order_relaxed);
     slot->other = other;
     slot->quick = 0;
+    slot->fresh = 0;
     slot->born = 0;
     return ofd;
 }
@@ -298,9 +317,7 @@ void files_mark_mapped(int fd) {
     if (!slot)
         return;
     mutex_lock(&files_lock);
-    if (!slot->other && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))
-        files_classify(fd, slot);
-    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    struct ofd *ofd = ofd_of(fd, slot);
     if (ofd)
         ofd->inode->mapped = true;
     mutex_unlock(&files_lock);

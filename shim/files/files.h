@@ -65,6 +65,7 @@ struct fd_slot {
     uint16_t quick; /* small writes in quick succession so far */
     uint16_t born;  /* files_passings when the process opened it itself; 0: not known to have */
     uint8_t other;  /* if not 0: not a file of ours, and the enum reason why */
+    uint8_t fresh;  /* small writes that weren't even timed */
 };
 
 extern struct mutex files_lock;
@@ -78,10 +79,10 @@ struct fd_slot *files_slot(int fd);
 struct fd_slot *files_slot_make(int fd);
 
 /*
- * Finds out what a number is (fstat, fstatfs, F_GETFL) and fills the slot: ofd, or other. Files_lock held.
- * Leaves the slot empty if the number is not open.
+ * The number's OFD. If nothing is known of the number yet, finds out (fstat, fstatfs, F_GETFL) and fills the slot.
+ * NULL: it isn't open, or slot->other says what else it is. Takes files_lock if there is something to find out.
  */
-void files_classify(int fd, struct fd_slot *slot);
+struct ofd *files_ofd(int fd, struct fd_slot *slot);
 
 /* Is the number still the file that its slot says (one fstat, more after a change of generation)? files_lock held. */
 bool files_verify(int fd, struct fd_slot *slot);

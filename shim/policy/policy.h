@@ -14,6 +14,7 @@
 
 enum {
     POLICY_QUICK_US = 250,    /* calls further apart than this are a slow writer's */
+    POLICY_FRESH = 8,         /* the first writes through a number, not even timed before the process has started */
     POLICY_WARM_PROCESS = 64, /* quick writes before the process gets buffers and a flusher: what these cost */
     POLICY_WARM_FILE = 3,     /* quick writes to one more file after that */
     POLICY_WASTED = 2,        /* batches that saved nothing, after which a file is left alone */
@@ -36,6 +37,14 @@ static inline bool policy_left_alone(struct habit *habit) {
     if (habit->skip == 0)
         return false;
     habit->skip--;
+    return true;
+}
+
+/* Is this one of the first writes through a number, not worth a look at the clock? Counts it. */
+static inline bool policy_fresh(struct fd_slot *slot) {
+    if (slot->fresh == POLICY_FRESH)
+        return false;
+    slot->fresh++;
     return true;
 }
 

@@ -83,6 +83,17 @@ static void warming(void) {
     expect("a slow writer never", passed_first(true, 3 * GAP, 100000), -1);
 }
 
+/* The writes that aren't timed must not make a quick writer look slow: one just within the gap is found out too. */
+static void fresh(void) {
+    struct fd_slot slot = {.other = 0};
+    struct write_facts facts = {.size = 10, .now = 123456789012};
+    int passed = 0;
+    for (; passed < 1000; passed++, facts.now += GAP * 4 / 5)
+        if (!policy_fresh(&slot) && policy_write(&facts, &slot, NULL) == REASON_NONE)
+            break;
+    expect("after writes that aren't timed", passed, POLICY_FRESH + POLICY_WARM_PROCESS);
+}
+
 /* A file whose deferred writes never save anything is tried less and less often. */
 static void backing_off(void) {
     struct inode inode = {.file_system = &disk};
@@ -113,6 +124,7 @@ static void backing_off(void) {
 int main(void) {
     one_fact_at_a_time();
     warming();
+    fresh();
     backing_off();
     return failures != 0;
 }
