@@ -45,6 +45,24 @@ refused() {
     done
 }
 
+@test "a program that confines itself dies the death that it is sent" {
+    local how number
+    for how in prctl seccomp tsync; do
+        for number in 15 11 10; do
+            # shellcheck disable=SC2016 # sh's own
+            same_as_native sh -c 'timeout -s KILL 20 "$@"; echo "status $?"' sh \
+                "$VICTIMS/refuse_strict" "$how" "$number" || fail "$how, $number"
+        done
+    done
+}
+
+@test "few processes: nothing is deferred, and fork goes on" {
+    same_as_native prlimit --nproc=100 "$VICTIMS/refuse_work"
+    : >"$STATS"
+    shim URINGSHIM_TEST_EAGER=1 prlimit --nproc=100 "$VICTIMS/refuse_work" >out
+    [[ $(stat_value passed.no_flusher) -gt 0 && $(stat_value write.deferred) == 0 ]]
+}
+
 open_to_all() {
     chmod 755 .. && chmod 777 . && touch "$STATS" && chmod 666 "$STATS" && "$@"
 }

@@ -1,14 +1,5 @@
 #include "base/copy.h"
 
-#include <sys/uio.h>
-
-#include "base/sys.h"
-
-bool copy_in_by_kernel(void *to, const void *from, size_t n) {
-    struct iovec local = {to, n}, remote = {(void *)from, n};
-    return n == 0 || sys(SYS_process_vm_readv, sys(SYS_getpid), &local, 1, &remote, 1, 0) == (long)n;
-}
-
 #if defined(__x86_64__)
 
 /*
@@ -92,9 +83,14 @@ uintptr_t copy_recovery(uintptr_t instruction) {
 
 #else
 
-/* Slower than a guarded copy by a system call, and as exact. */
+#include <sys/uio.h>
+
+#include "base/sys.h"
+
+/* The kernel copies, and answers for bad memory: slower than a guarded copy by a system call, and as exact. */
 bool copy_in(void *to, const void *from, size_t n) {
-    return copy_in_by_kernel(to, from, n);
+    struct iovec local = {to, n}, remote = {(void *)from, n};
+    return n == 0 || sys(SYS_process_vm_readv, sys(SYS_getpid), &local, 1, &remote, 1, 0) == (long)n;
 }
 
 uintptr_t copy_recovery(uintptr_t instruction) {

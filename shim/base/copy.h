@@ -12,9 +12,6 @@
 /* True when all `n` bytes were copied; false when `from` isn't readable throughout (part of `to` may be changed). */
 bool copy_in(void *to, const void *from, size_t n);
 
-/* The same by a system call, for memory that is rarely copied from: it needs no handler. */
-bool copy_in_by_kernel(void *to, const void *from, size_t n);
-
 /* Where to go on after a fault at this instruction, or 0 if the fault isn't in copy_in. */
 uintptr_t copy_recovery(uintptr_t instruction);
 

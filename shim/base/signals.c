@@ -76,7 +76,7 @@ static struct {
 /* These flags are ours in the kernel, and come from the program's action when it asks. */
 enum { OUR_FLAGS = SA_SIGINFO | SA_ONSTACK | RESTORER | (int)SA_RESETHAND };
 
-static _Atomic bool guarded;
+static _Atomic bool guarded, released;
 static bool first_process; /* of its namespace */
 static struct mutex lock;
 
@@ -248,13 +248,17 @@ static int change(int signal, const struct sigaction *action, struct sigaction *
     return 0;
 }
 
+static bool follows(int signal) {
+    return events && managed(signal) && !atomic_load(&released);
+}
+
 int signals_action(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real) {
-    if (!events || !managed(signal))
+    if (!follows(signal))
         return real(signal, action, old);
     struct sigaction told, copy;
     int result;
-    if (action)
-        copy = *action;               /* a bad pointer is as deadly as in libc, and not in the middle of our section */
+    if (action) /* a bad pointer is as deadly as in libc, and not in the middle of our section */
+        copy = *action;
     if (thread_self()->vfork_child) { /* its own dispositions, in our memory */
         struct sigaction wanted = remembered(signal);
         result = real(signal, action, &told);
@@ -270,13 +274,24 @@ int signals_action(int signal, const struct sigaction *action, struct sigaction 
     return result;
 }
 
+/* Asked by a call that does nothing else: without a fault, which might be deadly here. */
+static bool is_readable(const struct kernel_sigaction *action) {
+    const int no_such_how = -1;
+    uint64_t unused;
+    const char *last = (const char *)(action + 1) - sizeof unused;
+    return sys(SYS_rt_sigprocmask, no_such_how, action, &unused, sizeof unused) != -EFAULT &&
+           sys(SYS_rt_sigprocmask, no_such_how, last, &unused, sizeof unused) != -EFAULT;
+}
+
 /* Structures that can't be used are the kernel's to refuse, so that it is asked first. */
 long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask_size) {
+    if (!follows(signal))
+        return sys(SYS_rt_sigaction, signal, action, old, mask_size);
     struct kernel_sigaction raw;
     long asked = sys(SYS_rt_sigaction, signal, NULL, old, mask_size);
-    if (asked != 0 || (action && !copy_in_by_kernel(&raw, action, sizeof raw)))
+    if (asked != 0 || (action && !is_readable(action)))
         return asked ? asked : -EFAULT;
-    struct sigaction set = action ? from_kernel(&raw) : (struct sigaction){0}, got;
+    struct sigaction set = action ? from_kernel(action) : (struct sigaction){0}, got;
     int result = signals_action(signal, action ? &set : NULL, &got, kernel_action);
     if (result == 0 && old) {
         raw = for_kernel(&got);
@@ -314,6 +329,22 @@ static void take_over(void) {
         if (ours.sa_sigaction == arrive)
             kernel_action(signal, &ours, NULL);
     }
+}
+
+void signals_release(void) {
+    mutex_lock(&lock);
+    for (int signal = 1; signal < SIGNALS; signal++) {
+        struct sigaction action, wanted = remembered(signal);
+        if (!managed(signal))
+            continue;
+        kernel_action(signal, NULL, &action);
+        if (action.sa_sigaction != arrive)
+            continue;
+        unwrap(&action, &wanted);
+        kernel_action(signal, &action, NULL);
+    }
+    atomic_store(&released, true);
+    mutex_unlock(&lock);
 }
 
 static bool is_ignored(int signal) {

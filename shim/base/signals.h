@@ -45,6 +45,12 @@ static inline bool signals_fault_of_copy(int signal) {
 bool signals_guard(void);
 
 /*
+ * Puts everything back, for good: the program is about to forbid itself calls that putting off and dying take. Nothing
+ * may be deferred any more.
+ */
+void signals_release(void);
+
+/*
  * sigaction(2) as the program means it. `real` is the next sigaction: called once with what the kernel is to know; its
  * result is returned. In a vfork child it changes the child only.
  */

@@ -66,6 +66,7 @@ void confined(const char *call) {
     wb_hinder(REASON_seccomp);
     deactivate(call);
     finish(call, FLUSH_BARRIER);
+    signals_release();
     stats_wanted = false;
     atomic_fetch_and(&wb_pending, ~(uint32_t)WB_WATCHED);
     log_level = LOG_NONE;

@@ -1,13 +1,16 @@
-// refuse_strict prctl|seccomp|tsync|strict: writes, then forbids itself, on pain of death, everything but writing and
-// leaving, then writes on. Who makes any other call from then on kills it.
+// refuse_strict prctl|seccomp|tsync|strict [SIGNAL]: writes, then forbids itself, on pain of death, everything but
+// writing and leaving, then writes on. Who makes any other call from then on kills it. With SIGNAL, its child sends it
+// that in the end.
 
 #include "common.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,8 +41,20 @@ static void confine(const char *how) {
                         &program) == 0);
 }
 
+// When all is written: by another process, which nothing is forbidden.
+static void kill_later(pid_t parent, int number, off_t size) {
+    struct stat st;
+    while (stat("appended", &st) != 0 || st.st_size < size)
+        usleep(1000);
+    kill(parent, number);
+    _exit(0);
+}
+
 int main(int argc, char **argv) {
-    require(argc == 2);
+    require(argc == 2 || argc == 3);
+    pid_t self = getpid();
+    if (argc == 3 && fork() == 0)
+        kill_later(self, atoi(argv[2]), 1000 * (off_t)(strlen("free\n") + strlen("confined\n")));
     int fd = open("written", O_WRONLY | O_CREAT | O_TRUNC, 0600);
     int other = open("appended", O_WRONLY | O_CREAT | O_APPEND, 0600);
     require(fd >= 0 && other >= 0);
@@ -48,6 +63,8 @@ int main(int argc, char **argv) {
     confine(argv[1]);
     scribble(fd, "confined\n");
     scribble(other, "confined\n");
+    while (argc == 3)
+        ;
     if (!strcmp(argv[1], "strict"))
         syscall(SYS_exit, 0);
     _exit(0);
