@@ -272,3 +272,30 @@ calls_with() {
         use POSIX; for (1 .. 31) { my $old = POSIX::SigAction->new; POSIX::sigaction($_, undef, $old); print $old->handler, "\n" }
         srand(1); print rand, "\n"; print "nice ", getpriority(0, 0), "\n"'
 }
+
+# A title is written over the arguments and the environment: where the report goes, and in whose name, is known by then.
+@test "a program that changes its title" {
+    cc -x c -o title - <<'CODE'
+#include <string.h>
+extern char **environ;
+int main(int argc, char **argv) {
+    char *none[] = {0};
+    memset(argv[0], 'T', strlen(argv[0]));
+    for (char **variable = environ; *variable; variable++)
+        memset(*variable, 'T', strlen(*variable));
+    environ = none;
+    return argc != 1;
+}
+CODE
+    rm -f "$STATS"
+    shim URINGSHIM_LOG="info:$PWD/log" ./title
+    [[ $(stat_text program) == title ]]
+    [[ -z $(find . -name 'T*') ]] || fail "$(ls)"
+}
+
+# Who runs into a limit, or a reader that has gone, is the program; not the library with its report.
+@test "a report that can't be written" {
+    (ulimit -f 0 && shim true)
+    # shellcheck disable=SC2016 # sh's own
+    STATS=stderr shim sh -c 'sleep 0.2; exit 7' 2> >(:) || [[ $? == 7 ]]
+}
