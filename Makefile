@@ -6,7 +6,7 @@ BUILD ?= build
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wshadow -Werror
 SHIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec \
-              -fexceptions -fno-strict-aliasing -pthread -Ishim $(WARNINGS) \
+              -fasynchronous-unwind-tables -fno-strict-aliasing -pthread -Ishim $(WARNINGS) \
               -Wno-deprecated-declarations $(CFLAGS)
 VICTIM_CFLAGS = -O2 -g -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS)
 

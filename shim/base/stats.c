@@ -26,7 +26,7 @@ bool stats_wanted;
 
 static struct mutex lock;
 static struct stats total;
-static struct named_list barriers, fallbacks;
+static struct named_list barriers, inputs, fallbacks;
 
 static const char *const counter_names[COUNTERS] = {
     [COUNT_CALLS] = "calls",
@@ -39,10 +39,21 @@ static const char *const counter_names[COUNTERS] = {
     [COUNT_RING_FSYNCS] = "ring.fsyncs",
     [COUNT_DIRECT_CALLS] = "direct.calls",
     [COUNT_LATE_ERRORS] = "late.errors",
+    [COUNT_WINDOWS] = "window.filled",
+    [COUNT_WINDOW_BYTES] = "window.bytes",
+    [COUNT_READS] = "read.served",
+    [COUNT_READ_BYTES] = "read.bytes",
+    [COUNT_SEEKS] = "lseek.served",
 };
 static const char *const cause_names[FLUSH_CAUSES] = {
     [FLUSH_FULL] = "flush.full",   [FLUSH_BARRIER] = "flush.barrier", [FLUSH_DELAY] = "flush.delay",
     [FLUSH_FSYNC] = "flush.fsync", [FLUSH_EXIT] = "flush.exit",
+};
+static const char *const end_names[WINDOW_ENDS] = {
+    [WINDOW_USED] = "window.used",
+    [WINDOW_INPUT] = "window.input",
+    [WINDOW_ELSEWHERE] = "window.elsewhere",
+    [WINDOW_OLD] = "window.old",
 };
 static const char *const reason_names[REASONS] = {
     "none",
@@ -73,6 +84,11 @@ static void named_count(struct named_list *list, const char *name, int error) {
 void stats_barrier(const char *call) {
     if (stats_wanted)
         named_count(&barriers, call, 0);
+}
+
+void stats_window_closed(const char *call) {
+    if (stats_wanted)
+        named_count(&inputs, call, 0);
 }
 
 void stats_fallback(const char *what, int error) {
@@ -129,7 +145,7 @@ static void add_numbers(struct text *text, const struct form *form) {
     uint64_t passed = 0;
     for (int i = 0; i < REASONS; i++)
         passed += total.passed[i];
-    total.count[COUNT_CALLS] += total.count[COUNT_DEFERRED]; /* which are counted once a flush */
+    total.count[COUNT_CALLS] += total.count[COUNT_DEFERRED] + total.count[COUNT_READS] + total.count[COUNT_SEEKS];
     for (int i = 0; i < COUNTERS; i++)
         add(text, form, "", counter_names[i], total.count[i]);
     add(text, form, "", "write.calls", passed + total.count[COUNT_DEFERRED]);
@@ -141,6 +157,10 @@ static void add_numbers(struct text *text, const struct form *form) {
         add(text, form, "", cause_names[i], total.flushes[i]);
     for (int i = 0; i < barriers.used; i++)
         add(text, form, "barrier.", barriers.entry[i].name, barriers.entry[i].count);
+    for (int i = 0; i < WINDOW_ENDS; i++)
+        add(text, form, "", end_names[i], total.ended[i]);
+    for (int i = 0; i < inputs.used; i++)
+        add(text, form, "input.", inputs.entry[i].name, inputs.entry[i].count);
     for (int i = 0; i < fallbacks.used; i++) {
         char number[16];
         TEXT(name, 64);
@@ -203,6 +223,7 @@ void stats_report(const char *program, const char *mode) {
     text_close_target(fd);
     memset(&total, 0, sizeof total);
     memset(&barriers, 0, sizeof barriers);
+    memset(&inputs, 0, sizeof inputs);
     memset(&fallbacks, 0, sizeof fallbacks);
     mutex_unlock(&lock);
 }
@@ -215,6 +236,7 @@ void stats_fork_done(bool child) {
     if (child) { /* the parent reports what was before */
         memset(&total, 0, sizeof total);
         memset(&barriers, 0, sizeof barriers);
+        memset(&inputs, 0, sizeof inputs);
         memset(&fallbacks, 0, sizeof fallbacks);
     }
     mutex_unlock(&lock);

@@ -17,6 +17,9 @@ enum reason {
 
 enum flush_cause { FLUSH_FULL, FLUSH_BARRIER, FLUSH_DELAY, FLUSH_FSYNC, FLUSH_EXIT, FLUSH_CAUSES };
 
+/* Why a window's bytes went: used up (half of them at least), or what came before that. */
+enum window_end { WINDOW_USED, WINDOW_INPUT, WINDOW_ELSEWHERE, WINDOW_OLD, WINDOW_ENDS };
+
 enum counter {
     COUNT_CALLS,
     COUNT_DEFERRED,
@@ -28,6 +31,11 @@ enum counter {
     COUNT_RING_FSYNCS,
     COUNT_DIRECT_CALLS,
     COUNT_LATE_ERRORS,
+    COUNT_WINDOWS,
+    COUNT_WINDOW_BYTES,
+    COUNT_READS,
+    COUNT_READ_BYTES,
+    COUNT_SEEKS,
     COUNTERS
 };
 
@@ -35,6 +43,7 @@ struct stats {
     uint64_t count[COUNTERS];
     uint64_t passed[REASONS];
     uint64_t flushes[FLUSH_CAUSES];
+    uint64_t ended[WINDOW_ENDS];
 };
 
 /* Is a report wanted? Set at start; cleared when nothing may be written any more. */
@@ -44,6 +53,9 @@ void stats_start(void);
 
 /* A flush that the libc function `call` (a string constant) caused; counted for the report only. */
 void stats_barrier(const char *call);
+
+/* A window that the libc function `call` (a string constant) closed; counted for the report only. */
+void stats_window_closed(const char *call);
 
 /* Something was refused and done without: `what` a string constant, `error` a positive errno. Any thread. */
 void stats_fallback(const char *what, int error);

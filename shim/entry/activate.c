@@ -14,14 +14,19 @@
 #include "files/shared_memory.h"
 
 static struct mutex lock;
-static _Atomic bool active;
+static _Atomic bool prepared, active;
 
 bool activated(void) {
     return atomic_load_explicit(&active, memory_order_relaxed);
 }
 
+bool prepared_to_read(void) {
+    return atomic_load_explicit(&prepared, memory_order_relaxed);
+}
+
 void file_mapped(const char *call, int fd) {
-    if (activated())
+    window_forbid(); /* what is mapped may change, and be a message, without a call */
+    if (prepared_to_read())
         files_mark_mapped(fd);
     else
         shared_memory_scan_needed();
@@ -43,27 +48,30 @@ static bool few_processes(void) {
     return sys(SYS_prlimit64, 0, RLIMIT_NPROC, NULL, &limit) == 0 && limit.rlim_cur < FEW;
 }
 
-/* What speaks against deferring for as long as nothing changes; looked at before anything is made. */
-static enum reason look_around(void) {
-    if (sys(SYS_sched_getscheduler, 0) != SCHED_OTHER && sys(SYS_sched_getscheduler, 0) != SCHED_BATCH)
-        return REASON_real_time;
+/* What speaks against both deferring and reading ahead for as long as nothing changes. */
+static enum reason look_around(const struct inode *inode) {
     if (trial_needed() && !trial_passed())
         return REASON_seccomp;
     if (!shared_memory_scan())
         return REASON_no_proc;
     if (shared_memory_asynchronous())
         return REASON_own_io_uring;
-    if (few_processes())
-        return REASON_no_flusher;
+    if (inode->mapped)
+        return REASON_mapped;
     sharing_refresh();
-    limits_refresh();
-    uint64_t hindrances = atomic_load(&wb_hindrances) & ~(1ull << REASON_pausing);
-    return hindrances ? (enum reason)__builtin_ctzll(hindrances) : REASON_NONE;
+    return signals_guard() ? REASON_NONE : REASON_signal_blocked;
 }
 
+/* And what speaks against deferring alone. */
 static enum reason equip(void) {
-    if (!signals_guard())
-        return REASON_signal_blocked;
+    if (sys(SYS_sched_getscheduler, 0) != SCHED_OTHER && sys(SYS_sched_getscheduler, 0) != SCHED_BATCH)
+        return REASON_real_time;
+    if (few_processes())
+        return REASON_no_flusher;
+    limits_refresh();
+    uint64_t hindrances = atomic_load(&wb_hindrances) & ~(1ull << REASON_pausing);
+    if (hindrances)
+        return (enum reason)__builtin_ctzll(hindrances);
     int error = wb_start();
     if (error) {
         stats_fallback("flusher", -error);
@@ -77,51 +85,67 @@ static bool passes(enum reason reason) {
     return reason == REASON_mapped || reason == REASON_visiting;
 }
 
-/* With the lock held. What is found is put up as a hindrance, so that it isn't looked for again at every write. */
-static enum reason start(const struct inode *inode) {
-    if (activated())
+/* With the lock held. What is found is put up as a hindrance, so that it isn't looked for again at every call. */
+static enum reason prepare(const struct inode *inode) {
+    if (prepared_to_read())
         return REASON_NONE;
-    /* Active from here on, so that what is mapped from now on is marked; and nobody defers before it is true. */
-    wb_hinder(REASON_pausing);
-    atomic_store(&active, true);
-    enum reason reason = look_around();
-    if (reason == REASON_NONE && inode->mapped)
-        reason = REASON_mapped;
+    /* True from here on, so that what is mapped from now on is marked; and nobody defers before it is. */
+    atomic_store(&prepared, true);
+    enum reason reason = look_around(inode);
     if (reason == REASON_NONE)
+        window_start();
+    else
+        atomic_store(&prepared, false);
+    return reason;
+}
+
+static enum reason start(const struct inode *inode, bool to_write) {
+    wb_hinder(REASON_pausing);
+    enum reason reason = prepare(inode);
+    if (reason == REASON_NONE && to_write && !activated()) {
         reason = equip();
-    if (reason != REASON_NONE)
-        atomic_store(&active, false);
+        atomic_store(&active, reason == REASON_NONE);
+    }
     if (reason != REASON_NONE && !passes(reason))
         wb_hinder(reason);
     wb_unhinder(REASON_pausing);
     return reason;
 }
 
-enum reason activate(const struct inode *inode) {
-    if (likely(activated()))
-        return REASON_NONE;
+static enum reason start_once(const struct inode *inode, bool to_write) {
     int saved = errno;
     critical_enter();
     mutex_lock(&lock);
-    enum reason reason = start(inode);
+    enum reason reason = start(inode, to_write);
     mutex_unlock(&lock);
     critical_leave();
     errno = saved;
     return reason;
 }
 
+enum reason activate(const struct inode *inode) {
+    return likely(activated()) ? REASON_NONE : start_once(inode, true);
+}
+
+enum reason prepare_to_read(const struct inode *inode) {
+    return likely(prepared_to_read()) ? REASON_NONE : start_once(inode, false);
+}
+
 void deactivate(const char *call) {
     struct thread *self = attached_self();
     announce(call);
-    if (!activated() || !thread_free(self))
+    if (!prepared_to_read() || !thread_free(self))
         return;
     int saved = errno;
     critical_enter();
     mutex_lock(&lock);
-    if (activated()) {
+    if (prepared_to_read()) {
         wb_hinder(REASON_pausing); /* only with the lock: two pauses can't end each other */
-        wb_stop(self);
+        window_stop(self);
+        if (activated())
+            wb_stop(self);
         atomic_store(&active, false);
+        atomic_store(&prepared, false);
         wb_unhinder(REASON_pausing);
     }
     mutex_unlock(&lock);
@@ -139,7 +163,9 @@ void activation_fork_prepare(void) {
 }
 
 void activation_fork_done(bool child) {
-    if (child)
+    if (child) {
         atomic_store(&active, false);
+        atomic_store(&prepared, false);
+    }
     mutex_unlock(&lock);
 }

@@ -9,6 +9,9 @@
 /* Gets everything ready for deferring writes of this file (activate.c): REASON_NONE, or what stands in the way. */
 enum reason activate(const struct inode *inode);
 bool activated(void);
+/* The part of that which reading ahead needs: no helper thread, no memory. */
+enum reason prepare_to_read(const struct inode *inode);
+bool prepared_to_read(void);
 /*
  * Undoes it: performs what is pending and ends the helper thread. Deferring may start anew later unless a hindrance was
  * put up. For calls that a helper thread would disturb, or that end our means.

@@ -33,7 +33,7 @@ static mode_t mode_argument(int flags, va_list list) {
         mode_t mode = mode_argument(flags, list);                                                                      \
         va_end(list);                                                                                                  \
         announce(#name);                                                                                               \
-        int fd = REAL(name)(path, flags, mode);                                                                        \
+        int fd = CALL(name, (path, flags, mode));                                                                      \
         number_opened(fd);                                                                                             \
         return fd;                                                                                                     \
     }
@@ -44,7 +44,7 @@ static mode_t mode_argument(int flags, va_list list) {
         mode_t mode = mode_argument(flags, list);                                                                      \
         va_end(list);                                                                                                  \
         announce(#name);                                                                                               \
-        int fd = REAL(name)(dir, path, flags, mode);                                                                   \
+        int fd = CALL(name, (dir, path, flags, mode));                                                                 \
         number_opened(fd);                                                                                             \
         return fd;                                                                                                     \
     }
@@ -59,8 +59,11 @@ OPENAT(openat64)
 /* What is pending at the position moves it, and what is pending of the file may be its end. */
 #define LSEEK(type, name)                                                                                              \
     EXPORT type name(int fd, type offset, int whence) {                                                                \
+        type position = window_seek(thread_self(), fd, offset, whence);                                                \
+        if (position != WINDOW_MISS)                                                                                   \
+            return position;                                                                                           \
         announce_touch(#name, fd);                                                                                     \
-        type position = REAL(name)(fd, offset, whence);                                                                \
+        position = CALL(name, (fd, offset, whence));                                                                   \
         files_moved(fd, position);                                                                                     \
         return position;                                                                                               \
     }
@@ -82,7 +85,7 @@ static int closed(int result, int late) {
     EXPORT int name(int fd) {                                                                                          \
         report_before_close(#name, fd);                                                                                \
         int late = give_up_number(#name, fd);                                                                          \
-        int result = REAL(name)(fd);                                                                                   \
+        int result = CALL(name, (fd));                                                                                 \
         files_detached(fd);                                                                                            \
         return closed(result, late);                                                                                   \
     }
@@ -97,14 +100,14 @@ EXPORT int close_range(unsigned first, unsigned last, int flags) {
         announce("close_range");
     else
         give_up_range("close_range", first, last);
-    int result = REAL(close_range)(first, last, flags);
+    int result = CALL(close_range, (first, last, flags));
     given_up_range(first, last);
     return result;
 }
 
 EXPORT void closefrom(int first) {
     give_up_range("closefrom", first < 0 ? 0 : (unsigned)first, ~0u);
-    REAL(closefrom)(first);
+    CALL(closefrom, (first));
     given_up_range(first < 0 ? 0 : (unsigned)first, ~0u);
 }
 
@@ -114,7 +117,7 @@ EXPORT void closefrom(int first) {
         int fd = stream->_fileno;                                                                                      \
         report_before_close(#name, fd);                                                                                \
         int late = give_up_number(#name, fd);                                                                          \
-        int result = REAL(name)(stream);                                                                               \
+        int result = CALL(name, (stream));                                                                             \
         files_detached(fd);                                                                                            \
         return closed(result, late);                                                                                   \
     }
@@ -134,7 +137,7 @@ EXPORT FILE *fdopen(int fd, const char *mode) {
     bool appends = mode[0] == 'a';
     if (appends)
         announce("fdopen");
-    FILE *stream = REAL(fdopen)(fd, mode);
+    FILE *stream = CALL(fdopen, (fd, mode));
     if (appends)
         atomic_fetch_add(&files_generation, 1);
     if (stream)
@@ -145,7 +148,7 @@ EXPORT FILE *fdopen(int fd, const char *mode) {
 EXPORT FILE *popen(const char *command, const char *mode) {
     announce("popen");
     sharing_passed_on();
-    FILE *result = REAL(popen)(command, mode);
+    FILE *result = CALL(popen, (command, mode));
     if (result)
         number_taken(fileno(result));
     return result;
@@ -154,14 +157,14 @@ EXPORT FILE *popen(const char *command, const char *mode) {
 EXPORT int pclose(FILE *stream) {
     int fd = stream->_fileno;
     give_up_number("pclose", fd);
-    int status = REAL(pclose)(stream); /* the child's: no room for an error of ours */
+    int status = CALL(pclose, (stream)); /* the child's: no room for an error of ours */
     files_detached(fd);
     return status;
 }
 
 EXPORT int fcloseall(void) {
     give_up_range("fcloseall", 0, ~0u);
-    int result = REAL(fcloseall)();
+    int result = CALL(fcloseall, ());
     given_up_range(0, ~0u);
     return result;
 }
@@ -176,7 +179,7 @@ static void stream_opened(const char *call, FILE *stream, const char *mode) {
 #define FOPEN(name)                                                                                                    \
     EXPORT FILE *name(const char *path, const char *mode) {                                                            \
         announce(#name);                                                                                               \
-        FILE *stream = REAL(name)(path, mode);                                                                         \
+        FILE *stream = CALL(name, (path, mode));                                                                       \
         stream_opened(#name, stream, mode);                                                                            \
         return stream;                                                                                                 \
     }
@@ -190,7 +193,7 @@ FOPEN(fopen64)
         int fd = stream->_fileno;                                                                                      \
         give_up_number(#name, fd);                                                                                     \
         visit_begins(#name);                                                                                           \
-        FILE *result = REAL(name)(path, mode, stream);                                                                 \
+        FILE *result = CALL(name, (path, mode, stream));                                                               \
         visit_ends();                                                                                                  \
         files_detached(fd);                                                                                            \
         stream_opened(#name, result, mode);                                                                            \
@@ -203,7 +206,7 @@ REOPEN(freopen64)
 /* Another process's description: its position isn't ours. */
 EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags) {
     announce("pidfd_getfd");
-    int result = REAL(pidfd_getfd)(pidfd, fd, flags);
+    int result = CALL(pidfd_getfd, (pidfd, fd, flags));
     number_taken(result);
     return result;
 }
@@ -214,7 +217,7 @@ static void duplicated(int from, int to) {
 }
 
 EXPORT int dup(int fd) {
-    int to = REAL(dup)(fd);
+    int to = CALL(dup, (fd));
     number_taken(to);
     duplicated(fd, to);
     return to;
@@ -231,7 +234,7 @@ static void replacing(const char *call, int from, int to) {
 #define DUP2(name)                                                                                                     \
     EXPORT int name(int from, int to) {                                                                                \
         replacing(#name, from, to);                                                                                    \
-        int result = REAL(name)(from, to);                                                                             \
+        int result = CALL(name, (from, to));                                                                           \
         duplicated(from, result);                                                                                      \
         files_detached(to);                                                                                            \
         return result;                                                                                                 \
@@ -242,7 +245,7 @@ DUP2(__dup2)
 
 EXPORT int dup3(int from, int to, int flags) {
     replacing("dup3", from, to);
-    int result = REAL(dup3)(from, to, flags);
+    int result = CALL(dup3, (from, to, flags));
     duplicated(from, result);
     files_detached(to);
     return result;
@@ -280,7 +283,7 @@ static void after_fcntl(int fd, int command, int result) {
         void *argument = va_arg(list, void *);                                                                         \
         va_end(list);                                                                                                  \
         before_fcntl(#name, command);                                                                                  \
-        int result = REAL(name)(fd, command, argument);                                                                \
+        int result = CALL(name, (fd, command, argument));                                                              \
         after_fcntl(fd, command, result);                                                                              \
         return result;                                                                                                 \
     }
@@ -295,13 +298,13 @@ EXPORT int ioctl(int fd, unsigned long request, ...) {
     void *argument = va_arg(list, void *);
     va_end(list);
     announce("ioctl");
-    return REAL(ioctl)(fd, request, argument);
+    return CALL(ioctl, (fd, request, argument));
 }
 
 /* These replace the standard descriptors inside libc. */
 EXPORT int daemon(int nochdir, int noclose) {
     give_up_range("daemon", 0, 2);
-    int result = REAL(daemon)(nochdir, noclose);
+    int result = CALL(daemon, (nochdir, noclose));
     given_up_range(0, 2);
     return result;
 }
@@ -309,7 +312,7 @@ EXPORT int daemon(int nochdir, int noclose) {
 EXPORT int login_tty(int fd) {
     give_up_range("login_tty", 0, 2);
     give_up_number("login_tty", fd);
-    int result = REAL(login_tty)(fd);
+    int result = CALL(login_tty, (fd));
     given_up_range(0, 2);
     files_detached(fd);
     return result;
@@ -317,7 +320,7 @@ EXPORT int login_tty(int fd) {
 
 EXPORT pid_t forkpty(int *master, char *name, const struct termios *terminal, const struct winsize *size) {
     announce("forkpty");
-    pid_t pid = REAL(forkpty)(master, name, terminal, size);
+    pid_t pid = CALL(forkpty, (master, name, terminal, size));
     if (pid == 0) {
         give_up_range("forkpty", 0, 2);
         given_up_range(0, 2);
@@ -332,11 +335,11 @@ EXPORT pid_t forkpty(int *master, char *name, const struct termios *terminal, co
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     announce("sendmsg");
     sharing_passed_on();
-    return REAL(sendmsg)(fd, message, flags);
+    return CALL(sendmsg, (fd, message, flags));
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
     announce("sendmmsg");
     sharing_passed_on();
-    return REAL(sendmmsg)(fd, messages, count, flags);
+    return CALL(sendmmsg, (fd, messages, count, flags));
 }

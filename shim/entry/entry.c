@@ -1,5 +1,7 @@
 #include "entry/entry.h"
 
+#include <signal.h>
+
 struct thread *attached_self(void) {
     struct thread *self = thread_self();
     if (likely(thread_attached(self)))
@@ -10,6 +12,16 @@ struct thread *attached_self(void) {
     return made ? made : self;
 }
 
+bool faults_reach_us(struct thread *self) {
+    if (!self->mask_known) {
+        uint64_t mask = 0;
+        sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+        self->faults_caught = !(mask & (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1)));
+        self->mask_known = true;
+    }
+    return self->faults_caught;
+}
+
 static void flush_for(struct thread *self, const char *call) {
     wb_flush_all(self, FLUSH_BARRIER);
     stats_barrier(call);
@@ -18,7 +30,10 @@ static void flush_for(struct thread *self, const char *call) {
 void announce_slowly(const char *call) {
     struct thread *self = attached_self();
     self->stats.count[COUNT_CALLS]++;
-    if (wb_any_pending() && thread_free(self))
+    if (!thread_free(self))
+        return;
+    window_close(self, call);
+    if (wb_any_pending())
         flush_for(self, call);
 }
 
@@ -34,7 +49,10 @@ static bool touches_pending(int fd) {
 void announce_touch_slowly(const char *call, int fd) {
     struct thread *self = attached_self();
     self->stats.count[COUNT_CALLS]++;
-    if (!wb_any_pending() || !thread_free(self))
+    if (!thread_free(self))
+        return;
+    window_close(self, call);
+    if (!wb_any_pending())
         return;
     critical_enter();
     bool touches = touches_pending(fd);

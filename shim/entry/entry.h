@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/real.h"
+#include "stream/window.h"
 #include "stream/write_behind.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -21,10 +22,24 @@ static inline long answer(long result) {
     return result;
 }
 
+/* After the real call, however it is left: what it answered may have been a message. */
+static inline void learned(const char *unused) {
+    (void)unused;
+    window_learned();
+}
+#define CALL(name, arguments)                                                                                          \
+    ({                                                                                                                 \
+        __attribute__((cleanup(learned), unused)) char learned_ = 0;                                                   \
+        REAL(name) arguments;                                                                                          \
+    })
+
 void announce_slowly(const char *call);
 void announce_touch_slowly(const char *call, int fd);
 
-/* Before a call that something outside may see, or that may see what is pending: performs all that is. */
+/*
+ * Before a call that something outside may see, or that may see what is pending: performs all that is, and closes the
+ * window.
+ */
 static inline void announce(const char *call) {
     if (wb_attention())
         announce_slowly(call);
@@ -45,7 +60,7 @@ static inline bool untouched(int fd) {
 
 /* Before a call that only sees the file of one descriptor: performs what is pending if that may be of this file. */
 static inline void announce_touch(const char *call, int fd) {
-    if (wb_attention() && (wb_watched() || !untouched(fd)))
+    if (wb_attention() && (wb_watched() || window_exists() || !untouched(fd)))
         announce_touch_slowly(call, fd);
 }
 
@@ -55,6 +70,9 @@ void visit_ends(void);
 /* The process forks: before, and after in both. */
 void visits_fork_prepare(void);
 void visits_fork_done(bool child);
+
+/* Is a fault in this thread's copying delivered to our handler? Asked of the kernel once, and after each change. */
+bool faults_reach_us(struct thread *self);
 
 /* The calling thread's own structure, made if need be. Keeps errno. */
 struct thread *attached_self(void);

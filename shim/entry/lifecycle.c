@@ -30,6 +30,8 @@ void finish(const char *call, enum flush_cause cause) {
     struct thread *self = stats_wanted ? attached_self() : thread_self();
     if (!thread_free(self))
         return;
+    if (window_exists())
+        window_close(attached_self(), call);
     if (wb_any_pending()) {
         wb_flush_all(attached_self(), cause);
         if (cause == FLUSH_BARRIER)
@@ -96,6 +98,7 @@ void fork_prepare(void) {
     files_passed_on();
     visits_fork_prepare();
     activation_fork_prepare();
+    window_fork_prepare(self);
     wb_fork_prepare(self);
     files_fork_prepare();
     shared_memory_fork_prepare();
@@ -119,6 +122,7 @@ static void fork_done(bool child) {
     shared_memory_fork_done();
     files_fork_done();
     wb_fork_done(self, child);
+    window_fork_done(child);
     activation_fork_done(child);
     visits_fork_done(child);
     critical_leave();
@@ -146,6 +150,7 @@ static void flush_around_handler(void) {
  */
 static void handler_begins(bool fault) {
     thread_mask_changed(thread_self());
+    window_learned();
     if (fault)
         flush_around_handler();
 }
@@ -156,6 +161,7 @@ static void handler_begins(bool fault) {
  */
 static void handler_ended(void) {
     thread_mask_changed(thread_self());
+    window_learned();
     flush_around_handler();
 }
 
@@ -201,6 +207,11 @@ static void libc_forked_child(void) {
         _IO_list_resetlock();
 }
 
+static void thread_ends(struct thread *self) {
+    window_thread_ends(self);
+    wb_thread_ends(self);
+}
+
 /* Until here the library is inert: calls from other libraries' constructors go straight through. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
     /* libc's own idea of the name may not be there yet */
@@ -220,7 +231,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     stats_start();
     if (stats_wanted)
         atomic_fetch_or(&wb_pending, WB_WATCHED);
-    thread_at_exit = wb_thread_ends;
+    thread_at_exit = thread_ends;
     signals_start(&events);
     if (!stdio_hook()) {
         wb_hinder(REASON_stdio);
@@ -230,6 +241,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         wb_hinder(REASON_observe);
     if (config.no_batch)
         wb_hinder(REASON_batch_off);
+    if (config.no_readahead)
+        window_forbid();
     wb_unhinder(REASON_unready);
 }
 

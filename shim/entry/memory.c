@@ -100,12 +100,12 @@ EXPORT int mprotect(void *start, size_t length, int prot) {
 
 EXPORT int pkey_mprotect(void *start, size_t length, int prot, int key) {
     protecting("pkey_mprotect", start, length, prot);
-    return REAL(pkey_mprotect)(start, length, prot, key);
+    return CALL(pkey_mprotect, (start, length, prot, key));
 }
 
 EXPORT void *shmat(int id, const void *start, int flags) {
     sharing_begins();
-    void *result = REAL(shmat)(id, start, flags);
+    void *result = CALL(shmat, (id, start, flags));
     if (result != (void *)-1)
         shared_memory_attached(result);
     sharing_changed();
@@ -116,7 +116,7 @@ EXPORT void *shmat(int id, const void *start, int flags) {
 EXPORT int shmdt(const void *start) {
     announce("shmdt");
     sharing_begins();
-    int result = REAL(shmdt)(start);
+    int result = CALL(shmdt, (start));
     if (result == 0)
         shared_memory_detached((void *)start);
     sharing_changed();
@@ -124,7 +124,7 @@ EXPORT int shmdt(const void *start) {
 }
 
 EXPORT int memfd_create(const char *name, unsigned flags) {
-    int fd = REAL(memfd_create)(name, flags);
+    int fd = CALL(memfd_create, (name, flags));
     number_taken(fd);
     if (fd >= 0 && thread_free(thread_self())) {
         sharing_begins();
@@ -143,7 +143,7 @@ EXPORT sem_t *sem_open(const char *name, int flags, ...) {
     va_end(list);
     sharing_hidden();
     drain("sem_open");
-    return REAL(sem_open)(name, flags, mode, value);
+    return CALL(sem_open, (name, flags, mode, value));
 }
 
 /* A semaphore that another process sees is in shared memory, during which nothing is deferred: but if that is ignored.
@@ -151,23 +151,23 @@ EXPORT sem_t *sem_open(const char *name, int flags, ...) {
 EXPORT int sem_post(sem_t *sem) {
     if (config.shared == SHARED_IGNORE)
         announce("sem_post");
-    return REAL(sem_post)(sem);
+    return CALL(sem_post, (sem));
 }
 
 /* What a program tells a device through its ports is seen by nobody. */
 EXPORT int iopl(int level) {
     sharing_hidden();
     drain("iopl");
-    return REAL(iopl)(level);
+    return CALL(iopl, (level));
 }
 
 EXPORT int ioperm(unsigned long first, unsigned long count, int on) {
     sharing_hidden();
     drain("ioperm");
-    return REAL(ioperm)(first, count, on);
+    return CALL(ioperm, (first, count, on));
 }
 
 EXPORT int remap_file_pages(void *start, size_t size, int prot, size_t page, int flags) {
     announce("remap_file_pages");
-    return REAL(remap_file_pages)(start, size, prot, page, flags);
+    return CALL(remap_file_pages, (start, size, prot, page, flags));
 }

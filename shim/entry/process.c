@@ -30,7 +30,7 @@ extern void __stack_chk_fail(void) __attribute__((noreturn));
 
 EXPORT pid_t _Fork(void) {
     fork_prepare();
-    pid_t pid = REAL(_Fork)();
+    pid_t pid = CALL(_Fork, ());
     if (pid == 0)
         fork_child();
     else
@@ -56,6 +56,7 @@ __attribute__((visibility("hidden"), used)) int vfork_before(void) {
 
 __attribute__((visibility("hidden"), used)) pid_t vfork_in_parent(long result) {
     thread_self()->vfork_child = false;
+    window_learned();
     return (pid_t)answer(result);
 }
 
@@ -130,11 +131,11 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
     if (flags & CLONE_VM || !function || !stack) {
         announce("clone");
         sharing_passed_on();
-        return REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+        return CALL(clone, (function, stack, flags, argument, parent_tid, tls, child_tid));
     }
     struct clone_start start = {function, argument};
     fork_prepare();
-    int pid = REAL(clone)(clone_child, stack, flags, &start, parent_tid, tls, child_tid);
+    int pid = CALL(clone, (clone_child, stack, flags, &start, parent_tid, tls, child_tid));
     fork_parent();
     return pid;
 }
@@ -183,7 +184,7 @@ DEATH(__stack_chk_fail, (void), ())
 EXPORT int pthread_cancel(pthread_t thread) {
     wb_hinder(REASON_cancellation);
     drain("pthread_cancel");
-    return REAL(pthread_cancel)(thread);
+    return CALL(pthread_cancel, (thread));
 }
 
 /* A second thread makes these fail, or leaves it behind with other credentials or namespaces than the program's. */
@@ -191,7 +192,7 @@ EXPORT int pthread_cancel(pthread_t thread) {
     EXPORT type name parameters {                                                                                      \
         visit_begins(#name); /* no other thread starts anything anew meanwhile */                                      \
         deactivate(#name);                                                                                             \
-        type result = REAL(name) arguments;                                                                            \
+        type result = CALL(name, arguments);                                                                           \
         visit_ends();                                                                                                  \
         return result;                                                                                                 \
     }
@@ -201,7 +202,7 @@ EXPORT int unshare(int flags) {
         tables_diverge("unshare");
     visit_begins("unshare");
     deactivate("unshare");
-    int result = REAL(unshare)(flags);
+    int result = CALL(unshare, (flags));
     visit_ends();
     return result;
 }
@@ -223,7 +224,7 @@ ALONE(int, initgroups, (const char *user, gid_t group), (user, group))
     EXPORT int name parameters {                                                                                       \
         wb_hinder(REASON_credentials);                                                                                 \
         deactivate(#name);                                                                                             \
-        return REAL(name) arguments;                                                                                   \
+        return CALL(name, arguments);                                                                                  \
     }
 
 OWN_CREDENTIALS(setfsuid, (uid_t user), (user))
@@ -235,7 +236,7 @@ OWN_CREDENTIALS(capset, (cap_user_header_t header, const cap_user_data_t data), 
     EXPORT int name parameters {                                                                                       \
         wb_hinder(REASON_real_time);                                                                                   \
         drain(#name);                                                                                                  \
-        return REAL(name) arguments;                                                                                   \
+        return CALL(name, arguments);                                                                                  \
     }
 
 extern int __sched_setscheduler(pid_t pid, int policy, const struct sched_param *parameters);
@@ -258,7 +259,7 @@ EXPORT int pthread_attr_setschedpolicy(pthread_attr_t *attributes, int policy) {
         wb_hinder(REASON_real_time);
         drain("pthread_attr_setschedpolicy");
     }
-    return REAL(pthread_attr_setschedpolicy)(attributes, policy);
+    return CALL(pthread_attr_setschedpolicy, (attributes, policy));
 }
 
 EXPORT int pthread_mutexattr_setprotocol(pthread_mutexattr_t *attributes, int protocol) {
@@ -266,7 +267,7 @@ EXPORT int pthread_mutexattr_setprotocol(pthread_mutexattr_t *attributes, int pr
         wb_hinder(REASON_real_time);
         drain("pthread_mutexattr_setprotocol");
     }
-    return REAL(pthread_mutexattr_setprotocol)(attributes, protocol);
+    return CALL(pthread_mutexattr_setprotocol, (attributes, protocol));
 }
 
 /* What is pending is performed under the old limit, and whether more may be deferred is decided under the new one. */
@@ -278,7 +279,7 @@ static void limit_changes(const char *call) {
 #define LIMIT(name, parameters, arguments)                                                                             \
     EXPORT int name parameters {                                                                                       \
         limit_changes(#name);                                                                                          \
-        int result = REAL(name) arguments;                                                                             \
+        int result = CALL(name, arguments);                                                                            \
         limits_refresh();                                                                                              \
         return result;                                                                                                 \
     }
@@ -296,7 +297,7 @@ EXPORT long ulimit(int command, ...) {
     long limit = va_arg(list, long);
     va_end(list);
     limit_changes("ulimit");
-    long result = REAL(ulimit)(command, limit);
+    long result = CALL(ulimit, (command, limit));
     limits_refresh();
     return result;
 }
@@ -312,7 +313,7 @@ EXPORT int prctl(int option, ...) {
     } else {
         announce("prctl");
     }
-    return REAL(prctl)(option, a, b, c, d);
+    return CALL(prctl, (option, a, b, c, d));
 }
 
 EXPORT long ptrace(enum __ptrace_request request, ...) {
@@ -322,22 +323,20 @@ EXPORT long ptrace(enum __ptrace_request request, ...) {
     void *address = va_arg(list, void *), *data = va_arg(list, void *);
     va_end(list);
     announce("ptrace");
-    return REAL(ptrace)(request, pid, address, data);
+    return CALL(ptrace, (request, pid, address, data));
 }
 
 /* A library that is loaded may bring asynchronous I/O of its own; looked for when deferring starts again. */
 EXPORT void *dlopen(const char *path, int flags) {
-    if (activated())
-        deactivate("dlopen");
-    void *result = REAL(dlopen)(path, flags);
+    deactivate("dlopen");
+    void *result = CALL(dlopen, (path, flags));
     shared_memory_scan_needed();
     return result;
 }
 
 EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
-    if (activated())
-        deactivate("dlmopen");
-    void *result = REAL(dlmopen)(list, path, flags);
+    deactivate("dlmopen");
+    void *result = CALL(dlmopen, (list, path, flags));
     shared_memory_scan_needed();
     return result;
 }

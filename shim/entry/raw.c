@@ -12,7 +12,7 @@
 #include "entry/sharing.h"
 
 static long forward(long number, const long a[6]) {
-    return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return CALL(syscall, (number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
 static long raw_close(long number, const long a[6], unsigned first, unsigned last) {

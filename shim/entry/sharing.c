@@ -2,7 +2,7 @@
 
 #include "base/config.h"
 #include "files/shared_memory.h"
-#include "stream/write_behind.h"
+#include "stream/window.h"
 
 void sharing_begins(void) {
     shared_memory_lock();
@@ -29,6 +29,7 @@ void sharing_hidden(void) {
 
 void sharing_passed_on(void) {
     files_passed_on();
+    window_close(thread_self(), "passing on"); /* which may have been opened since the call was announced */
     if (!shared_memory_any_alone())
         return;
     sharing_begins();

@@ -56,7 +56,7 @@ static bool interrupts(int number) {
 
 /* libc's changes the flag in what the kernel knows, which is what the program sees of that flag. */
 EXPORT int siginterrupt(int number, int on) {
-    int result = REAL(siginterrupt)(number, on);
+    int result = CALL(siginterrupt, (number, on));
     if (result == 0 && on)
         atomic_fetch_or(&interrupting, 1ull << (number - 1));
     else if (result == 0)
@@ -115,13 +115,13 @@ static int waited(int number, siginfo_t *info, siginfo_t *out) {
 EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info) {
     siginfo_t got;
     announce("sigwaitinfo");
-    return waited(REAL(sigwaitinfo)(set, &got), &got, info);
+    return waited(CALL(sigwaitinfo, (set, &got)), &got, info);
 }
 
 EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *limit) {
     siginfo_t got;
     announce("sigtimedwait");
-    return waited(REAL(sigtimedwait)(set, &got, limit), &got, info);
+    return waited(CALL(sigtimedwait, (set, &got, limit)), &got, info);
 }
 
 /* sigwait(3) is sigwaitinfo that goes on after handlers, and returns its error. */
@@ -151,19 +151,19 @@ static bool mask_concerns(const sigset_t *set) {
 EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
     if (mask_concerns(set))
         mask_changed();
-    return REAL(sigprocmask)(how, set, old);
+    return CALL(sigprocmask, (how, set, old));
 }
 
 EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
     if (mask_concerns(set))
         mask_changed();
-    return REAL(pthread_sigmask)(how, set, old);
+    return CALL(pthread_sigmask, (how, set, old));
 }
 
 #define MASK(type, name, parameters, arguments)                                                                        \
     EXPORT type name parameters {                                                                                      \
         mask_changed();                                                                                                \
-        return REAL(name) arguments;                                                                                   \
+        return CALL(name, arguments);                                                                                  \
     }
 
 MASK(int, sighold, (int number), (number))
@@ -194,5 +194,5 @@ extern int __sigpause(int signal_or_mask, int is_signal);
 extern int sigpause_with_mask(int mask) __asm__("sigpause");
 EXPORT int sigpause_with_mask(int mask) {
     announce("sigpause");
-    return REAL(__sigpause)(mask, 0);
+    return CALL(__sigpause, (mask, 0));
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "entry/entry.h"
+#include "entry/read.h"
 #include "entry/stdio.h"
 #include "entry/write.h"
 
@@ -25,15 +26,20 @@ extern int _IO_file_close(FILE *stream);
 extern int _IO_file_stat(FILE *stream, void *st);
 
 static ssize_t hooked_read(FILE *stream, void *bytes, ssize_t n) {
-    announce_touch("stdio read", stream->_fileno);
-    return _IO_file_read(stream, bytes, n);
+    ssize_t got = offer_read("stdio read", stream->_fileno, bytes, (size_t)n, WINDOW_AT_POSITION);
+    if (got == WINDOW_MISS)
+        got = read_passed(stream->_fileno, _IO_file_read(stream, bytes, n), WINDOW_AT_POSITION);
+    return got;
 }
 
 /* As _IO_file_write does it (libio/fileops.c): what was written is returned, an error is a flag and less than that. */
 static ssize_t hooked_write(FILE *stream, const void *bytes, ssize_t n) {
     int verdict = offer_write("stdio write", stream->_fileno, bytes, (size_t)n);
-    if (verdict == PASS)
-        return _IO_file_write(stream, bytes, n);
+    if (verdict == PASS) {
+        ssize_t written = _IO_file_write(stream, bytes, n);
+        window_learned();
+        return written;
+    }
     if (unlikely(verdict < 0)) {
         stream->_flags |= _IO_ERR_SEEN;
         answer(verdict);
@@ -45,8 +51,12 @@ static ssize_t hooked_write(FILE *stream, const void *bytes, ssize_t n) {
 }
 
 static off64_t hooked_seek(FILE *stream, off64_t offset, int whence) {
+    off64_t position = window_seek(thread_self(), stream->_fileno, offset, whence);
+    if (position != WINDOW_MISS)
+        return position;
     announce_touch("stdio seek", stream->_fileno);
-    off64_t position = _IO_file_seek(stream, offset, whence);
+    position = _IO_file_seek(stream, offset, whence);
+    window_learned();
     files_moved(stream->_fileno, position);
     return position;
 }
@@ -55,13 +65,16 @@ static int hooked_close(FILE *stream) {
     int fd = stream->_fileno;
     give_up_number("stdio close", fd);
     int result = _IO_file_close(stream);
+    window_learned();
     files_detached(fd);
     return result;
 }
 
 static int hooked_stat(FILE *stream, void *st) {
     announce_touch("stdio stat", stream->_fileno);
-    return _IO_file_stat(stream, st);
+    int result = _IO_file_stat(stream, st);
+    window_learned();
+    return result;
 }
 
 enum { HOOKS = 5 };

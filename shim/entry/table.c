@@ -83,6 +83,7 @@
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
 #define SPAWN(type, name, parameters, arguments) extern type name parameters;
 #define VISIT(type, name, parameters, arguments) extern type name parameters;
+#define HELPER(type, name, parameters, arguments) extern type name parameters;
 #define OWN(name)
 #include "entry/calls.def"
 
@@ -90,29 +91,35 @@
     EXPORT type name parameters {                                                                                      \
         announce(#name);                                                                                               \
         sharing_passed_on();                                                                                           \
-        return REAL(name) arguments;                                                                                   \
+        return CALL(name, arguments);                                                                                  \
     }
 #define VISIT(type, name, parameters, arguments)                                                                       \
     EXPORT type name parameters {                                                                                      \
         visit_begins(#name);                                                                                           \
-        type result = REAL(name) arguments;                                                                            \
+        type result = CALL(name, arguments);                                                                           \
         visit_ends();                                                                                                  \
         return result;                                                                                                 \
+    }
+#define HELPER(type, name, parameters, arguments)                                                                      \
+    EXPORT type name parameters {                                                                                      \
+        window_forbid();                                                                                               \
+        announce(#name);                                                                                               \
+        return CALL(name, arguments);                                                                                  \
     }
 #define BARRIER(type, name, parameters, arguments)                                                                     \
     EXPORT type name parameters {                                                                                      \
         announce(#name);                                                                                               \
-        return REAL(name) arguments;                                                                                   \
+        return CALL(name, arguments);                                                                                  \
     }
 #define TOUCH(type, name, parameters, arguments, fd)                                                                   \
     EXPORT type name parameters {                                                                                      \
         announce_touch(#name, fd);                                                                                     \
-        return REAL(name) arguments;                                                                                   \
+        return CALL(name, arguments);                                                                                  \
     }
 #define NEWFILE(type, name, parameters, arguments, fd)                                                                 \
     EXPORT type name parameters {                                                                                      \
         announce(#name);                                                                                               \
-        type result = REAL(name) arguments;                                                                            \
+        type result = CALL(name, arguments);                                                                           \
         number_opened(fd);                                                                                             \
         return result;                                                                                                 \
     }

@@ -18,7 +18,7 @@ EXPORT mqd_t mq_open(const char *name, int flags, ...) {
     struct mq_attr *attributes = flags & O_CREAT ? va_arg(list, struct mq_attr *) : NULL;
     va_end(list);
     announce("mq_open");
-    return REAL(mq_open)(name, flags, mode, attributes);
+    return CALL(mq_open, (name, flags, mode, attributes));
 }
 
 EXPORT int semctl(int id, int number, int command, ...) {
@@ -27,19 +27,19 @@ EXPORT int semctl(int id, int number, int command, ...) {
     void *argument = va_arg(list, void *); /* union semun: nothing in it is larger */
     va_end(list);
     announce("semctl");
-    return REAL(semctl)(id, number, command, argument);
+    return CALL(semctl, (id, number, command, argument));
 }
 
 /* With LOG_PERROR it writes to standard error first, and then to the logger. */
 EXPORT void vsyslog(int priority, const char *format, va_list list) {
     visit_begins("vsyslog");
-    REAL(vsyslog)(priority, format, list);
+    CALL(vsyslog, (priority, format, list));
     visit_ends();
 }
 
 EXPORT void __vsyslog_chk(int priority, int flag, const char *format, va_list list) {
     visit_begins("__vsyslog_chk");
-    REAL(__vsyslog_chk)(priority, flag, format, list);
+    CALL(__vsyslog_chk, (priority, flag, format, list));
     visit_ends();
 }
 

@@ -1,5 +1,4 @@
 /* The write family: deferred if policy says so; what goes straight through goes after what is pending. */
-#include <signal.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -9,17 +8,6 @@
 #include "entry/entry.h"
 #include "entry/write.h"
 #include "policy/policy.h"
-
-/* Is a fault in this thread's copying delivered to our handler? Asked of the kernel once, and after each change. */
-static bool faults_reach_us(struct thread *self) {
-    if (!self->mask_known) {
-        uint64_t mask = 0;
-        sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
-        self->faults_caught = !(mask & (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1)));
-        self->mask_known = true;
-    }
-    return self->faults_caught;
-}
 
 /* Is there room on the file system? Looked at now and then; policy knows of nothing that needs a system call. */
 static bool roomy(int fd, size_t size, struct file_system *fs) {
@@ -171,20 +159,20 @@ int offer_write(const char *call, int fd, const void *bytes, size_t n) {
 #define WRITE(name)                                                                                                    \
     EXPORT ssize_t name(int fd, const void *bytes, size_t n) {                                                         \
         int verdict = offer_one(#name, fd, bytes, n, WB_AT_POSITION, false);                                           \
-        return verdict == PASS ? REAL(name)(fd, bytes, n) : answer_offer(verdict, n);                                  \
+        return verdict == PASS ? CALL(name, (fd, bytes, n)) : answer_offer(verdict, n);                                \
     }
 
 #define PWRITE(name)                                                                                                   \
     EXPORT ssize_t name(int fd, const void *bytes, size_t n, off_t offset) {                                           \
         int verdict = offer_one(#name, fd, bytes, n, offset < 0 ? INT64_MIN : offset, offset < 0);                     \
-        return verdict == PASS ? REAL(name)(fd, bytes, n, offset) : answer_offer(verdict, n);                          \
+        return verdict == PASS ? CALL(name, (fd, bytes, n, offset)) : answer_offer(verdict, n);                        \
     }
 
 #define VECTOR(name, parameters, arguments, at, is_odd)                                                                \
     EXPORT ssize_t name parameters {                                                                                   \
         struct offer offer = {#name, fd, count, vector, at, 0, false, is_odd};                                         \
         int verdict = make_offer(&offer);                                                                              \
-        return verdict == PASS ? REAL(name) arguments : answer_offer(verdict, offer.total);                            \
+        return verdict == PASS ? CALL(name, arguments) : answer_offer(verdict, offer.total);                           \
     }
 
 extern ssize_t __write(int fd, const void *bytes, size_t n);
@@ -215,6 +203,7 @@ static int sync_file(int fd, bool data_only, int (*real)(int)) {
         result = (int)answer(result);
     else
         result = real(fd);
+    window_learned();
     int late = files_take_error(fd);
     return unlikely(late) ? (int)answer(-late) : result;
 }

@@ -133,20 +133,31 @@ static bool position_is_far(int fd, const struct inode *inode) {
 }
 
 void files_moved(int fd, int64_t position) {
+    enum { NEAR = 16 << 10 };
     struct fd_slot *slot = files_slot(fd);
+    if (slot && slot->reads && position >= 0) {
+        if (position > slot->read_at + NEAR || position < slot->read_at - NEAR)
+            slot->reads = 0;
+        slot->read_at = position;
+    }
     struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
     if (ofd && position >= 0)
         ofd->far = (uint64_t)position > ofd->inode->file_system->far_offset;
 }
 
 /* The reason, from the descriptor's flags, not to defer its writes. */
-static enum reason flags_reason(int fd) {
-    long flags = sys(SYS_fcntl, fd, F_GETFL);
+static enum reason flags_reason(long flags) {
     if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == O_RDONLY)
         return REASON_bad_fd;
     if (flags & O_DSYNC) /* O_SYNC includes it */
         return REASON_sync_flag;
     return flags & O_DIRECT ? REASON_direct_flag : REASON_NONE;
+}
+
+static enum ahead flags_ahead(long flags) {
+    if (flags < 0 || (flags & (O_PATH | O_DIRECT)) || (flags & O_ACCMODE) == O_WRONLY)
+        return AHEAD_NEVER;
+    return (flags & O_ACCMODE) == O_RDONLY ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET;
 }
 
 /* Fills the slot: ofd, or other; leaves it empty if the number is not open. files_lock held. */
@@ -166,13 +177,15 @@ static void classify(int fd, struct fd_slot *slot) {
     struct ofd *ofd = pool_get(&ofd_pool);
     if (!ofd)
         return;
+    long flags = sys(SYS_fcntl, fd, F_GETFL);
     struct ofd fresh = {
         .inode = inode,
         .references = 1,
         .serial = ++serials,
         .generation = atomic_load_explicit(&files_generation, memory_order_relaxed),
         .born = slot->born,
-        .reason = flags_reason(fd),
+        .reason = flags_reason(flags),
+        .ahead = flags_ahead(flags),
         .far = position_is_far(fd, inode),
     };
     inode->references++;
@@ -205,7 +218,9 @@ bool files_verify(int fd, struct fd_slot *slot) {
     uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
     if (ofd->generation != generation) {
         ofd->generation = generation;
-        ofd->reason = flags_reason(fd);
+        long flags = sys(SYS_fcntl, fd, F_GETFL);
+        ofd->reason = flags_reason(flags);
+        ofd->ahead = flags_ahead(flags);
     }
     if ((uint64_t)st.st_size > ofd->inode->file_system->far_offset)
         ofd->reason = REASON_far_offset;
@@ -235,6 +250,8 @@ static struct ofd *slot_clear(struct fd_slot *slot, uint8_t other) {
     slot->other = other;
     slot->quick = 0;
     slot->fresh = 0;
+    slot->reads = 0;
+    slot->read_at = 0;
     slot->born = 0;
     return ofd;
 }

@@ -35,7 +35,7 @@ struct inode {
     void *pool_link;
 };
 
-/* How deferring the writes of one OFD went: counted by the stream layer, judged and remembered by policy. */
+/* How deferring the writes of one OFD, or reading it ahead, went: counted by the stream layer, judged by policy. */
 struct habit {
     uint32_t paid, wasted; /* batches in which it saved work, and in which it didn't */
     uint64_t judged;       /* the last batch counted */
@@ -43,6 +43,9 @@ struct habit {
     uint32_t skip;  /* candidates still to be passed through before deferring is tried again */
     uint32_t level; /* how often in a row that was decided: skip doubles with it */
 };
+
+/* May it be read ahead: not at all; by reads that bring their offset; at the file position too, for it only reads. */
+enum ahead { AHEAD_NEVER, AHEAD_AT_OFFSET, AHEAD_AT_POSITION };
 
 struct ofd {
     struct inode *inode;
@@ -53,19 +56,23 @@ struct ofd {
     bool far;                    /* the file position is near the largest file size */
     uint64_t verified_at;        /* ticks: when the number was last seen to be this file */
     uint64_t batch;              /* the last batch of the write-behind log for which it was verified */
-    bool pinned;                 /* stands, or stood, in a ring's file table, under its serial number */
+    enum ahead ahead;
+    uint32_t window; /* bytes that the next window on it fetches; 0: none has */
+    bool pinned;     /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;
-    struct habit habit;
+    struct habit habit, reading;
     void *pool_link;
 };
 
 struct fd_slot {
     struct ofd *_Atomic ofd;
-    uint32_t last;  /* when its last small write came, in ticks / TICKS_UNIT */
-    uint16_t quick; /* small writes in quick succession so far */
-    uint16_t born;  /* files_passings when the process opened it itself; 0: not known to have */
-    uint8_t other;  /* if not 0: not a file of ours, and the enum reason why */
-    uint8_t fresh;  /* small writes that weren't even timed */
+    uint32_t last;   /* when its last small write came, in ticks / TICKS_UNIT */
+    uint16_t quick;  /* small writes in quick succession so far */
+    uint16_t born;   /* files_passings when the process opened it itself; 0: not known to have */
+    uint8_t other;   /* if not 0: not a file of ours, and the enum reason why */
+    uint8_t fresh;   /* small writes that weren't even timed */
+    uint16_t reads;  /* small reads so far, each near where the last one was */
+    int64_t read_at; /* where that was, as far as we know: a hint */
 };
 
 extern struct mutex files_lock;

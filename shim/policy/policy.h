@@ -1,6 +1,7 @@
 /*
- * Shall this write be deferred? Decided from facts only, without a system call or a lock; every answer but REASON_NONE
- * says why it goes straight through. What it learns it keeps in the habit and in the slot, nowhere else.
+ * Shall this write be deferred, this file be read ahead? Decided from facts only, without a system call or a lock;
+ * every answer but REASON_NONE says why it goes straight through. What it learns it keeps in the habit and in the slot,
+ * nowhere else.
  */
 #ifndef URINGSHIM_POLICY_POLICY_H
 #define URINGSHIM_POLICY_POLICY_H
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/ticks.h"
+#include "stream/window.h"
 #include "stream/write_behind.h"
 
 enum {
@@ -20,6 +22,9 @@ enum {
     POLICY_WASTED = 2,        /* batches that saved nothing, after which a file is left alone */
     POLICY_SKIP_MIN = 64,     /* writes for which it is left alone the first time; doubled each time */
     POLICY_LEVEL_MAX = 12,
+    POLICY_READS_PROCESS = 128, /* small reads of one file before the process looks around for reading ahead */
+    POLICY_READS_FILE = 8,      /* and of one more file after that */
+    POLICY_STRIDE = 4,          /* a step between reads of more than this many times their size is a jump */
 };
 
 struct write_facts {
@@ -47,6 +52,20 @@ static inline bool policy_fresh(struct fd_slot *slot) {
     slot->fresh++;
     return true;
 }
+
+/* Have enough small reads come by this number, one after another? */
+static inline bool policy_reads_on(const struct fd_slot *slot, bool started, bool eager) {
+    return slot->reads >= (started ? POLICY_READS_FILE : POLICY_READS_PROCESS) || unlikely(eager);
+}
+
+/* A read went into the kernel and gave `got`; the offset is -1 for one at the position. */
+void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset);
+
+/* Which way a file is read whose next read is this one, after the one at `last`: 1, -1, or 0, neither. */
+int policy_direction(int64_t last, size_t n, int64_t offset);
+
+/* Is this file worth a window, as far as those went that it had? Counts one read while it isn't. */
+bool policy_read(struct ofd *ofd, bool eager);
 
 /* Slot and its OFD as the caller found them; ofd may be NULL: nothing is known of the number yet. */
 enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, struct ofd *ofd);

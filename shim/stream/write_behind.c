@@ -13,25 +13,11 @@
 /* With ORDER=thread this many threads may defer at once: 32 MiB of pieces. */
 enum { LOGS_MAX = 64 };
 
-_Atomic uint32_t wb_pending;
-_Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
-
 static struct wb_log logs[LOGS_MAX];
 static _Atomic uint32_t log_count;
 static struct mutex logs_lock; /* making, giving and taking back logs */
 static bool biased;            /* membarrier works */
 static _Atomic uint64_t batches;
-
-/* A vfork child's limits, filters and handlers are its own, though the memory isn't. */
-void wb_hinder(enum reason reason) {
-    if (!thread_self()->vfork_child)
-        atomic_fetch_or(&wb_hindrances, 1ull << reason);
-}
-
-void wb_unhinder(enum reason reason) {
-    if (!thread_self()->vfork_child)
-        atomic_fetch_and(&wb_hindrances, ~(1ull << reason));
-}
 
 static bool log_equip(struct wb_log *log) {
     if (!log->filling)
@@ -130,7 +116,8 @@ static void make_room(struct thread *self, struct wb_log *log) {
 }
 
 static void extent_opened(struct wb_log *log, struct piece *piece, struct ofd *ofd) {
-    atomic_fetch_add_explicit(&ofd->inode->pending, 1, memory_order_relaxed);
+    atomic_fetch_add(&ofd->inode->pending, 1); /* before looking for a window: who opens one looks for this */
+    window_written(ofd->inode);
     if (piece->extents == 1) {
         piece->opened_at = ticks_now();
         atomic_store_explicit(&log->open_batch, piece->batch, memory_order_relaxed);

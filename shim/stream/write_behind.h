@@ -18,34 +18,8 @@
 #include <sys/uio.h>
 
 #include "base/copy.h"
+#include "stream/attention.h"
 #include "stream/log.h"
-
-/*
- * How many logs have anything that is not yet in the files; and a bit that says that calls are to be counted, so that
- * a call that is only passed through looks at one word.
- */
-enum { WB_WATCHED = 1 << 30 };
-extern _Atomic uint32_t wb_pending;
-
-/* Bit 1 << reason for each reason why nothing may be deferred in this process now. */
-extern _Atomic uint64_t wb_hindrances; /* REASON_unready from the beginning */
-void wb_hinder(enum reason reason);
-void wb_unhinder(enum reason reason);
-
-/* Is anything pending? What happened before in the program's order is seen. */
-static inline bool wb_any_pending(void) {
-    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_WATCHED) != 0);
-}
-
-/* Anything to do before a call is passed through? */
-static inline bool wb_attention(void) {
-    return unlikely(atomic_load_explicit(&wb_pending, memory_order_acquire) != 0);
-}
-
-/* Are calls to be counted? */
-static inline bool wb_watched(void) {
-    return (atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_WATCHED) != 0;
-}
 
 /*
  * The common case: one more write behind the last one, by the thread that owns the log. True: done. False: nothing

@@ -1,0 +1,78 @@
+/* The read family: served from the window if policy says so; what goes straight through closes it first. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "entry/read.h"
+
+/* A window on this file, or the one that is open. Everything that costs a call comes after what doesn't. */
+static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset) {
+    int direction = policy_direction(window_last(fd, slot->read_at), n, offset);
+    struct thread *self = attached_self();
+    if (!direction || window_hindered() || !thread_free(self) || !thread_attached(self) || slot->other)
+        return WINDOW_MISS;
+    critical_enter();
+    struct ofd *ofd = files_ofd(fd, slot);
+    critical_leave();
+    enum ahead needed = offset == WINDOW_AT_POSITION ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET;
+    if (!ofd || ofd->ahead < needed || ofd->inode->mapped || !policy_read(ofd, config.eager) ||
+        (needed == AHEAD_AT_POSITION && !files_position_is_ours(ofd)) || prepare_to_read(ofd->inode) != REASON_NONE ||
+        !faults_reach_us(self))
+        return WINDOW_MISS;
+    if (atomic_load(&ofd->inode->pending)) {
+        wb_flush_all(self, FLUSH_BARRIER);
+        stats_barrier(call);
+    }
+    return window_fill(self, fd, slot, bytes, n, offset, direction);
+}
+
+ssize_t __attribute__((noinline))
+read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset) {
+    int saved = errno;
+    ssize_t got = by_window(call, fd, slot, bytes, n, offset);
+    errno = saved;
+    if (got == WINDOW_MISS)
+        announce_touch(call, fd);
+    else
+        policy_read_passed(slot, got, offset);
+    return got;
+}
+
+#define READ(name)                                                                                                     \
+    EXPORT ssize_t name(int fd, void *bytes, size_t n) {                                                               \
+        ssize_t got = offer_read(#name, fd, bytes, n, WINDOW_AT_POSITION);                                             \
+        return likely(got != WINDOW_MISS) ? got : read_passed(fd, REAL(name)(fd, bytes, n), WINDOW_AT_POSITION);       \
+    }
+
+/* A negative offset is the kernel's to refuse. */
+#define PREAD(name)                                                                                                    \
+    EXPORT ssize_t name(int fd, void *bytes, size_t n, off_t offset) {                                                 \
+        ssize_t got = offer_read(#name, fd, bytes, likely(offset >= 0) ? n : 0, offset);                               \
+        return likely(got != WINDOW_MISS) ? got : read_passed(fd, REAL(name)(fd, bytes, n, offset), offset);           \
+    }
+
+extern ssize_t __read(int fd, void *bytes, size_t n);
+extern ssize_t __read_chk(int fd, void *bytes, size_t n, size_t room);
+extern ssize_t __pread64(int fd, void *bytes, size_t n, off_t offset);
+extern ssize_t __pread_chk(int fd, void *bytes, size_t n, off_t offset, size_t room);
+extern ssize_t __pread64_chk(int fd, void *bytes, size_t n, off_t offset, size_t room);
+
+READ(read)
+READ(__read)
+PREAD(pread)
+PREAD(pread64)
+PREAD(__pread64)
+
+/* The fortified ones: libc ends the program if the buffer is too small. */
+EXPORT ssize_t __read_chk(int fd, void *bytes, size_t n, size_t room) {
+    ssize_t got = offer_read("__read_chk", fd, bytes, n <= room ? n : 0, WINDOW_AT_POSITION);
+    return likely(got != WINDOW_MISS) ? got : read_passed(fd, REAL(__read_chk)(fd, bytes, n, room), WINDOW_AT_POSITION);
+}
+
+#define PREAD_CHK(name)                                                                                                \
+    EXPORT ssize_t name(int fd, void *bytes, size_t n, off_t offset, size_t room) {                                    \
+        ssize_t got = offer_read(#name, fd, bytes, n <= room && offset >= 0 ? n : 0, offset);                          \
+        return likely(got != WINDOW_MISS) ? got : read_passed(fd, REAL(name)(fd, bytes, n, offset, room), offset);     \
+    }
+
+PREAD_CHK(__pread_chk)
+PREAD_CHK(__pread64_chk)

@@ -1,0 +1,35 @@
+/* The read family's logic, for those whose reads don't come by the names in read.c. */
+#ifndef URINGSHIM_ENTRY_READ_H
+#define URINGSHIM_ENTRY_READ_H
+
+#include "base/config.h"
+#include "entry/activate.h"
+#include "entry/entry.h"
+#include "policy/policy.h"
+
+/* As offer_read, for a read that may be worth a window. */
+ssize_t read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset);
+
+/* The answer to a read of n bytes, or WINDOW_MISS: announced, and the caller makes the real call. */
+static inline __attribute__((always_inline)) ssize_t offer_read(const char *call, int fd, void *bytes, size_t n,
+                                                                int64_t offset) {
+    bool small = likely(n - 1 < WINDOW_CALL_MAX);
+    if (small && window_read(thread_self(), fd, bytes, n, offset))
+        return (ssize_t)n;
+    struct fd_slot *slot = small ? files_slot(fd) : NULL;
+    if (unlikely(slot && policy_reads_on(slot, prepared_to_read(), config.eager)))
+        return read_ahead(call, fd, slot, bytes, n, offset);
+    announce_touch(call, fd);
+    return WINDOW_MISS;
+}
+
+/* After the real call, whose answer is passed on: takes note of it. */
+static inline ssize_t read_passed(int fd, ssize_t got, int64_t offset) {
+    struct fd_slot *slot = files_slot(fd);
+    window_learned();
+    if (slot)
+        policy_read_passed(slot, got, offset);
+    return got;
+}
+
+#endif

@@ -1,0 +1,19 @@
+#include "stream/attention.h"
+
+#include "base/thread.h"
+
+_Atomic uint32_t wb_pending;
+_Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
+_Atomic uint64_t window_epoch;
+struct inode *_Atomic window_inode;
+
+/* A vfork child's limits, filters and handlers are its own, though the memory isn't. */
+void wb_hinder(enum reason reason) {
+    if (!thread_self()->vfork_child)
+        atomic_fetch_or(&wb_hindrances, 1ull << reason);
+}
+
+void wb_unhinder(enum reason reason) {
+    if (!thread_self()->vfork_child)
+        atomic_fetch_and(&wb_hindrances, ~(1ull << reason));
+}

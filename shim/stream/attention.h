@@ -1,0 +1,66 @@
+/*
+ * What every call looks at before it is passed through, and what it leaves behind after that: is anything pending, is
+ * there a window, may anything be deferred or read ahead, and how often did the process learn something from outside.
+ */
+#ifndef URINGSHIM_STREAM_ATTENTION_H
+#define URINGSHIM_STREAM_ATTENTION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/stats.h"
+#include "base/sys.h"
+
+struct inode;
+
+/*
+ * How many logs have anything that is not yet in the files; a bit that says that calls are to be counted, and one that
+ * there is a window (window.h): so a call that is only passed through looks at one word.
+ */
+enum { WB_WATCHED = 1 << 30, WB_WINDOW = 1 << 29, WB_FLAGS = WB_WATCHED | WB_WINDOW };
+extern _Atomic uint32_t wb_pending;
+
+/* Bit 1 << reason for each reason why nothing may be deferred in this process now. */
+extern _Atomic uint64_t wb_hindrances; /* REASON_unready from the beginning */
+void wb_hinder(enum reason reason);
+void wb_unhinder(enum reason reason);
+
+/* Is anything pending? What happened before in the program's order is seen. */
+static inline bool wb_any_pending(void) {
+    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_FLAGS) != 0);
+}
+
+/* Anything to do before a call is passed through? */
+static inline bool wb_attention(void) {
+    return unlikely(atomic_load_explicit(&wb_pending, memory_order_acquire) != 0);
+}
+
+/* Are calls to be counted? */
+static inline bool wb_watched(void) {
+    return (atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_WATCHED) != 0;
+}
+
+/* Counts what the process learned from outside while there was a window (window.h). */
+extern _Atomic uint64_t window_epoch;
+/* The file of which there is one; NULL: there is none. */
+extern struct inode *_Atomic window_inode;
+
+/* Is there a window, or is one being fetched? */
+static inline bool window_exists(void) {
+    return (atomic_load_explicit(&wb_pending, memory_order_seq_cst) & WB_WINDOW) != 0;
+}
+
+/* A call of the program's has come back from the kernel, or a handler runs: what is in the window may be stale. */
+static inline void window_learned(void) {
+    if (unlikely(window_exists()))
+        atomic_fetch_add(&window_epoch, 1);
+}
+
+/* A write of this file was deferred, which a window from before doesn't show. */
+static inline void window_written(const struct inode *inode) {
+    if (unlikely(window_exists()) && atomic_load(&window_inode) == inode)
+        atomic_fetch_add(&window_epoch, 1);
+}
+
+#endif

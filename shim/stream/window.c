@@ -1,0 +1,270 @@
+#include "stream/window.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+
+struct window window = {.fd = -1};
+
+static bool biased; /* membarrier works */
+static _Atomic bool forbidden;
+
+/* What speaks against deferring but not against reading ahead. */
+#define WRITES_ONLY                                                                                                    \
+    (1ull << REASON_batch_off | 1ull << REASON_size_limit | 1ull << REASON_real_time | 1ull << REASON_no_flusher |     \
+     1ull << REASON_credentials)
+
+bool window_hindered(void) {
+    return (atomic_load(&wb_hindrances) & ~WRITES_ONLY) != 0 || atomic_load(&forbidden);
+}
+
+/* The kernel's file position is what the program's is. The number might have been reused by a way that we don't see. */
+static void put_position_right(struct window *w) {
+    struct stat st;
+    int fd = atomic_load_explicit(&w->fd, memory_order_relaxed);
+    if (w->at_position && w->moved && sys(SYS_fstat, fd, &st) == 0 && st.st_ino == w->ofd->inode->number &&
+        st.st_dev == w->ofd->inode->device)
+        sys(SYS_lseek, fd, w->position, SEEK_SET);
+    w->moved = false;
+}
+
+/* The bytes won't be used any more: was it worth fetching them? Counted, and the next window made after that. */
+static void let_go(struct thread *self, struct window *w, enum window_end cause) {
+    struct ofd *ofd = w->ofd;
+    int64_t fetched = w->end - w->start;
+    if (w->served == 0)
+        return;
+    bool used = w->served_bytes * 2 >= (uint64_t)fetched;
+    if (w->served >= WINDOW_PAID)
+        ofd->reading.paid++;
+    else
+        ofd->reading.wasted++;
+    if (w->served >= WINDOW_PAID && used && ofd->window < WINDOW_MAX)
+        ofd->window *= 2;
+    else if (!used && ofd->window > WINDOW_MIN)
+        ofd->window /= 2;
+    self->stats.ended[used ? WINDOW_USED : cause]++;
+    self->stats.count[COUNT_READS] += w->served;
+    self->stats.count[COUNT_READ_BYTES] += w->served_bytes;
+    self->stats.count[COUNT_SEEKS] += w->seeks;
+    w->served = 0;
+    w->served_bytes = w->seeks = 0;
+}
+
+static void shut(struct thread *self, struct window *w, enum window_end cause) {
+    put_position_right(w);
+    let_go(self, w, cause);
+    atomic_store_explicit(&w->fd, -1, memory_order_relaxed);
+    atomic_store_explicit(&window_inode, NULL, memory_order_relaxed);
+    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_WINDOW);
+    files_release(w->ofd);
+    w->ofd = NULL;
+}
+
+static bool is_open(const struct window *w) {
+    return w->ofd != NULL;
+}
+
+/* The OFD of the number, with a reference, if it may be read ahead in this way; else NULL. */
+static struct ofd *readable(int fd, struct fd_slot *slot, bool at_position) {
+    mutex_lock(&files_lock);
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    if (ofd && files_verify(fd, slot) && ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) &&
+        !ofd->inode->mapped)
+        atomic_fetch_add_explicit(&ofd->references, 1, memory_order_relaxed);
+    else
+        ofd = NULL;
+    mutex_unlock(&files_lock);
+    return ofd;
+}
+
+static bool open_window(struct window *w, int fd, struct fd_slot *slot, bool at_position) {
+    if (!w->data)
+        w->data = arena_map(WINDOW_MAX, ARENA_DONTFORK);
+    struct ofd *ofd = w->data ? readable(fd, slot, at_position) : NULL;
+    if (!ofd)
+        return false;
+    int64_t position = at_position ? sys(SYS_lseek, fd, 0, SEEK_CUR) : 0;
+    if (position < 0) {
+        files_release(ofd);
+        return false;
+    }
+    w->ofd = ofd;
+    w->at_position = at_position;
+    w->moved = false;
+    w->position = position;
+    atomic_store(&window_inode, ofd->inode);
+    atomic_store_explicit(&w->fd, fd, memory_order_relaxed);
+    atomic_fetch_or(&wb_pending, WB_WINDOW);
+    return true;
+}
+
+/* May the open window be filled? Looked at after it was announced: who forbids it, or writes, looks for it after that.
+ */
+static bool allowed(const struct window *w) {
+    return !window_hindered() && atomic_load(&w->ofd->inode->pending) == 0 &&
+           (!w->at_position || files_position_is_ours(w->ofd));
+}
+
+/* The size of the next fill: grows while all of it is used. */
+static uint32_t fill_size(struct ofd *ofd, size_t n) {
+    enum { CALLS = 8 };
+    if (!ofd->window)
+        ofd->window = WINDOW_MIN;
+    while (ofd->window < CALLS * n && ofd->window < WINDOW_MAX)
+        ofd->window *= 2;
+    return ofd->window;
+}
+
+/* One call answers this read and, perhaps, the next ones. */
+static ssize_t fetch(struct thread *self, struct window *w, void *bytes, size_t n, int64_t offset, int direction) {
+    int64_t at = w->at_position ? w->position : offset, from = at, size = fill_size(w->ofd, n);
+    if (direction < 0) {
+        from = at + (int64_t)n > size ? at + (int64_t)n - size : 0;
+        size = at + (int64_t)n - from;
+    }
+    uint64_t epoch = atomic_load(&window_epoch);
+    if (!allowed(w))
+        return WINDOW_MISS;
+    int64_t got = sys(SYS_pread64, atomic_load_explicit(&w->fd, memory_order_relaxed), w->data, size, from);
+    if (got < 0)
+        return WINDOW_MISS;
+    self->stats.count[COUNT_WINDOWS]++;
+    self->stats.count[COUNT_WINDOW_BYTES] += (uint64_t)got;
+    int64_t there = from + got - at;
+    size_t answered = there <= 0 ? 0 : there < (int64_t)n ? (size_t)there : n;
+    w->start = from;
+    w->end = from + got;
+    atomic_store_explicit(&w->last, at, memory_order_relaxed);
+    w->direction = direction;
+    w->epoch = epoch;
+    w->expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US;
+    if (!copy_in(bytes, w->data + (at - from), answered))
+        return WINDOW_MISS;
+    w->served = 1;
+    w->served_bytes = answered;
+    if (w->at_position && answered) {
+        w->position += (int64_t)answered;
+        w->moved = true;
+    }
+    return (ssize_t)answered;
+}
+
+/* Why the open window can't serve what its reader wants next. */
+static enum window_end why_not(const struct window *w) {
+    if (w->epoch != atomic_load(&window_epoch))
+        return WINDOW_INPUT;
+    return ticks_now() >= w->expires ? WINDOW_OLD : WINDOW_ELSEWHERE;
+}
+
+static ssize_t serve_or_fetch(struct thread *self, struct window *w, int fd, struct fd_slot *slot, void *bytes,
+                              size_t n, int64_t offset, int direction) {
+    bool at_position = offset == WINDOW_AT_POSITION;
+    if (window_serve(w, fd, bytes, n, offset))
+        return (ssize_t)n;
+    bool same = is_open(w) && w->fd == fd && w->ofd == atomic_load(&slot->ofd) && w->at_position == at_position;
+    if (same)
+        let_go(self, w, why_not(w));
+    else if (is_open(w))
+        shut(self, w, WINDOW_INPUT);
+    if (!same && !open_window(w, fd, slot, at_position))
+        return WINDOW_MISS;
+    ssize_t got = fetch(self, w, bytes, n, offset, direction);
+    if (got == WINDOW_MISS)
+        shut(self, w, WINDOW_INPUT);
+    return got;
+}
+
+ssize_t window_fill(struct thread *self, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset,
+                    int direction) {
+    critical_enter();
+    biased_lock(&window.lock, &self->holder);
+    if (biased)
+        bias_learn(&window.lock, &self->holder);
+    ssize_t got = serve_or_fetch(self, &window, fd, slot, bytes, n, offset, direction);
+    biased_unlock(&window.lock);
+    critical_leave();
+    return got;
+}
+
+static int64_t seek(struct window *w, int fd, int64_t offset, int whence) {
+    int64_t target = offset;
+    if (!is_open(w) || w->fd != fd || !w->at_position || (whence != SEEK_SET && whence != SEEK_CUR) ||
+        (whence == SEEK_CUR && __builtin_add_overflow(w->position, offset, &target)) || target < w->start ||
+        target > w->end)
+        return WINDOW_MISS;
+    w->moved |= target != w->position;
+    w->position = target;
+    w->seeks++;
+    return target;
+}
+
+int64_t window_seek(struct thread *self, int fd, int64_t offset, int whence) {
+    int64_t position;
+    if (atomic_load_explicit(&window.fd, memory_order_relaxed) != fd || !thread_free(self))
+        return WINDOW_MISS;
+    if (window_enter(self, fd)) {
+        position = seek(&window, fd, offset, whence);
+        bias_leave(&window.lock, &self->holder);
+        return position;
+    }
+    critical_enter();
+    biased_lock(&window.lock, &self->holder);
+    position = seek(&window, fd, offset, whence);
+    biased_unlock(&window.lock);
+    critical_leave();
+    return position;
+}
+
+void window_close(struct thread *self, const char *call) {
+    if (!window_exists() || !thread_free(self))
+        return;
+    critical_enter();
+    biased_lock(&window.lock, &self->holder);
+    if (is_open(&window)) {
+        shut(self, &window, WINDOW_INPUT);
+        stats_window_closed(call);
+    }
+    biased_unlock(&window.lock);
+    critical_leave();
+}
+
+void window_forbid(void) {
+    atomic_store(&forbidden, true);
+}
+
+void window_start(void) {
+    biased = bias_available();
+}
+
+void window_thread_ends(struct thread *self) {
+    critical_enter();
+    biased_lock(&window.lock, &self->holder);
+    bias_drop(&window.lock, &self->holder);
+    biased_unlock(&window.lock);
+    critical_leave();
+}
+
+void window_stop(struct thread *self) {
+    biased_lock(&window.lock, &self->holder);
+    if (is_open(&window))
+        shut(self, &window, WINDOW_INPUT);
+    atomic_store_explicit(&window.lock.owner, NULL, memory_order_relaxed);
+    biased_unlock(&window.lock);
+}
+
+void window_fork_prepare(struct thread *self) {
+    biased_lock(&window.lock, &self->holder);
+    if (is_open(&window))
+        shut(self, &window, WINDOW_INPUT);
+}
+
+void window_fork_done(bool child) {
+    biased_unlock(&window.lock);
+    if (child) {
+        window.data = NULL; /* which didn't come along */
+        atomic_store_explicit(&window.lock.owner, NULL, memory_order_relaxed);
+    }
+}
