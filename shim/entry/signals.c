@@ -137,7 +137,10 @@ EXPORT int sigwait(const sigset_t *set, int *number) {
     return error;
 }
 
-/* The mask may keep faults from us now, or no more: asked for anew before the next write is deferred. */
+/*
+ * The mask may keep faults from us now, or no more: asked for anew before the next write is deferred. It is the
+ * thread's own affair, from which nothing is learned; handlers that run because of it count by themselves.
+ */
 static void mask_changed(void) {
     struct thread *self = thread_self();
     if (thread_free(self))
@@ -151,19 +154,19 @@ static bool mask_concerns(const sigset_t *set) {
 EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
     if (mask_concerns(set))
         mask_changed();
-    return CALL(sigprocmask, (how, set, old));
+    return REAL(sigprocmask)(how, set, old);
 }
 
 EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
     if (mask_concerns(set))
         mask_changed();
-    return CALL(pthread_sigmask, (how, set, old));
+    return REAL(pthread_sigmask)(how, set, old);
 }
 
 #define MASK(type, name, parameters, arguments)                                                                        \
     EXPORT type name parameters {                                                                                      \
         mask_changed();                                                                                                \
-        return CALL(name, arguments);                                                                                  \
+        return REAL(name) arguments;                                                                                   \
     }
 
 MASK(int, sighold, (int number), (number))

@@ -99,11 +99,14 @@ static inline bool window_read(struct thread *self, int fd, void *bytes, size_t 
     return done;
 }
 
+/* Is it this number that the window is read by? As far as a thread can know that doesn't hold the lock. */
+static inline bool window_is_on(int fd) {
+    return atomic_load_explicit(&window.fd, memory_order_relaxed) == fd && fd >= 0;
+}
+
 /* Where the last read of this number began if it was served, else `otherwise`: a hint. */
 static inline int64_t window_last(int fd, int64_t otherwise) {
-    return atomic_load_explicit(&window.fd, memory_order_relaxed) == fd
-               ? atomic_load_explicit(&window.last, memory_order_relaxed)
-               : otherwise;
+    return window_is_on(fd) ? atomic_load_explicit(&window.last, memory_order_relaxed) : otherwise;
 }
 
 /* lseek to a place inside the window: the new position, or WINDOW_MISS. */
