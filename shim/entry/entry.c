@@ -63,6 +63,7 @@ void announce_touch_slowly(const char *call, int fd) {
 
 void drain(const char *call) {
     announce(call);
+    window_drain(attached_self(), call);
     if (wb_started() && thread_free(thread_self()))
         wb_flush_all(attached_self(), FLUSH_BARRIER);
 }

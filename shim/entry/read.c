@@ -4,19 +4,29 @@
 
 #include "entry/read.h"
 
-/* A window on this file, or the one that is open. Everything that costs a call comes after what doesn't. */
-static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset) {
-    int direction = policy_direction(window_last(fd, slot->read_at), n, offset);
-    struct thread *self = attached_self();
-    if (!direction || window_hindered() || !thread_free(self) || !thread_attached(self) || slot->other)
-        return WINDOW_MISS;
+/* Could the file be read ahead now? What is answered by no stays so for a while. */
+static bool readable(int fd, struct fd_slot *slot, bool at_position) {
+    if (window_hindered() || slot->other)
+        return false;
     critical_enter();
     struct ofd *ofd = files_ofd(fd, slot);
     critical_leave();
-    enum ahead needed = offset == WINDOW_AT_POSITION ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET;
-    if (!ofd || ofd->ahead < needed || ofd->inode->mapped || !policy_read(ofd, config.eager) ||
-        (needed == AHEAD_AT_POSITION && !files_position_is_ours(ofd)) || prepare_to_read(ofd->inode) != REASON_NONE ||
-        !faults_reach_us(self))
+    return ofd && ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped &&
+           (!at_position || files_position_is_ours(ofd)) && prepare_to_read(ofd->inode) == REASON_NONE;
+}
+
+/* Served from the window, or a new one. What costs a call comes last. */
+static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset) {
+    int direction = policy_direction(window_last(fd, slot->read_at), n, offset);
+    struct thread *self = attached_self();
+    if (!direction || !thread_free(self) || !thread_attached(self))
+        return WINDOW_MISS;
+    if (!readable(fd, slot, offset == WINDOW_AT_POSITION)) {
+        slot->reads = 0;
+        return WINDOW_MISS;
+    }
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (!ofd || !policy_read(ofd, config.eager) || !faults_reach_us(self))
         return WINDOW_MISS;
     if (atomic_load(&ofd->inode->pending)) {
         wb_flush_all(self, FLUSH_BARRIER);

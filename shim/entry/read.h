@@ -17,7 +17,8 @@ static inline __attribute__((always_inline)) ssize_t offer_read(const char *call
     if (small && window_read(thread_self(), fd, bytes, n, offset))
         return (ssize_t)n;
     struct fd_slot *slot = small ? files_slot(fd) : NULL;
-    if (unlikely(slot && policy_reads_on(slot, prepared_to_read(), config.eager)))
+    if (unlikely(slot && (slot->reads >= POLICY_READS_FILE || config.eager)) &&
+        policy_reads_on(slot, prepared_to_read(), config.eager))
         return read_ahead(call, fd, slot, bytes, n, offset);
     announce_touch(call, fd);
     return WINDOW_MISS;
@@ -27,7 +28,7 @@ static inline __attribute__((always_inline)) ssize_t offer_read(const char *call
 static inline ssize_t read_passed(int fd, ssize_t got, int64_t offset) {
     struct fd_slot *slot = files_slot(fd);
     window_learned();
-    if (slot)
+    if (slot && !slot->other)
         policy_read_passed(slot, got, offset);
     return got;
 }

@@ -10,14 +10,13 @@
 #include "base/arena.h"
 #include "base/sys.h"
 
-/* Numbers below 256 cost no mapping; the rest of the first million is a sparse table of pages of 256. */
-enum { PAGE = 256, PAGES = 4096, INODE_BUCKETS = 256 };
+enum { PAGE = FILES_PAGE, PAGES = FILES_PAGES, INODE_BUCKETS = 256 };
 
 struct mutex files_lock;
 _Atomic uint32_t files_generation = 1;
 
 static struct fd_slot first_page[PAGE];
-static struct fd_slot *_Atomic pages[PAGES] = {first_page};
+struct fd_slot *_Atomic files_pages[PAGES] = {first_page};
 static unsigned top_page; /* the highest page that exists */
 
 static struct pool ofd_pool = {.size = sizeof(struct ofd)};
@@ -30,22 +29,15 @@ enum { MAPPED_MAX = 4096 };
 static ino_t *mapped_numbers;
 static unsigned mapped_count;
 
-struct fd_slot *files_slot(int fd) {
-    if (unlikely((unsigned)fd >= PAGE * PAGES))
-        return NULL;
-    struct fd_slot *page = atomic_load_explicit(&pages[(unsigned)fd / PAGE], memory_order_acquire);
-    return page ? &page[(unsigned)fd % PAGE] : NULL;
-}
-
 struct fd_slot *files_slot_make(int fd) {
     struct fd_slot *slot = files_slot(fd);
     unsigned index = (unsigned)fd / PAGE;
     if (slot || index >= PAGES)
         return slot;
     mutex_lock(&files_lock);
-    if (!atomic_load_explicit(&pages[index], memory_order_relaxed)) {
+    if (!atomic_load_explicit(&files_pages[index], memory_order_relaxed)) {
         struct fd_slot *page = arena_map(PAGE * sizeof *page, ARENA_INHERIT);
-        atomic_store_explicit(&pages[index], page, memory_order_release);
+        atomic_store_explicit(&files_pages[index], page, memory_order_release);
         if (page && index > top_page)
             top_page = index;
     }

@@ -118,30 +118,42 @@ static uint32_t fill_size(struct ofd *ofd, size_t n) {
     return ofd->window;
 }
 
-/* One call answers this read and, perhaps, the next ones. */
-static ssize_t fetch(struct thread *self, struct window *w, void *bytes, size_t n, int64_t offset, int direction) {
-    int64_t at = w->at_position ? w->position : offset, from = at, size = fill_size(w->ofd, n);
-    if (direction < 0) {
-        from = at + (int64_t)n > size ? at + (int64_t)n - size : 0;
-        size = at + (int64_t)n - from;
-    }
-    uint64_t epoch = atomic_load(&window_epoch);
-    if (!allowed(w))
-        return WINDOW_MISS;
-    int64_t got = sys(SYS_pread64, atomic_load_explicit(&w->fd, memory_order_relaxed), w->data, size, from);
-    if (got < 0)
-        return WINDOW_MISS;
+/* What is to be fetched for a read, and what came. */
+struct fetch {
+    int64_t at; /* where the read begins */
+    size_t n;
+    int direction;
+    int64_t from, size;
+    uint64_t epoch;
+};
+
+static struct fetch planned(const struct window *w, size_t n, int64_t offset, int direction) {
+    struct fetch fetch = {
+        .at = w->at_position ? w->position : offset,
+        .n = n,
+        .direction = direction,
+        .size = fill_size(w->ofd, n),
+    };
+    int64_t end = fetch.at + (int64_t)n;
+    fetch.from = direction > 0 ? fetch.at : end > fetch.size ? end - fetch.size : 0;
+    if (direction < 0)
+        fetch.size = end - fetch.from;
+    return fetch;
+}
+
+/* `got` bytes have come: answers the read with them, and keeps the rest for the next ones. */
+static ssize_t install(struct thread *self, struct window *w, const struct fetch *fetch, int64_t got, void *bytes) {
+    int64_t there = fetch->from + got - fetch->at;
+    size_t answered = there <= 0 ? 0 : there < (int64_t)fetch->n ? (size_t)there : fetch->n;
     self->stats.count[COUNT_WINDOWS]++;
     self->stats.count[COUNT_WINDOW_BYTES] += (uint64_t)got;
-    int64_t there = from + got - at;
-    size_t answered = there <= 0 ? 0 : there < (int64_t)n ? (size_t)there : n;
-    w->start = from;
-    w->end = from + got;
-    atomic_store_explicit(&w->last, at, memory_order_relaxed);
-    w->direction = direction;
-    w->epoch = epoch;
+    w->start = fetch->from;
+    w->end = fetch->from + got;
+    atomic_store_explicit(&w->last, fetch->at, memory_order_relaxed);
+    w->direction = fetch->direction;
+    w->epoch = fetch->epoch;
     w->expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US;
-    if (!copy_in(bytes, w->data + (at - from), answered))
+    if (!copy_in(bytes, w->data + (fetch->at - fetch->from), answered))
         return WINDOW_MISS;
     w->served = 1;
     w->served_bytes = answered;
@@ -150,6 +162,29 @@ static ssize_t fetch(struct thread *self, struct window *w, void *bytes, size_t 
         w->moved = true;
     }
     return (ssize_t)answered;
+}
+
+/*
+ * One call answers this read and, perhaps, the next ones. It may take as long as a disk does, so the lock is given up
+ * meanwhile: who needs the window closed closes it, and nobody else fetches.
+ */
+static ssize_t fetch_unlocked(struct thread *self, struct window *w, void *bytes, size_t n, int64_t offset,
+                              int direction) {
+    struct fetch fetch = planned(w, n, offset, direction);
+    const struct ofd *ofd = w->ofd;
+    int fd = atomic_load_explicit(&w->fd, memory_order_relaxed);
+    fetch.epoch = atomic_load(&window_epoch);
+    if (!allowed(w))
+        return WINDOW_MISS;
+    w->fetching = true;
+    w->start = w->end = fetch.at; /* nothing can be served */
+    biased_unlock(&w->lock);
+    int64_t got = sys(SYS_pread64, fd, w->data, fetch.size, fetch.from);
+    biased_lock(&w->lock, &self->holder);
+    w->fetching = false;
+    if (w->ofd != ofd) /* closed: the kernel's position is that of before this read */
+        return WINDOW_MISS;
+    return got < 0 ? WINDOW_MISS : install(self, w, &fetch, got, bytes);
 }
 
 /* Why the open window can't serve what its reader wants next. */
@@ -164,6 +199,8 @@ static ssize_t serve_or_fetch(struct thread *self, struct window *w, int fd, str
     bool at_position = offset == WINDOW_AT_POSITION;
     if (window_serve(w, fd, bytes, n, offset))
         return (ssize_t)n;
+    if (w->fetching)
+        return WINDOW_MISS;
     bool same = is_open(w) && w->fd == fd && w->ofd == atomic_load(&slot->ofd) && w->at_position == at_position;
     if (same)
         let_go(self, w, why_not(w));
@@ -171,8 +208,8 @@ static ssize_t serve_or_fetch(struct thread *self, struct window *w, int fd, str
         shut(self, w, WINDOW_INPUT);
     if (!same && !open_window(w, fd, slot, at_position))
         return WINDOW_MISS;
-    ssize_t got = fetch(self, w, bytes, n, offset, direction);
-    if (got == WINDOW_MISS)
+    ssize_t got = fetch_unlocked(self, w, bytes, n, offset, direction);
+    if (got == WINDOW_MISS && is_open(w))
         shut(self, w, WINDOW_INPUT);
     return got;
 }
@@ -218,8 +255,8 @@ int64_t window_seek(struct thread *self, int fd, int64_t offset, int whence) {
     return position;
 }
 
-void window_close(struct thread *self, const char *call) {
-    if (!window_exists() || !thread_free(self))
+void window_drain(struct thread *self, const char *call) {
+    if (!window.data || !thread_free(self))
         return;
     critical_enter();
     biased_lock(&window.lock, &self->holder);
@@ -231,6 +268,11 @@ void window_close(struct thread *self, const char *call) {
     critical_leave();
 }
 
+void window_close(struct thread *self, const char *call) {
+    if (unlikely(window_exists()))
+        window_drain(self, call);
+}
+
 void window_forbid(void) {
     atomic_store(&forbidden, true);
 }
@@ -240,11 +282,11 @@ void window_start(void) {
 }
 
 void window_thread_ends(struct thread *self) {
-    critical_enter();
+    if (atomic_load_explicit(&window.lock.owner, memory_order_relaxed) != &self->holder)
+        return;
     biased_lock(&window.lock, &self->holder);
     bias_drop(&window.lock, &self->holder);
     biased_unlock(&window.lock);
-    critical_leave();
 }
 
 void window_stop(struct thread *self) {
@@ -264,7 +306,8 @@ void window_fork_prepare(struct thread *self) {
 void window_fork_done(bool child) {
     biased_unlock(&window.lock);
     if (child) {
-        window.data = NULL; /* which didn't come along */
+        window.data = NULL; /* which didn't come along, nor did who was fetching */
+        window.fetching = false;
         atomic_store_explicit(&window.lock.owner, NULL, memory_order_relaxed);
     }
 }

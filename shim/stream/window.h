@@ -26,9 +26,9 @@
 enum {
     WINDOW_MIN = 16 << 10,
     WINDOW_MAX = 128 << 10,
-    WINDOW_CALL_MAX = 16 << 10, /* larger reads gain nothing */
-    WINDOW_AGE_US = 50000,      /* older bytes are not shown: a clock, too, may be a message */
-    WINDOW_PAID = 4,            /* calls served, from which on a window has saved something */
+    WINDOW_CALL_MAX = 4 << 10, /* larger reads gain nothing: copying twice costs what the calls did */
+    WINDOW_AGE_US = 50000,     /* older bytes are not shown: a clock, too, may be a message */
+    WINDOW_PAID = 4,           /* calls served, from which on a window has saved something */
 };
 
 /* Answers that are no result of a read or a seek. */
@@ -40,6 +40,7 @@ struct window {
     struct biased_lock lock;
     _Atomic int fd; /* the number it is read by; -1: it is closed */
     bool at_position;
+    bool fetching;        /* a thread is at it, without the lock: until it is done nobody else fetches */
     bool moved;           /* the kernel's position isn't `position` */
     int64_t position;     /* at_position: where the next read begins */
     int64_t start, end;   /* offsets in the file of the bytes that are here */
@@ -122,6 +123,8 @@ ssize_t window_fill(struct thread *self, int fd, struct fd_slot *slot, void *byt
 
 /* Before the program's next call into the kernel: `call` names it. Puts the kernel's position right. */
 void window_close(struct thread *self, const char *call);
+/* The same, and no thread that came before a hindrance was put up is still at it. */
+void window_drain(struct thread *self, const char *call);
 
 /* Is there anything in the process that speaks against reading ahead? */
 bool window_hindered(void);
