@@ -43,7 +43,7 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
     if (got == WINDOW_MISS)
         announce_touch(call, fd);
     else
-        policy_read_passed(slot, got, offset);
+        policy_read_served(slot, got, offset);
     return got;
 }
 

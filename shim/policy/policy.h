@@ -61,6 +61,11 @@ static inline bool policy_reads_on(const struct fd_slot *slot, bool started, boo
 /* A read went into the kernel and gave `got`; the offset is -1 for one at the position. */
 void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset);
 
+/* The same for one that a window answered. */
+static inline void policy_read_served(struct fd_slot *slot, ssize_t got, int64_t offset) {
+    slot->read_at = offset < 0 ? slot->read_at + got : offset;
+}
+
 /* Which way a file is read whose next read is this one, after the one at `last`: 1, -1, or 0, neither. */
 int policy_direction(int64_t last, size_t n, int64_t offset);
 

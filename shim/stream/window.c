@@ -110,7 +110,7 @@ static bool allowed(const struct window *w) {
 
 /* The size of the next fill: grows while all of it is used. */
 static uint32_t fill_size(struct ofd *ofd, size_t n) {
-    enum { CALLS = 8 };
+    enum { CALLS = 4 };
     if (!ofd->window)
         ofd->window = WINDOW_MIN;
     while (ofd->window < CALLS * n && ofd->window < WINDOW_MAX)

@@ -6,10 +6,10 @@
  *   -n  writes nothing: computes and copies into the buffer only
  */
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../victims/common.h"
+#include "clocks.h"
 
 static struct {
     char *bytes;
@@ -51,20 +51,6 @@ static void put(const char *record, size_t size) {
     }
     memcpy(out.bytes + out.used, record, size);
     out.used += size;
-}
-
-static double wall_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-/* The whole process: the library's threads and the kernel's workers are part of the price. */
-static double cpu_ns(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return ((double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec) * 1e9 +
-           ((double)usage.ru_utime.tv_usec + (double)usage.ru_stime.tv_usec) * 1e3;
 }
 
 int main(int argc, char **argv) {
