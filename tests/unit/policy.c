@@ -121,10 +121,46 @@ static void backing_off(void) {
     expect("left alone for the shortest time", skipped, POLICY_SKIP_MIN);
 }
 
+/* Small reads that get on by small steps, either way; a jump begins anew. */
+static void reading(void) {
+    struct fd_slot slot = {.other = 0};
+    for (int i = 0; i < POLICY_READS_FILE; i++) {
+        expect("too few reads", policy_reads_on(&slot, true, false), false);
+        policy_read_passed(&slot, 100, WINDOW_AT_POSITION);
+    }
+    expect("enough for a file", policy_reads_on(&slot, true, false), true);
+    expect("but not for the first one", policy_reads_on(&slot, false, false), false);
+    expect("eager needs none", policy_reads_on(&(struct fd_slot){.other = 0}, false, true), true);
+    policy_read_passed(&slot, 0, WINDOW_AT_POSITION);
+    expect("the end of the file", policy_reads_on(&slot, true, false), false);
+    for (int i = 0; i < 2 * POLICY_READS_FILE; i++)
+        policy_read_passed(&slot, 100, 5000 + 400 * i);
+    expect("a stride", policy_reads_on(&slot, true, false), true);
+    policy_read_passed(&slot, 100, 100000);
+    expect("a jump", policy_reads_on(&slot, true, false), false);
+    policy_read_passed(&slot, WINDOW_CALL_MAX + 1, WINDOW_AT_POSITION);
+    expect("a large read", slot.reads, 0);
+
+    expect("the next one", policy_direction(1000, 100, 1100), 1);
+    expect("backwards", policy_direction(1000, 100, 900), -1);
+    expect("the same again", policy_direction(1000, 100, 1000), 0);
+    expect("a long step", policy_direction(1000, 100, 1000 + 100 * POLICY_STRIDE + 1), 0);
+    expect("at the position", policy_direction(1000, 100, WINDOW_AT_POSITION), 1);
+
+    struct ofd ofd = {.reading = {.wasted = POLICY_WASTED}};
+    int skipped = 0;
+    while (!policy_read(&ofd, false))
+        skipped++;
+    expect("left alone after wasted windows", skipped, POLICY_SKIP_MIN);
+    ofd.reading.wasted += POLICY_WASTED;
+    expect("unless eager", policy_read(&ofd, true), true);
+}
+
 int main(void) {
     one_fact_at_a_time();
     warming();
     fresh();
     backing_off();
+    reading();
     return failures != 0;
 }
