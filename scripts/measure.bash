@@ -85,13 +85,15 @@ quartiles() {
         }'
 }
 
-# traced_calls FILE: from the table of strace -c, the calls that write and all calls. Entering a ring counts as
-# writing: it is what the library does instead.
+# traced_calls FILE: from the table of strace -c, the calls that write, those that read or seek, and all calls. Entering
+# a ring counts as writing: it is what the library does instead.
 traced_calls() {
     awk '$4 ~ /^[0-9]+$/ && $NF != "total" {
              all += $4
              if ($NF ~ /^(write|writev|pwrite64|pwritev|pwritev2|io_uring_enter)$/)
                  writes += $4
+             if ($NF ~ /^(read|readv|pread64|preadv|preadv2|lseek)$/)
+                 reads += $4
          }
-         END { print writes + 0, all + 0 }' "$1"
+         END { print writes + 0, reads + 0, all + 0 }' "$1"
 }

@@ -11,6 +11,8 @@ all_programs() {
     local mode
     echo perl python dd dash mawk bash-outside bash-inside gawk sed sed-unbuffered logging
     echo sort split tar zip unzip gcc make git git-clone
+    echo bash-read dash-read perl-lines perl-bytes python-lines python-bytes tar-create cmp sort-merge grep rsync
+    echo git-status git-log sql-scan sql-lookup
     for mode in delete truncate persist wal; do
         echo "sqlite-$mode-normal" "sqlite-$mode-full"
     done
@@ -23,10 +25,14 @@ program() {
     stdin=/dev/null before=: outcome='cat out' kept=
     all_programs | tr ' ' '\n' | grep -qxF -e "$1" || die "no such program: $1"
     case $1 in
-    python | logging) have "$1" /usr/bin/python3 ;;
-    sqlite-*) have "$1" sqlite3 ;;
+    python | python-* | logging) have "$1" /usr/bin/python3 ;;
+    sqlite-* | sql-*) have "$1" sqlite3 ;;
     zip | unzip) have "$1" zip unzip ;;
     bash-*) have "$1" bash ;;
+    dash-*) have "$1" dash ;;
+    perl-*) have "$1" perl ;;
+    tar-*) have "$1" tar ;;
+    sort-*) have "$1" sort ;;
     sed-*) have "$1" sed ;;
     git-*) have "$1" git ;;
     *) have "$1" "$1" ;;
@@ -137,10 +143,81 @@ for i in range(50000):
         command=(sh -c 'git add -A && git -c gc.auto=0 -c maintenance.auto=false commit -q -m tree')
         outcome='git rev-parse HEAD; git fsck --full; git status --porcelain'
         ;;
-    git-clone)
+    bash-read | dash-read)
+        make_input text make_text
+        make_input some 'head -n 20000 text >some'
+        command=("${1%-read}" -c "n=0; while read -r line; do n=\$((n + \${#line})); done <$inputs/some; echo \$n")
+        outcome=:
+        ;;
+    perl-lines)
+        make_input text make_text
+        # shellcheck disable=SC2016 # perl's variables
+        command=(perl -e 'open F, "<", shift; while (<F>) { $n += length } print $n' "$inputs/text")
+        outcome=:
+        ;;
+    perl-bytes)
+        make_input text make_text
+        # shellcheck disable=SC2016 # perl's variables
+        command=(perl -e 'open F, "<", shift; while (sysread F, $c, 1) { $n += ord $c } print $n' "$inputs/text")
+        outcome=:
+        ;;
+    python-lines)
+        make_input text make_text
+        command=(/usr/bin/python3 -c 'import sys; print(sum(len(line) for line in open(sys.argv[1])))' "$inputs/text")
+        outcome=:
+        ;;
+    python-bytes)
+        make_input text make_text
+        command=(/usr/bin/python3 -c 'import sys
+file = open(sys.argv[1], "rb", buffering=0)
+total = 0
+while byte := file.read(1):
+    total += byte[0]
+print(total)' "$inputs/text")
+        outcome=:
+        ;;
+    tar-create)
         make_input tree make_tree
-        make_input repository 'cp -r tree repository && git -C repository init -q -b main &&
-            git -C repository add -A && git -C repository -c gc.auto=0 -c maintenance.auto=false commit -q -m tree'
+        command=(tar cf out -C "$inputs" tree)
+        ;;
+    cmp) # two files in turns
+        make_input text make_text
+        make_input copy 'cp text copy'
+        command=(cmp "$inputs/text" "$inputs/copy")
+        outcome=:
+        ;;
+    sort-merge)
+        make_input text make_text
+        make_input copy 'cp text copy'
+        command=(sort -m -o out "$inputs/text" "$inputs/copy")
+        ;;
+    grep)
+        make_input tree make_tree
+        command=(grep -rc 'to go: the quick' "$inputs/tree")
+        outcome=:
+        ;;
+    rsync)
+        make_input tree make_tree
+        command=(rsync -a "$inputs/tree" .)
+        outcome=whole_tree
+        ;;
+    git-status | git-log)
+        make_repository
+        command=(git -C "$inputs/repository" status)
+        [ "$1" = git-status ] || command=(git -C "$inputs/repository" log -p)
+        outcome=:
+        ;;
+    sql-scan | sql-lookup)
+        make_input rows.db make_rows
+        local queries='SELECT sum(length(text)), max(id) FROM t WHERE text LIKE "%7%";'
+        make_input scan.sql "for i in 1 2 3 4 5; do echo '$queries'; done >scan.sql"
+        make_input lookup.sql "seq 20000 | awk '{ print \"SELECT text FROM t WHERE id=\" \$1 * 7919 % 200000 \";\" }' >lookup.sql"
+        stdin=$inputs/${1#sql-}.sql
+        command=(sqlite3 "$inputs/rows.db")
+        outcome=:
+        ;;
+    git-clone)
+        make_repository
         command=(git clone -q "file://$inputs/repository" clone) # by URL: the objects are sent, not linked or copied
         outcome='cd clone; git rev-parse HEAD; git fsck --full; git status --porcelain'
         ;;
@@ -211,6 +288,19 @@ make_tree() {
     }'
 }
 
+make_repository() {
+    make_input tree make_tree
+    make_input repository 'cp -r tree repository && git -C repository init -q -b main &&
+        git -C repository add -A && git -C repository -c gc.auto=0 -c maintenance.auto=false commit -q -m tree'
+}
+
+# 200,000 rows, some 20 MB: more than sqlite3 keeps in its cache.
+make_rows() {
+    { echo 'PRAGMA synchronous=off; BEGIN; CREATE TABLE t(id INTEGER PRIMARY KEY, text TEXT);'
+      seq 0 199999 | awk '{ printf "INSERT INTO t VALUES(%d, \"row %d, some text to make it a row of usual size\");\n", $1, $1 }'
+      echo 'COMMIT;'; } | sqlite3 rows.db
+}
+
 inserts() { # JOURNAL-MODE SYNCHRONOUS
     printf 'PRAGMA journal_mode=%s;\nPRAGMA synchronous=%s;\nCREATE TABLE t(id INTEGER PRIMARY KEY, text TEXT);\n' "$@"
     seq 1000 | awk '{ printf "INSERT INTO t VALUES(%d, \"row %d, some text to make it a row of usual size\");\n", $1, $1 }'
@@ -240,7 +330,7 @@ run() {
 
 # What measure found, by native and shimmed: system calls, and medians in seconds. Paired: the quartiles of
 # shimmed / native, each of one round.
-declare -A writes all wall cpu
+declare -A writes reads all wall cpu
 paired_wall='' paired_cpu=''
 
 measure() { # NAME ROUNDS; fails if the program cannot be run here
@@ -251,7 +341,7 @@ measure() { # NAME ROUNDS; fails if the program cannot be run here
     rm -rf "$work/run"
     for mode in native shimmed; do
         run "$mode" trace "$work/calls"
-        read -r "writes[$mode]" "all[$mode]" < <(traced_calls "$work/calls")
+        read -r "writes[$mode]" "reads[$mode]" "all[$mode]" < <(traced_calls "$work/calls")
     done
     for ((round = 0; round < $2; round++)); do
         # Each goes first in turn: what the second finds warm or dirty must not be counted as the library's.

@@ -4,6 +4,8 @@
 
 #include "entry/read.h"
 
+struct fd_slot *_Atomic read_last;
+
 /* Could the file be read ahead now? What is answered by no stays so for a while. */
 static bool readable(int fd, struct fd_slot *slot, bool at_position) {
     if (window_hindered() || slot->other)

@@ -24,12 +24,19 @@ static inline __attribute__((always_inline)) ssize_t offer_read(const char *call
     return WINDOW_MISS;
 }
 
+/* The number that was read last by a call that went into the kernel. */
+extern struct fd_slot *_Atomic read_last;
+
 /* After the real call, whose answer is passed on: takes note of it. */
 static inline ssize_t read_passed(int fd, ssize_t got, int64_t offset) {
     struct fd_slot *slot = files_slot(fd);
     window_learned();
-    if (slot && !slot->other)
-        policy_read_passed(slot, got, offset);
+    if (slot && !slot->other) {
+        bool again = atomic_load_explicit(&read_last, memory_order_relaxed) == slot;
+        if (!again)
+            atomic_store_explicit(&read_last, slot, memory_order_relaxed);
+        policy_read_passed(slot, got, offset, again);
+    }
     return got;
 }
 

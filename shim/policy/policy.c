@@ -56,7 +56,7 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
     return quick_succession(slot, facts->now) < needed ? REASON_warming : REASON_NONE;
 }
 
-void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset) {
+void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset, bool again) {
     bool next = got > 0 && got <= WINDOW_CALL_MAX;
     if (offset < 0)
         slot->read_at += got > 0 ? got : 0;
@@ -66,6 +66,8 @@ void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset) {
     }
     if (!next)
         slot->reads = 0;
+    else if (!again)
+        slot->reads /= 2;
     else if (slot->reads < UINT16_MAX)
         slot->reads++;
 }

@@ -58,8 +58,11 @@ static inline bool policy_reads_on(const struct fd_slot *slot, bool started, boo
     return slot->reads >= (started ? POLICY_READS_FILE : POLICY_READS_PROCESS) || unlikely(eager);
 }
 
-/* A read went into the kernel and gave `got`; the offset is -1 for one at the position. */
-void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset);
+/*
+ * A read went into the kernel and gave `got`; the offset is -1 for one at the position. Again: the read before it was
+ * by the same number, for files that are read in turns gain nothing.
+ */
+void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset, bool again);
 
 /* The same for one that a window answered. */
 static inline void policy_read_served(struct fd_slot *slot, ssize_t got, int64_t offset) {

@@ -126,20 +126,24 @@ static void reading(void) {
     struct fd_slot slot = {.other = 0};
     for (int i = 0; i < POLICY_READS_FILE; i++) {
         expect("too few reads", policy_reads_on(&slot, true, false), false);
-        policy_read_passed(&slot, 100, WINDOW_AT_POSITION);
+        policy_read_passed(&slot, 100, WINDOW_AT_POSITION, true);
     }
     expect("enough for a file", policy_reads_on(&slot, true, false), true);
     expect("but not for the first one", policy_reads_on(&slot, false, false), false);
     expect("eager needs none", policy_reads_on(&(struct fd_slot){.other = 0}, false, true), true);
-    policy_read_passed(&slot, 0, WINDOW_AT_POSITION);
+    policy_read_passed(&slot, 0, WINDOW_AT_POSITION, true);
     expect("the end of the file", policy_reads_on(&slot, true, false), false);
     for (int i = 0; i < 2 * POLICY_READS_FILE; i++)
-        policy_read_passed(&slot, 100, 5000 + 400 * i);
+        policy_read_passed(&slot, 100, 5000 + 400 * i, true);
     expect("a stride", policy_reads_on(&slot, true, false), true);
-    policy_read_passed(&slot, 100, 100000);
+    policy_read_passed(&slot, 100, 100000, true);
     expect("a jump", policy_reads_on(&slot, true, false), false);
-    policy_read_passed(&slot, WINDOW_CALL_MAX + 1, WINDOW_AT_POSITION);
+    policy_read_passed(&slot, WINDOW_CALL_MAX + 1, WINDOW_AT_POSITION, true);
     expect("a large read", slot.reads, 0);
+
+    for (int i = 0; i < 1000; i++)
+        policy_read_passed(&slot, 100, WINDOW_AT_POSITION, false);
+    expect("in turns with another", policy_reads_on(&slot, true, false), false);
 
     expect("the next one", policy_direction(1000, 100, 1100), 1);
     expect("backwards", policy_direction(1000, 100, 900), -1);
