@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The parts that are ordinary functions, without a victim: decisions, guarded copying, the biased lock.
+# The parts that are ordinary functions, without a victim: decisions, guarded copying, the biased lock, the window.
 
 load lib/common
 
@@ -13,4 +13,9 @@ load lib/common
 
 @test "lock: owner and visitors exclude each other" {
     "$ROOT/build/unit/lock"
+}
+
+@test "window: read by several threads, closed by others; with an owner and without" {
+    "$ROOT/build/unit/window"
+    "$ROOT/build/unit/window" without
 }

@@ -157,11 +157,11 @@ static void handler_begins(bool fault) {
 
 /*
  * It may have interrupted a call between our announcing it and the kernel: what the handler wrote comes before that
- * call.
+ * call, and the kernel's position is where the handler has read to.
  */
 static void handler_ended(void) {
     thread_mask_changed(thread_self());
-    window_learned();
+    window_close(thread_self(), "signal handler");
     flush_around_handler();
 }
 

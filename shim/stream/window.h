@@ -8,7 +8,7 @@
  * An epoch counts what was learned.
  *
  * A window at the position keeps the file position here while it is open: of a description only for reading, that this
- * process opened itself and has passed to nobody.
+ * process, while it had only one thread, opened itself and has passed to nobody.
  *
  * Lock order: the window's lock, then a log's, then files_lock. `self` is always the calling thread.
  */
@@ -48,7 +48,7 @@ struct window {
     int direction;        /* 1 or -1 */
     uint64_t epoch;       /* when they were fetched */
     uint64_t expires;     /* ticks */
-    char *data;
+    char *_Atomic data;
     uint32_t served; /* calls, since the fill */
     uint64_t served_bytes, seeks;
     struct ofd *ofd; /* with a reference */
@@ -126,6 +126,8 @@ void window_close(struct thread *self, const char *call);
 /* The same, and no thread that came before a hindrance was put up is still at it. */
 void window_drain(struct thread *self, const char *call);
 
+/* May the position of this description be kept here? */
+bool window_position_is_ours(const struct ofd *ofd);
 /* Is there anything in the process that speaks against reading ahead? */
 bool window_hindered(void);
 /* Never again: from now on the process may learn something without a call. */
