@@ -37,6 +37,19 @@ void announce_slowly(const char *call) {
         flush_for(self, call);
 }
 
+void announce_write(const char *call, int fd) {
+    if (!wb_attention())
+        return;
+    if (window_exists() && !known_ofd(fd)) {
+        announce_slowly(call);
+        return;
+    }
+    struct thread *self = attached_self();
+    self->stats.count[COUNT_CALLS]++;
+    if (thread_free(self) && wb_any_pending())
+        flush_for(self, call);
+}
+
 /* May the number be a file that has something pending? One that isn't known yet is looked at. */
 static bool touches_pending(int fd) {
     struct fd_slot *slot = files_slot_make(fd);

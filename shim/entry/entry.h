@@ -51,10 +51,15 @@ static inline void announce(const char *call) {
  */
 void drain(const char *call);
 
+/* The number's OFD if it is known as a file of ours; else NULL. */
+static inline struct ofd *known_ofd(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    return slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+}
+
 /* Is the number known as a file of which nothing is pending? */
 static inline bool untouched(int fd) {
-    struct fd_slot *slot = files_slot(fd);
-    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    struct ofd *ofd = known_ofd(fd);
     return ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) == 0;
 }
 
@@ -63,6 +68,12 @@ static inline void announce_touch(const char *call, int fd) {
     if (wb_attention() && (wb_watched() || window_exists() || !untouched(fd)))
         announce_touch_slowly(call, fd);
 }
+
+/*
+ * Before a write that goes straight through: performs all that is pending. A file of ours can't answer with a message,
+ * so the window stays; see write_passed.
+ */
+void announce_write(const char *call, int fd);
 
 /* Around a call that writes a file and then does something else inside libc: nothing is deferred meanwhile. */
 void visit_begins(const char *call);

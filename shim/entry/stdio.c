@@ -36,9 +36,7 @@ static ssize_t hooked_read(FILE *stream, void *bytes, ssize_t n) {
 static ssize_t hooked_write(FILE *stream, const void *bytes, ssize_t n) {
     int verdict = offer_write("stdio write", stream->_fileno, bytes, (size_t)n);
     if (verdict == PASS) {
-        ssize_t written = _IO_file_write(stream, bytes, n);
-        window_learned();
-        return written;
+        return write_passed(stream->_fileno, _IO_file_write(stream, bytes, n), (size_t)n);
     }
     if (unlikely(verdict < 0)) {
         stream->_flags |= _IO_ERR_SEEN;

@@ -114,7 +114,7 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
     if (reason == REASON_NONE)
         return DEFERRED;
     self->stats.passed[reason]++;
-    announce(offer->call);
+    announce_write(offer->call, offer->fd);
     return unlikely((late = files_take_error(offer->fd)) != 0) ? -late : PASS;
 }
 
@@ -159,13 +159,13 @@ int offer_write(const char *call, int fd, const void *bytes, size_t n) {
 #define WRITE(name)                                                                                                    \
     EXPORT ssize_t name(int fd, const void *bytes, size_t n) {                                                         \
         int verdict = offer_one(#name, fd, bytes, n, WB_AT_POSITION, false);                                           \
-        return verdict == PASS ? CALL(name, (fd, bytes, n)) : answer_offer(verdict, n);                                \
+        return verdict == PASS ? write_passed(fd, REAL(name)(fd, bytes, n), n) : answer_offer(verdict, n);             \
     }
 
 #define PWRITE(name)                                                                                                   \
     EXPORT ssize_t name(int fd, const void *bytes, size_t n, off_t offset) {                                           \
         int verdict = offer_one(#name, fd, bytes, n, offset < 0 ? INT64_MIN : offset, offset < 0);                     \
-        return verdict == PASS ? CALL(name, (fd, bytes, n, offset)) : answer_offer(verdict, n);                        \
+        return verdict == PASS ? write_passed(fd, REAL(name)(fd, bytes, n, offset), n) : answer_offer(verdict, n);     \
     }
 
 #define VECTOR(name, parameters, arguments, at, is_odd)                                                                \
