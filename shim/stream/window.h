@@ -71,7 +71,8 @@ static inline bool window_take(struct window *w, void *bytes, size_t n, int64_t 
 
 /* The same for whoever holds the lock, wherever he reads. */
 static inline bool window_serve(struct window *w, int fd, void *bytes, size_t n, int64_t offset) {
-    if (atomic_load_explicit(&w->fd, memory_order_relaxed) != fd || w->at_position != (offset == WINDOW_AT_POSITION))
+    if (atomic_load_explicit(&w->fd, memory_order_relaxed) != fd || fd < 0 ||
+        w->at_position != (offset == WINDOW_AT_POSITION))
         return false;
     if (!window_take(w, bytes, n, w->at_position ? w->position : offset))
         return false;
