@@ -102,7 +102,7 @@ static long stat_fd(int fd, struct stat *st) {
     return sys(SYS_fstat, fd, st);
 }
 
-static _Atomic uint16_t passings = 1; /* never 0 */
+static _Atomic uint32_t passings = 1; /* never 0 */
 
 void files_opened(int fd) {
     struct fd_slot *slot = files_slot(fd);
@@ -111,7 +111,7 @@ void files_opened(int fd) {
 }
 
 void files_passed_on(void) {
-    if (atomic_fetch_add_explicit(&passings, 1, memory_order_relaxed) == UINT16_MAX)
+    if (atomic_fetch_add_explicit(&passings, 1, memory_order_relaxed) == UINT32_MAX)
         atomic_store_explicit(&passings, 1, memory_order_relaxed);
 }
 

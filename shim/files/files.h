@@ -52,7 +52,7 @@ struct ofd {
     _Atomic uint32_t references; /* slots that name it, extents pending on it, callers that detached it */
     uint32_t generation;         /* files_generation when it was classified */
     enum reason reason;          /* why its writes are never deferred, or REASON_NONE */
-    uint16_t born;               /* as in its slot */
+    uint32_t born;               /* as in its slot */
     bool far;                    /* the file position is near the largest file size */
     uint64_t verified_at;        /* ticks: when the number was last seen to be this file */
     uint64_t batch;              /* the last batch of the write-behind log for which it was verified */
@@ -67,8 +67,8 @@ struct ofd {
 struct fd_slot {
     struct ofd *_Atomic ofd;
     uint32_t last;   /* when its last small write came, in ticks / TICKS_UNIT */
+    uint32_t born;   /* files_passings when the process opened it itself; 0: not known to have */
     uint16_t quick;  /* small writes in quick succession so far */
-    uint16_t born;   /* files_passings when the process opened it itself; 0: not known to have */
     uint8_t other;   /* if not 0: not a file of ours, and the enum reason why */
     uint8_t fresh;   /* small writes that weren't even timed */
     uint16_t reads;  /* small reads so far, each near where the last one was */
