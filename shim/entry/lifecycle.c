@@ -116,6 +116,7 @@ static void fork_done(bool child) {
         }
         return;
     }
+    files_passed_on(); /* again, before there can be a window: what another thread opened after the first time, too */
     signals_fork_done(child);
     stats_fork_done(child);
     thread_fork_done(child);
