@@ -65,8 +65,10 @@ static void region_add(uintptr_t start, uintptr_t end, bool writable, bool alone
         regions[region_count++] = (struct region){start, end, writable, alone};
 }
 
+/* Anonymous memory that can't be written here may be elsewhere after a fork: what is read there is a message, too. */
 void shared_memory_mapped(void *start, size_t length, int prot, int fd) {
-    region_add((uintptr_t)start, (uintptr_t)start + length, (prot & PROT_WRITE) != 0, is_private_fd(fd));
+    bool writable = (prot & PROT_WRITE) || fd < 0;
+    region_add((uintptr_t)start, (uintptr_t)start + length, writable, is_private_fd(fd));
 }
 
 void shared_memory_attached(void *start) {
