@@ -124,10 +124,14 @@ EXPORT void closefrom(int first) {
 
 CLOSE_STREAM(fclose)
 
-/* With an `m` in its mode a stream reads through a mapping that libc makes inside itself, some time later. */
+/*
+ * With an `m` in its mode a stream reads through a mapping that libc makes inside itself, some time later: what comes
+ * to be there is learned without a call.
+ */
 static void stream_maps(const char *call, int fd, const char *mode) {
     if (!strchr(mode, 'm'))
         return;
+    window_forbid();
     files_mark_mapped(fd);
     drain(call);
 }
