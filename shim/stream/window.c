@@ -133,7 +133,7 @@ struct fetch {
     size_t n;
     int direction;
     int64_t from, size;
-    uint64_t epoch;
+    uint64_t epoch, expires;
 };
 
 static struct fetch planned(const struct window *w, size_t n, int64_t offset, int direction) {
@@ -161,7 +161,7 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
     atomic_store_explicit(&w->last, fetch->at, memory_order_relaxed);
     w->direction = fetch->direction;
     w->epoch = fetch->epoch;
-    w->expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US;
+    w->expires = fetch->expires;
     if (!copy_in(bytes, w->data + (fetch->at - fetch->from), answered))
         return WINDOW_MISS;
     w->served = 1;
@@ -177,12 +177,13 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
  * One call answers this read and, perhaps, the next ones. It may take as long as a disk does, so the lock is given up
  * meanwhile: who needs the window closed closes it, and nobody else fetches.
  */
-static ssize_t fetch_unlocked(struct thread *self, struct window *w, void *bytes, size_t n, int64_t offset,
-                              int direction) {
+static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_slot *slot, void *bytes, size_t n,
+                              int64_t offset, int direction) {
     struct fetch fetch = planned(w, n, offset, direction);
     const struct ofd *ofd = w->ofd;
     int fd = atomic_load_explicit(&w->fd, memory_order_relaxed);
     fetch.epoch = atomic_load(&window_epoch);
+    fetch.expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US;
     if (!allowed(w))
         return WINDOW_MISS;
     w->fetching = true;
@@ -191,7 +192,8 @@ static ssize_t fetch_unlocked(struct thread *self, struct window *w, void *bytes
     int64_t got = sys(SYS_pread64, fd, w->data, fetch.size, fetch.from);
     biased_lock(&w->lock, &self->holder);
     w->fetching = false;
-    if (w->ofd != ofd) /* closed: the kernel's position is that of before this read */
+    /* If it was closed, the kernel's position is that of before this read. So may the number have been. */
+    if (w->ofd != ofd || atomic_load(&slot->ofd) != ofd)
         return WINDOW_MISS;
     return got < 0 ? WINDOW_MISS : install(self, w, &fetch, got, bytes);
 }
@@ -217,7 +219,7 @@ static ssize_t serve_or_fetch(struct thread *self, struct window *w, int fd, str
         shut(self, w, WINDOW_INPUT);
     if (!same && !open_window(w, fd, slot, at_position))
         return WINDOW_MISS;
-    ssize_t got = fetch_unlocked(self, w, bytes, n, offset, direction);
+    ssize_t got = fetch_unlocked(self, w, slot, bytes, n, offset, direction);
     if (got == WINDOW_MISS && is_open(w))
         shut(self, w, WINDOW_INPUT);
     return got;
