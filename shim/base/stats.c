@@ -41,6 +41,7 @@ static const char *const counter_names[COUNTERS] = {
     [COUNT_LATE_ERRORS] = "late.errors",
     [COUNT_WINDOWS] = "window.filled",
     [COUNT_WINDOW_BYTES] = "window.bytes",
+    [COUNT_WINDOWS_WASTED] = "window.wasted",
     [COUNT_READS] = "read.served",
     [COUNT_READ_BYTES] = "read.bytes",
     [COUNT_SEEKS] = "lseek.served",
@@ -50,10 +51,8 @@ static const char *const cause_names[FLUSH_CAUSES] = {
     [FLUSH_FSYNC] = "flush.fsync", [FLUSH_EXIT] = "flush.exit",
 };
 static const char *const end_names[WINDOW_ENDS] = {
-    [WINDOW_USED] = "window.used",
-    [WINDOW_INPUT] = "window.input",
-    [WINDOW_ELSEWHERE] = "window.elsewhere",
-    [WINDOW_OLD] = "window.old",
+    [WINDOW_USED] = "window.used",           [WINDOW_INPUT] = "window.input", [WINDOW_WRITE] = "window.write",
+    [WINDOW_ELSEWHERE] = "window.elsewhere", [WINDOW_OLD] = "window.old",
 };
 static const char *const reason_names[REASONS] = {
     "none",

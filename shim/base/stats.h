@@ -18,7 +18,7 @@ enum reason {
 enum flush_cause { FLUSH_FULL, FLUSH_BARRIER, FLUSH_DELAY, FLUSH_FSYNC, FLUSH_EXIT, FLUSH_CAUSES };
 
 /* Why a window's bytes went: used up (half of them at least), or what came before that. */
-enum window_end { WINDOW_USED, WINDOW_INPUT, WINDOW_ELSEWHERE, WINDOW_OLD, WINDOW_ENDS };
+enum window_end { WINDOW_USED, WINDOW_INPUT, WINDOW_WRITE, WINDOW_ELSEWHERE, WINDOW_OLD, WINDOW_ENDS };
 
 enum counter {
     COUNT_CALLS,
@@ -33,6 +33,7 @@ enum counter {
     COUNT_LATE_ERRORS,
     COUNT_WINDOWS,
     COUNT_WINDOW_BYTES,
+    COUNT_WINDOWS_WASTED,
     COUNT_READS,
     COUNT_READ_BYTES,
     COUNT_SEEKS,

@@ -4,7 +4,7 @@
 
 _Atomic uint32_t wb_pending;
 _Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
-_Atomic uint64_t window_epoch;
+_Atomic uint64_t window_epoch, window_writes;
 struct inode *_Atomic window_inode;
 
 /* A vfork child's limits, filters and handlers are its own, though the memory isn't. */

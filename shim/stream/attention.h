@@ -41,8 +41,9 @@ static inline bool wb_watched(void) {
     return (atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_WATCHED) != 0;
 }
 
-/* Counts what the process learned from outside while there was a window (window.h). */
+/* Counts what the process learned from outside, or wrote to its file, while there was a window (window.h). */
 extern _Atomic uint64_t window_epoch;
+extern _Atomic uint64_t window_writes; /* only the latter; for the statistics */
 /* The file of which there is one; NULL: there is none. */
 extern struct inode *_Atomic window_inode;
 
@@ -59,8 +60,10 @@ static inline void window_learned(void) {
 
 /* A write of this file was deferred, which a window from before doesn't show. */
 static inline void window_written(const struct inode *inode) {
-    if (unlikely(window_exists()) && atomic_load(&window_inode) == inode)
+    if (unlikely(window_exists()) && atomic_load(&window_inode) == inode) {
         atomic_fetch_add(&window_epoch, 1);
+        atomic_fetch_add(&window_writes, 1);
+    }
 }
 
 #endif

@@ -38,10 +38,12 @@ static void let_go(struct thread *self, struct window *w, enum window_end cause)
     if (w->served == 0)
         return;
     bool used = w->served_bytes * 2 >= (uint64_t)fetched;
-    if (w->served >= WINDOW_PAID)
+    if (w->served >= WINDOW_PAID) {
         ofd->reading.paid++;
-    else
+    } else {
         ofd->reading.wasted++;
+        self->stats.count[COUNT_WINDOWS_WASTED]++;
+    }
     if (w->served >= WINDOW_PAID && used && ofd->window < WINDOW_MAX)
         ofd->window *= 2;
     else if (!used && ofd->window > WINDOW_MIN)
@@ -133,7 +135,7 @@ struct fetch {
     size_t n;
     int direction;
     int64_t from, size;
-    uint64_t epoch, expires;
+    uint64_t epoch, writes, expires;
 };
 
 static struct fetch planned(const struct window *w, size_t n, int64_t offset, int direction) {
@@ -161,6 +163,7 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
     atomic_store_explicit(&w->last, fetch->at, memory_order_relaxed);
     w->direction = fetch->direction;
     w->epoch = fetch->epoch;
+    w->writes = fetch->writes;
     w->expires = fetch->expires;
     if (!copy_in(bytes, w->data + (fetch->at - fetch->from), answered))
         return WINDOW_MISS;
@@ -183,6 +186,7 @@ static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_s
     const struct ofd *ofd = w->ofd;
     int fd = atomic_load_explicit(&w->fd, memory_order_relaxed);
     fetch.epoch = atomic_load(&window_epoch);
+    fetch.writes = atomic_load(&window_writes);
     fetch.expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US;
     if (!allowed(w))
         return WINDOW_MISS;
@@ -200,6 +204,8 @@ static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_s
 
 /* Why the open window can't serve what its reader wants next. */
 static enum window_end why_not(const struct window *w) {
+    if (w->writes != atomic_load(&window_writes))
+        return WINDOW_WRITE;
     if (w->epoch != atomic_load(&window_epoch))
         return WINDOW_INPUT;
     return ticks_now() >= w->expires ? WINDOW_OLD : WINDOW_ELSEWHERE;

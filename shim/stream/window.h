@@ -47,6 +47,7 @@ struct window {
     _Atomic int64_t last; /* where the last read began: each must get on */
     int direction;        /* 1 or -1 */
     uint64_t epoch;       /* when they were fetched */
+    uint64_t writes;      /* and that many writes had been noticed */
     uint64_t expires;     /* ticks */
     char *_Atomic data;
     uint32_t served; /* calls, since the fill */
