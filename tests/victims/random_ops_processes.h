@@ -413,6 +413,11 @@ static void op_pass(struct worker *w, struct space *s) {
     note(w, "our position %lld", position);
     require(write(pair[0], &position, sizeof(position)) == sizeof(position));
     await(w, child);
+    /* Where the child could open nothing, what came is its socket. Its peer goes for good here, not when a child of
+     * another thread that has a copy ends; and leaves nothing unread, which would be ECONNRESET at that moment. */
+    require(!shutdown(pair[0], SHUT_RDWR));
+    while (recv(pair[0], w->data, DATA_SIZE, 0) > 0)
+        ;
     close(pair[0]);
     close(pair[1]);
     note_sight(w, look(*slot, name));
