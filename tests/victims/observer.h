@@ -63,7 +63,8 @@ static void bare_wake(volatile int *word) {
 
 __attribute__((format(printf, 1, 2), noreturn)) static void give_up(const char *format, ...) {
     char text[512];
-    int length = snprintf(text, sizeof text, "observer: %s: round %ld: ", channel ? channel->name : "", now);
+    int length = snprintf(text, sizeof text, "%s: %s: round %ld: ", program_invocation_short_name,
+                          channel ? channel->name : "", now);
     va_list list;
     va_start(list, format);
     length += vsnprintf(text + length, sizeof text - (size_t)length, format, list);

@@ -1,0 +1,140 @@
+#!/usr/bin/env bats
+# Causal freshness: whoever has been told, by whatever channel, that bytes of a file have changed reads the changed ones,
+# though they may have been read ahead before. Each channel is tried alone, and with each way to read by turns.
+
+load lib/common
+
+ROUNDS=${URINGSHIM_TEST_ROUNDS:-40}
+SEED=${URINGSHIM_TEST_SEED:-$RANDOM}
+
+channels() {
+    "$VICTIMS/freshness" --list "$@"
+}
+
+# told [OPTION] CHANNEL ROUNDS [WAY]: one run of the victim, under what stands in UNDER.
+UNDER=()
+told() {
+    local options=()
+    [[ $1 != -* ]] || { options=("$1") && shift; }
+    rm -rf scene && mkdir scene
+    : >"$STATS"
+    "${UNDER[@]}" timeout -s KILL 120 "$VICTIMS/freshness" "${options[@]}" "$1" "$2" "$SEED" scene "${@:3}" 3>&-
+}
+
+# fresh FAMILY [OPTION]: no channel of the family lets anything stale be seen. `served` judges by the statistics.
+fresh() {
+    local channel status wrong=0
+    echo "seed $SEED"
+    for channel in $(channels "$1"); do
+        status=0
+        told "${@:2}" "$channel" "$ROUNDS" || status=$?
+        case $status in
+        0) served "$1" || { echo "$channel: $(cat "$STATS")" && wrong=1; } ;;
+        77) echo "$channel: not on this machine" ;;
+        *) echo "$channel: status $status" && wrong=1 ;;
+        esac
+    done
+    return $wrong
+}
+
+# Most reads were answered from windows, each round had one, and it was the message that ended it. While memory is shared
+# there is none.
+served() {
+    if [[ $1 == memory ]]; then
+        (($(stat_value window.filled) < 10))
+    else
+        (($(stat_value read.served) > ROUNDS / 8 && $(stat_value window.input) > ROUNDS / 16))
+    fi
+}
+
+eager() {
+    UNDER=(shim URINGSHIM_TEST_EAGER=1 "$@")
+}
+
+@test "the reader is content natively" {
+    served() { :; }
+    ROUNDS=$((ROUNDS / 8 + 1))
+    fresh messages
+    fresh names
+    fresh memory
+    fresh threads --thread
+}
+
+@test "the reader notices on every channel when nothing is changed" {
+    local channel status
+    for channel in $(channels); do
+        status=0
+        told --forget "$channel" 20 2>/dev/null || status=$?
+        [[ $status == 1 || $status == 77 ]] || fail "$channel: status $status"
+    done
+}
+
+# What the rest is worth: who reads on without having heard anything reads what was read ahead, in every way of reading
+# that windows serve.
+@test "without a message what was read ahead is stale" {
+    local way
+    for way in $("$VICTIMS/freshness" --ways); do
+        UNDER=()
+        [ "$(told --unheard pipe 100 "$way")" = 0 ]
+        eager
+        case $way in
+        readv | large | dup) [ "$(told --unheard pipe 100 "$way")" = 0 ] || fail "$way" ;;
+        *) (($(told --unheard pipe 100 "$way") > 0)) || fail "$way" ;;
+        esac
+    done
+}
+
+@test "messages" {
+    eager
+    fresh messages
+}
+
+@test "names, attributes, locks and other files" {
+    eager
+    fresh names
+}
+
+@test "shared memory" {
+    eager
+    fresh memory
+}
+
+@test "a thread that waits for the message tells the reader by a word in memory" {
+    eager
+    fresh threads --thread
+}
+
+@test "messages, only reading ahead" {
+    eager URINGSHIM_BATCH=0
+    ROUNDS=$((ROUNDS / 4 + 1))
+    fresh messages
+    fresh threads --thread
+}
+
+@test "messages, order kept within each thread only" {
+    eager URINGSHIM_ORDER=thread
+    ROUNDS=$((ROUNDS / 4 + 1))
+    fresh messages
+    fresh threads --thread
+}
+
+# What a user runs. Windows that messages end don't pay, so that there are few of them.
+@test "every family, all settings at their defaults" {
+    local family
+    UNDER=(shim)
+    served() { [[ $1 == memory ]] || (($(stat_value window.filled) > 0)); }
+    ROUNDS=$((ROUNDS / 4 + 17))
+    for family in messages names memory; do
+        fresh "$family"
+    done
+    fresh threads --thread
+}
+
+@test "with reading ahead off there is no window" {
+    served() { (($(stat_value window.filled) == 0 && $(stat_value read.served) == 0)); }
+    ROUNDS=20
+    eager URINGSHIM_READAHEAD=0
+    fresh messages
+    eager URINGSHIM=observe
+    fresh messages
+}
