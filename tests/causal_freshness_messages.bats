@@ -138,3 +138,14 @@ eager() {
     eager URINGSHIM=observe
     fresh messages
 }
+
+# A window is one reading of many bytes: whoever reads on in it must not come upon older ones than he has seen.
+@test "a file that is written all the time is a message about itself" {
+    local direction
+    for direction in forth back; do
+        timeout -s KILL 60 "$VICTIMS/freshness_order" "$direction" 100 . 3>&-
+        eager
+        "${UNDER[@]}" timeout -s KILL 60 "$VICTIMS/freshness_order" "$direction" 2000 . 3>&-
+        (($(stat_value read.served) > 0))
+    done
+}

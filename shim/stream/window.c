@@ -1,6 +1,8 @@
 #include "stream/window.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/single_threaded.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,7 +87,7 @@ static struct ofd *readable(int fd, struct fd_slot *slot, bool at_position) {
 
 static bool open_window(struct window *w, int fd, struct fd_slot *slot, bool at_position) {
     if (!w->data)
-        w->data = arena_map(WINDOW_MAX, ARENA_DONTFORK);
+        w->data = arena_map(2 * WINDOW_MAX, ARENA_DONTFORK);
     struct ofd *ofd = w->data ? readable(fd, slot, at_position) : NULL;
     if (!ofd)
         return false;
@@ -177,6 +179,20 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
 }
 
 /*
+ * The bytes that are wanted, from the kernel, which copies from the front to the back. Who reads that way finds nothing
+ * older than what he has read before, were the file changed meanwhile. Who reads the other way might: so all of it is
+ * fetched again and must be the same, for then each byte is one that was there after those behind it.
+ */
+static int64_t fetched(const struct window *w, int fd, const struct fetch *fetch) {
+    char *again = w->data + WINDOW_MAX;
+    int64_t got = sys(SYS_pread64, fd, w->data, fetch->size, fetch->from);
+    if (fetch->direction < 0 && got > 0 &&
+        (sys(SYS_pread64, fd, again, fetch->size, fetch->from) != got || memcmp(again, w->data, (size_t)got) != 0))
+        return -EAGAIN;
+    return got;
+}
+
+/*
  * One call answers this read and, perhaps, the next ones. It may take as long as a disk does, so the lock is given up
  * meanwhile: who needs the window closed closes it, and nobody else fetches.
  */
@@ -193,7 +209,7 @@ static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_s
     w->fetching = true;
     w->start = w->end = fetch.at; /* nothing can be served */
     biased_unlock(&w->lock);
-    int64_t got = sys(SYS_pread64, fd, w->data, fetch.size, fetch.from);
+    int64_t got = fetched(w, fd, &fetch);
     biased_lock(&w->lock, &self->holder);
     w->fetching = false;
     /* If it was closed, the kernel's position is that of before this read. So may the number have been. */
