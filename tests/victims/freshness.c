@@ -14,7 +14,8 @@
 #include "freshness_channels.h"
 
 // THREAD: hearing blocks until there is something to hear, and is nothing that only one thread can do.
-enum { THREAD = 1, FORKS = 2 };
+// HANDLER: a signal handler has done the reading.
+enum { THREAD = 1, FORKS = 2, HANDLER = 4 };
 
 struct hearing {
     struct channel channel;
@@ -52,6 +53,7 @@ static const struct hearing messages[] = {
     {{"F_GETPIPE_SZ", 1, make_pipe, NULL, tell_pipe_size, hear_pipe_size, NULL}, 0, NULL},
     {{"position", 1, make_flag, NULL, tell_position, hear_position, NULL}, 0, NULL},
     {{"handler", 1, make_handler, NULL, tell_kill, hear_handler, NULL}, 0, NULL},
+    {{"in_handler", 1, make_reading_handler, NULL, tell_kill, hear_handler, NULL}, HANDLER, NULL},
     {{"sigwaitinfo", 1, make_signal, NULL, tell_kill, hear_signal, NULL}, THREAD, NULL},
     {{"sigtimedwait", 1, make_signal, NULL, tell_sigqueue, hear_sigtimedwait, NULL}, THREAD, NULL},
     {{"sigwait", 1, make_signal, NULL, tell_kill, hear_sigwait, NULL}, THREAD, NULL},
@@ -214,8 +216,10 @@ static void reader_round(void) {
     read_first();
     bare_say(line_to_writer);
     hear();
-    change_image();
-    read_changes();
+    if (!(hearing->how & HANDLER)) {
+        change_image();
+        read_changes();
+    }
     if (threaded)
         bare_listen(line_to_reader);
 }

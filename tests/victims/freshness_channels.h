@@ -183,6 +183,18 @@ static sigset_t the_signal(void) {
     sigaddset(&set, SIGUSR1);
     return set;
 }
+
+// The handler itself reads on.
+static void read_in_handler(int number) {
+    change_image();
+    read_changes();
+    count_signal(number);
+}
+static void make_reading_handler(void) {
+    struct sigaction action = {.sa_handler = read_in_handler, .sa_flags = (int)SA_RESTART};
+    MUST(sigaction(SIGUSR1, &action, NULL));
+}
+
 static void hear_sigtimedwait(void) {
     sigset_t set = the_signal();
     MUST(sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 20}));
