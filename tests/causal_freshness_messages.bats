@@ -149,3 +149,10 @@ eager() {
         (($(stat_value read.served) > 0))
     done
 }
+
+@test "a function of libc learns something while it calls the program back" {
+    mkdir native shimmed
+    timeout -s KILL 60 "$VICTIMS/freshness_inside" native 3>&-
+    eager
+    "${UNDER[@]}" timeout -s KILL 60 "$VICTIMS/freshness_inside" shimmed 3>&-
+}
