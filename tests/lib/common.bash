@@ -60,6 +60,13 @@ assert_deferred() {
     ((deferred > 0)) || fail "no write was deferred: $(cat "$STATS")"
 }
 
+# One about reading ahead, when no read was answered from a window.
+assert_served() {
+    local served
+    served=$(stat_value read.served)
+    ((served > 0)) || fail "no read was served: $(cat "$STATS")"
+}
+
 # skip_unless REASON CMD [ARG]…: skips the test, saying why, where the probe CMD fails.
 skip_unless() {
     local reason=$1

@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-enum { TRANSCRIPT = 4 << 20, UNTOUCHED = 4242 };
+enum { TRANSCRIPT = 8 << 20, UNTOUCHED = 4242 };
 
 static char transcript[TRANSCRIPT];
 static size_t transcript_length;
