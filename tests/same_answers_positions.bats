@@ -175,8 +175,8 @@ CODE
     assert_served
 }
 
-# by_threads CMD…: as it is, and reading ahead from the beginning and from the first read on.
-by_threads() {
+# checked CMD…: it finds its own mistakes; as it is, and reading ahead from the beginning and from the first read on.
+checked() {
     local eager
     timeout -s KILL 60 "$@" || fail "natively"
     for eager in 0 1; do
@@ -187,12 +187,20 @@ by_threads() {
 @test "four threads read through one descriptor: every byte comes once" {
     local how
     for how in alone seek replace look mixed; do
-        by_threads "$VICTIMS/threads_read" "$how" 5 || return
+        checked "$VICTIMS/threads_read" "$how" 5 || return
     done
     assert_served
 }
 
 @test "a thread reads what another truncates and writes anew" {
-    by_threads "$VICTIMS/threads_rewrite" 200
+    checked "$VICTIMS/threads_rewrite" 200
+    assert_served
+}
+
+@test "two processes read through one description at the same time: every record comes to one of them" {
+    local how
+    for how in fork spawn message again; do
+        checked "$VICTIMS/positions_shared" "$how" || fail "$how" || return
+    done
     assert_served
 }
