@@ -36,6 +36,7 @@ static const struct operation {
     OPERATION(burst, 30, data),
     OPERATION(write, 8, data),
     OPERATION(read, 14, data),
+    OPERATION(read_run, 10, data),
     OPERATION(copy, 6, data),
     OPERATION(ioctl, 2, data),
     OPERATION(size_limit, 1, data),
@@ -58,6 +59,7 @@ static const struct operation {
     OPERATION(stream_open, 8, stdio),
     OPERATION(stream_write, 12, stdio),
     OPERATION(stream_read, 6, stdio),
+    OPERATION(stream_run, 4, stdio),
     OPERATION(stream_seek, 6, stdio),
     OPERATION(stream_state, 6, stdio),
     OPERATION(stream_mix, 10, stdio),
@@ -78,6 +80,7 @@ static const struct operation {
     OPERATION(fork, 2, processes),
     OPERATION(spawn, 1, processes),
     OPERATION(watched, 2, processes),
+    OPERATION(turns, 2, processes),
     OPERATION(pass, 1, processes),
     OPERATION(stopped, 1, processes),
 };

@@ -93,7 +93,8 @@ static void op_seek(struct worker *w, struct space *s) {
         CALL(w, lseek(fd, -(off_t)below(w, 1000), SEEK_END));
         break;
     case 3:
-        if (put(w, PWRITE, fd, 100, offset) == 100)
+        /* where nothing was written, what is allocated counts as data once it has been read, even ahead */
+        if (put(w, PWRITE, fd, 100, offset) == 100 && !(fcntl(fd, F_GETFL) & O_APPEND))
             CALL(w, lseek(fd, offset, SEEK_DATA));
         break;
     case 4:
@@ -198,4 +199,52 @@ static void op_sync(struct worker *w, struct space *s) {
     default:
         CALL(w, sync_file_range(fd, (off_t)below(w, AREA), (off_t)below(w, AREA), one_in(w, 4) ? 0x80 : 0));
     }
+}
+
+/* One small read or step, and what came of it, added to what came before. */
+static void read_step(struct worker *w, int fd, size_t size, off_t offset, bool positioned, uint32_t *sum) {
+    memset(w->data, '~', size);
+    errno = SENTINEL;
+    ssize_t got = positioned ? pread(fd, w->data, size, offset) : read(fd, w->data, size);
+    *sum = (*sum * 31 + (uint32_t)got) * 31 + (uint32_t)errno;
+    *sum = *sum * 31 + checksum(w->data, size);
+}
+
+/*
+ * What reading ahead lives for: many small reads in a row, forwards or backwards, with steps in between. Noted all
+ * together, so that no log comes between them.
+ */
+static uint32_t read_run(struct worker *w, int fd) {
+    enum { AT_POSITION, STEPPING, UP, DOWN, MIXED, PATTERNS } pattern = below(w, PATTERNS);
+    int count = 10 + (int)below(w, 190);
+    size_t limit = one_in(w, 6) ? 4096 : 200, fixed = one_in(w, 2) ? 1 + below(w, limit) : 0;
+    off_t offset = (off_t)below(w, AREA);
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        size_t size = fixed ? fixed : 1 + below(w, limit);
+        if (pattern == DOWN)
+            offset = offset > (off_t)size ? offset - (off_t)size : 0;
+        read_step(w, fd, size, offset, pattern >= UP && !(pattern == MIXED && one_in(w, 2)), &sum);
+        if (pattern == STEPPING && one_in(w, 3))
+            sum = sum * 31 + (uint32_t)lseek(fd, (off_t)below(w, 2 * size) - (off_t)size, SEEK_CUR);
+        if (pattern >= UP && pattern != DOWN)
+            offset += (off_t)(one_in(w, 8) ? below(w, 2 * size) : size);
+        if (one_in(w, 60))
+            sum = sum * 31 + (uint32_t)lseek(fd, (off_t)below(w, AREA), SEEK_SET);
+        if (one_in(w, 100))
+            read_step(w, fd, 17000 + below(w, 10000), offset, false, &sum);
+    }
+    return sum;
+}
+
+static void op_read_run(struct worker *w, struct space *s) {
+    int *slot = any_slot(w, s);
+    if (one_in(w, 2)) { /* one that is only for reading, for its position's sake */
+        close_slot(w, slot);
+        *slot = CALL_FD(w, open(any_name(w, s).text, O_RDONLY));
+    }
+    int fd = *slot >= 0 ? *slot : any_fd(w, s);
+    for (int runs = 1 + (int)below(w, 3); runs; runs--)
+        note(w, "run %08x", read_run(w, fd));
+    CALL(w, lseek(fd, 0, SEEK_CUR));
 }

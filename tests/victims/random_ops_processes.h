@@ -375,6 +375,49 @@ static int receive_fd(int socket) {
 }
 
 /* A descriptor that goes to a child, which writes by it, and one that comes from there. */
+/* Two processes read by one description in turns, and each goes on where the other has stopped. */
+static void op_turns(struct worker *w, struct space *s) {
+    struct report {
+        uint32_t sum;
+        long long position;
+    } report;
+    int pair[2], fd = any_fd(w, s), rounds = 1 + (int)below(w, 5);
+    bool mute = w->mute;
+    if (fd >= 0 && one_in(w, 2))
+        fd = dup(fd);
+    else
+        fd = open(any_name(w, s).text, O_RDONLY);
+    fd = fd < 0 ? fd : move_up(fd);
+    require(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair));
+    pair[0] = move_up(pair[0]);
+    pair[1] = move_up(pair[1]);
+    note(w, "run %08x", read_run(w, fd));
+    pid_t child = start_child(w);
+    for (int i = 0; child == 0 && i < rounds; i++) {
+        w->mute = true;
+        require(read(pair[1], &report, sizeof(report)) == sizeof(report));
+        report.sum = read_run(w, fd);
+        report.position = lseek(fd, 0, SEEK_CUR);
+        require(write(pair[1], &report, sizeof(report)) == sizeof(report));
+    }
+    if (child == 0)
+        _exit(0); /* and no more than that: the parent reads meanwhile */
+    w->mute = mute;
+    for (int i = 0; i < rounds; i++) {
+        memset(&report, 0, sizeof(report));
+        require(write(pair[0], &report, sizeof(report)) == sizeof(report));
+        require(read(pair[0], &report, sizeof(report)) == sizeof(report));
+        note(w, "its run %08x, at %lld", report.sum, report.position);
+        note(w, "run %08x", read_run(w, fd));
+        CALL(w, lseek(fd, 0, SEEK_CUR));
+    }
+    close(pair[0]);
+    close(pair[1]);
+    if (fd >= 0)
+        close(fd);
+    await(w, child);
+}
+
 static void op_pass(struct worker *w, struct space *s) {
     int pair[2], fd = any_fd(w, s), *slot = any_slot(w, s);
     struct name name = any_name(w, s);

@@ -161,6 +161,28 @@ static bool endless(FILE *file) {
     return !fstat(fileno(file), &found) && S_ISCHR(found.st_mode);
 }
 
+/* A stream that goes on for long, by characters and small pieces, and steps back a little now and then. */
+static void op_stream_run(struct worker *w, struct space *s) {
+    struct stream *stream = open_one(w, s);
+    if (!stream)
+        return;
+    FILE *file = stream->file;
+    uint32_t sum = 0;
+    turn_to(w, stream, READING);
+    for (int times = 10 + (int)below(w, 190); times; times--) {
+        size_t size = 1 + below(w, 300);
+        memset(w->data, '~', size);
+        errno = SENTINEL;
+        size_t got = one_in(w, 3) ? (size_t)getc(file) : fread(w->data, 1, size, file);
+        sum = ((sum * 31 + (uint32_t)got) * 31 + (uint32_t)errno) * 31 + checksum(w->data, size);
+        if (one_in(w, 40))
+            sum = sum * 31 + (uint32_t)fseek(file, -(long)below(w, 500), SEEK_CUR);
+        if (one_in(w, 40))
+            sum = sum * 31 + (uint32_t)lseek(fileno(file), 0, SEEK_CUR);
+    }
+    note(w, "run %08x %ld", sum, ftell(file));
+}
+
 static void op_stream_read(struct worker *w, struct space *s) {
     struct stream *stream = open_one(w, s);
     if (!stream)
