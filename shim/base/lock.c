@@ -59,11 +59,13 @@ static void exclude_owner(struct biased_lock *lock, const struct lock_holder *se
     if (owner == NULL || owner == self)
         return;
     atomic_store_explicit(&lock->revoke, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&owner->wanted, 1, memory_order_relaxed);
     sys(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     for (int i = 0; i < SPINS && atomic_load_explicit(&owner->inside, memory_order_acquire); i++)
         ;
     while (atomic_load_explicit(&owner->inside, memory_order_acquire))
         futex_wait(&owner->inside, 1, 0);
+    atomic_fetch_sub_explicit(&owner->wanted, 1, memory_order_relaxed);
 }
 
 void biased_lock(struct biased_lock *lock, struct lock_holder *self) {

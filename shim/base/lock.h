@@ -35,7 +35,8 @@ void futex_wake_all(_Atomic uint32_t *word);
 
 /* What a thread contributes to the biased locks that it owns. Never freed while a lock names it as owner. */
 struct lock_holder {
-    _Atomic uint32_t inside; /* 1 while its thread is in a critical section that it entered by bias */
+    _Atomic uint32_t inside; /* 1 while its thread is in a critical section that it entered by bias, of any lock */
+    _Atomic uint32_t wanted; /* how many wait for it to leave: for whichever lock, they sleep on that one word */
 };
 
 struct biased_lock {
@@ -54,10 +55,10 @@ bool bias_available(void);
 void bias_wake_revoker(struct lock_holder *self);
 
 /* The owner's way out. */
-static inline void bias_leave(struct biased_lock *lock, struct lock_holder *self) {
+static inline void bias_leave(struct lock_holder *self) {
     atomic_store_explicit(&self->inside, 0, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
-    if (unlikely(atomic_load_explicit(&lock->revoke, memory_order_relaxed)))
+    if (unlikely(atomic_load_explicit(&self->wanted, memory_order_relaxed)))
         bias_wake_revoker(self);
     if (unlikely(critical_blocked))
         critical_left();
@@ -72,7 +73,7 @@ static inline bool bias_enter(struct biased_lock *lock, struct lock_holder *self
     if (likely(!atomic_load_explicit(&lock->revoke, memory_order_acquire) &&
                atomic_load_explicit(&lock->owner, memory_order_relaxed) == self))
         return true;
-    bias_leave(lock, self);
+    bias_leave(self);
     return false;
 }
 

@@ -277,7 +277,7 @@ int64_t window_seek(struct thread *self, int fd, int64_t offset, int whence) {
         return WINDOW_MISS;
     if (window_enter(self, fd)) {
         position = seek(&window, fd, offset, whence);
-        bias_leave(&window.lock, &self->holder);
+        bias_leave(&self->holder);
         return position;
     }
     critical_enter();

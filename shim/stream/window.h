@@ -98,7 +98,7 @@ static inline bool window_read(struct thread *self, int fd, void *bytes, size_t 
     if (likely(!window_enter(self, fd)))
         return false;
     bool done = window_serve(&window, fd, bytes, n, offset);
-    bias_leave(&window.lock, &self->holder);
+    bias_leave(&self->holder);
     return done;
 }
 

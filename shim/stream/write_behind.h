@@ -43,7 +43,7 @@ static inline __attribute__((always_inline)) bool wb_extend(struct thread *self,
             done = true;
         }
     }
-    bias_leave(&log->lock, &self->holder);
+    bias_leave(&self->holder);
     return done;
 }
 
