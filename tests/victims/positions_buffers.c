@@ -198,6 +198,7 @@ int main(void) {
             try_size(sizes[k]);
         TRY(lseek(fd, 0, SEEK_SET));
         at_end();
+        TRY(lseek(fd, 0, SEEK_SET));
         in_handler();
         while_blocked();
         stream();

@@ -171,6 +171,8 @@ static void kinds(void) {
                 TRY(pwrite(fd, "pwritten", 8, k * 6 + 8));
             if (k % 20 == 13)
                 TRY(lseek(fd, -9, SEEK_CUR));
+            if (k % 20 == 17)
+                TRY(lseek(fd, k * 6 + 30, SEEK_SET));
         }
         TRY(position(fd));
         TRY(close(fd));
@@ -195,6 +197,8 @@ static void flags_change(void) {
     for (int i = 0; i < 20; i++) {
         READ(read(fd, room, 5));
         READ(pread(fd, room, 5, 3));
+        TRY(lseek(fd, i * 4096, SEEK_SET));
+        READ(pread(fd, room, 5, i * 4096));
     }
     TRY(position(fd));
     if (direct == 0)
@@ -300,6 +304,9 @@ static void looks(void) {
         TRY(write(fd, "no", 2));
         run(fd, 10, 3);
         TRY(isatty(ends[0]));
+        run(fd, 10, 3);
+        TRY(isatty(-1));
+        TRY(isatty(999));
         TRY(position(ends[0]));
     }
     TRY(lseek(target, 0, SEEK_SET));

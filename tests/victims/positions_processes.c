@@ -335,6 +335,8 @@ int main(int argc, char **argv) {
         }
     }
     print_transcript();
-    int fd = open_running("marks"); // what the next program finds
-    exec_self(fd);
+    as_input(open_read("marks"));
+    run(0, 150, 5);
+    execl(program, program, "read", NULL); // and nothing before it: what does the next program find?
+    return 98;
 }
