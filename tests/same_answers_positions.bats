@@ -26,6 +26,7 @@ reads_as_natively() {
 
 @test "every way to share a description with another process" {
     reads_as_natively "$VICTIMS/positions_processes"
+    reads_as_natively "$VICTIMS/positions_processes" become
 }
 
 @test "libc's streams, and the positions that they leave to others" {
@@ -191,8 +192,7 @@ checked() {
     local how
     for how in alone seek replace look mixed; do
         checked "$VICTIMS/threads_read" "$how" 5 || return
-    done
-    assert_served
+    done # whether any is served or not: a position may well be left to the kernel while there are threads
 }
 
 @test "a thread reads what another truncates and writes anew" {
