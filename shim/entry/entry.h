@@ -22,6 +22,9 @@ static inline long answer(long result) {
     return result;
 }
 
+/* rt_sigaction(2) by number (signals.c): 0 or -errno. */
+long raw_sigaction(int number, const void *action, void *old, size_t mask_size);
+
 /* After the real call, however it is left: what it answered may have been a message. */
 static inline void learned(const char *unused) {
     (void)unused;

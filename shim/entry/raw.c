@@ -158,12 +158,7 @@ EXPORT long syscall(long number, ...) {
         deactivate("syscall");
         break;
     case SYS_rt_sigaction:
-        announce("syscall");
-        if (signals_fault_of_copy((int)a[0]) && a[1]) { /* it might be ignored from now on */
-            wb_hinder(REASON_signal_blocked);
-            deactivate("syscall");
-        }
-        return answer(signals_rt_sigaction((int)a[0], (const void *)a[1], (void *)a[2], (size_t)a[3]));
+        return answer(raw_sigaction((int)a[0], (const void *)a[1], (void *)a[2], (size_t)a[3]));
     case SYS_setns:
     case SYS_prctl:
         deactivate("syscall");

@@ -13,27 +13,51 @@ extern sighandler_t bsd_signal(int number, sighandler_t handler);
 extern sighandler_t __sysv_signal(int number, sighandler_t handler);
 extern void __longjmp_chk(jmp_buf environment, int value) __attribute__((noreturn));
 
-/* Ignoring a fault survives exec, so the kernel must know of it, and then we can't catch any. */
-static void disposition_changes(const char *call, int number, sighandler_t handler) {
-    if (!signals_fault_of_copy(number))
+/* The faults of copying that the program ignores, as far as it was seen to: bits of signals. */
+static _Atomic uint64_t ignored_faults;
+
+static void fault_may_be_ignored(const char *call, int number) {
+    if (!signals_fault_of_copy(number) || thread_self()->vfork_child)
         return;
-    if (handler == SIG_IGN) {
+    atomic_fetch_or(&ignored_faults, 1ull << number);
+    wb_hinder(REASON_signal_blocked);
+    deactivate(call);
+}
+
+static void fault_not_ignored(int number) {
+    if (!signals_fault_of_copy(number) || thread_self()->vfork_child)
+        return;
+    uint64_t bit = 1ull << number;
+    if (atomic_fetch_and(&ignored_faults, ~bit) & ~bit)
+        return;
+    wb_unhinder(REASON_signal_blocked);
+    if (atomic_load(&ignored_faults)) /* another thread's, meanwhile */
         wb_hinder(REASON_signal_blocked);
-        deactivate(call);
-    } else {
-        wb_unhinder(REASON_signal_blocked);
-    }
 }
 
 #define SIGACTION(name)                                                                                                \
     EXPORT int name(int number, const struct sigaction *action, struct sigaction *old) {                               \
-        if (action)                                                                                                    \
-            disposition_changes(#name, number, action->sa_handler);                                                    \
-        return signals_action(number, action, old, REAL(name));                                                        \
+        sighandler_t handler = action ? action->sa_handler : SIG_ERR;                                                  \
+        if (handler == SIG_IGN)                                                                                        \
+            fault_may_be_ignored(#name, number);                                                                       \
+        int result = signals_action(number, action, old, REAL(name));                                                  \
+        if (result == 0 && action && handler != SIG_IGN)                                                               \
+            fault_not_ignored(number);                                                                                 \
+        return result;                                                                                                 \
     }
 
 SIGACTION(sigaction)
 SIGACTION(__sigaction)
+
+long raw_sigaction(int number, const void *action, void *old, size_t mask_size) {
+    announce("syscall");
+    if (action) /* which can't be looked at before the kernel has */
+        fault_may_be_ignored("syscall", number);
+    long result = signals_rt_sigaction(number, action, old, mask_size);
+    if (result == 0 && action && *(const sighandler_t *)action != SIG_IGN)
+        fault_not_ignored(number);
+    return result;
+}
 
 /* sigaction(2) for functions that libc builds on its own, which isn't this one. */
 static sighandler_t set_handler(int number, sighandler_t handler, int flags, bool mask_itself) {

@@ -6,7 +6,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 enum { PART = 1 << 17 };
 
@@ -208,6 +210,58 @@ static void in_handler(void) {
     TRY(write(fd, "after", 5));
 }
 
+// By every call that sets one.
+static void set_disposition(unsigned way, int number, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void (*restorer)(void);
+        unsigned long mask;
+    } raw = {.handler = handler};
+    switch (handler == count ? way % 2 : way % 3) { // the raw call wants a way to return
+    case 0:
+        require(signal(number, handler) != SIG_ERR);
+        return;
+    case 1:
+        require(sigaction(number, &action, NULL) == 0);
+        return;
+    default:
+        require(syscall(SYS_rt_sigaction, number, &raw, NULL, sizeof raw.mask) == 0);
+    }
+}
+
+static void in_vfork_child(void (*handler)(int)) {
+    pid_t child = vfork();
+    if (child == 0) {
+        signal(SIGSEGV, handler);
+        signal(SIGBUS, handler);
+        _exit(0);
+    }
+    require(child > 0 && waitpid(child, NULL, 0) == child);
+}
+
+// Either of the two faults ignored, both, none; one after the other, and a vfork child's own.
+static void dispositions(void) {
+    static void (*const handlers[])(int) = {SIG_IGN, SIG_DFL, count};
+    for (unsigned i = 0; i < 200; i++) {
+        unsigned pick = i * 2654435761u >> 8;
+        int number = pick & 1 ? SIGSEGV : SIGBUS;
+        void (*handler)(int) = handlers[(pick >> 1) % 3];
+        set_disposition(pick >> 4, number, handler);
+        if (i % 10 == 9)
+            in_vfork_child(i % 20 == 9 ? SIG_IGN : SIG_DFL);
+        note("%d, %s\n", number, handler == SIG_IGN ? "ignored" : handler == SIG_DFL ? "deadly" : "caught");
+        write_good();
+        TRY(write(fd, forbidden, 8));
+        TRY(write(fd, shrunk, 8));
+    }
+    signal(SIGSEGV, count);
+    signal(SIGBUS, count);
+    for (int i = 0; i < 100; i++)
+        write_good();
+}
+
 int main(void) {
     signal(SIGSEGV, count);
     signal(SIGBUS, count);
@@ -220,6 +274,7 @@ int main(void) {
         vectors();
         bad_arrays();
         in_handler();
+        dispositions();
         TRY(fsync(fd));
         TRY(close(fd));
     }
