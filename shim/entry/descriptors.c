@@ -302,6 +302,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...) {
     void *argument = va_arg(list, void *);
     va_end(list);
     announce("ioctl");
+    sharing_by_ioctl(request);
     return CALL(ioctl, (fd, request, argument));
 }
 

@@ -125,6 +125,10 @@ EXPORT long syscall(long number, ...) {
         sharing_passed_on();
         announce("syscall");
         break;
+    case SYS_ioctl:
+        announce("syscall");
+        sharing_by_ioctl((unsigned long)a[1]);
+        break;
     case SYS_exit:
         end_thread("syscall", (int)a[0]);
         break;

@@ -12,5 +12,7 @@ void sharing_refresh(void);
 void sharing_hidden(void);
 /* A descriptor went to another process. */
 void sharing_passed_on(void);
+/* Few ioctls can do that: those of a seccomp supervisor, and of Android's binder. */
+void sharing_by_ioctl(unsigned long request);
 
 #endif

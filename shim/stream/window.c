@@ -33,6 +33,11 @@ static void put_position_right(struct window *w) {
     w->moved = false;
 }
 
+static void wasted(struct thread *self, struct ofd *ofd) {
+    ofd->reading.wasted++;
+    self->stats.count[COUNT_WINDOWS_WASTED]++;
+}
+
 /* The bytes won't be used any more: was it worth fetching them? Counted, and the next window made after that. */
 static void let_go(struct thread *self, struct window *w, enum window_end cause) {
     struct ofd *ofd = w->ofd;
@@ -40,12 +45,10 @@ static void let_go(struct thread *self, struct window *w, enum window_end cause)
     if (w->served == 0)
         return;
     bool used = w->served_bytes * 2 >= (uint64_t)fetched;
-    if (w->served >= WINDOW_PAID) {
+    if (w->served >= WINDOW_PAID)
         ofd->reading.paid++;
-    } else {
-        ofd->reading.wasted++;
-        self->stats.count[COUNT_WINDOWS_WASTED]++;
-    }
+    else
+        wasted(self, ofd);
     if (w->served >= WINDOW_PAID && used && ofd->window < WINDOW_MAX)
         ofd->window *= 2;
     else if (!used && ofd->window > WINDOW_MIN)
@@ -215,6 +218,8 @@ static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_s
     /* If it was closed, the kernel's position is that of before this read. So may the number have been. */
     if (w->ofd != ofd || atomic_load(&slot->ofd) != ofd)
         return WINDOW_MISS;
+    if (got == -EAGAIN)
+        wasted(self, w->ofd);
     return got < 0 ? WINDOW_MISS : install(self, w, &fetch, got, bytes);
 }
 
