@@ -2,6 +2,7 @@
 // what a descriptor gives, all kept in the transcript.
 #pragma once
 
+#define TRANSCRIPT (8 << 20)
 #include "transcript.h"
 
 #include <sys/stat.h>
