@@ -8,7 +8,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Werror
 SHIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec \
               -fasynchronous-unwind-tables -fno-strict-aliasing -pthread -Ishim $(WARNINGS) \
               -Wno-deprecated-declarations $(CFLAGS)
-VICTIM_CFLAGS = -O2 -g -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS)
+VICTIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS)
 
 SOURCES := $(wildcard shim/*/*.c)
 OBJECTS := $(SOURCES:shim/%.c=$(BUILD)/obj/%.o)

@@ -92,9 +92,9 @@ static void ignored(void) {
 }
 
 static void by_alarm(void) {
-    struct itimerval soon = {.it_value.tv_usec = 100000};
-    require(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+    struct itimerval soon = {.it_value.tv_usec = 1000};
     write_records(RECORDS);
+    require(setitimer(ITIMER_REAL, &soon, NULL) == 0);
     spin();
 }
 
