@@ -2,6 +2,7 @@
 #pragma once
 
 #include "observer.h"
+#include "passing.h"
 
 #include <arpa/inet.h>
 #include <mqueue.h>
@@ -98,25 +99,11 @@ static void tell_sendto(void) {
 
 // The log's own descriptor is passed, and looked at through.
 static void tell_descriptor(void) {
-    struct iovec piece = {"x", 1};
-    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    *head = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-    memcpy(CMSG_DATA(head), &log_fd, sizeof log_fd);
-    MUST(sendmsg(ends[1], &message, 0));
+    MUST(send_descriptor(ends[1], log_fd));
 }
 
 static void hear_descriptor(void) {
-    char byte;
-    struct iovec piece = {&byte, 1};
-    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    MUST(recvmsg(ends[0], &message, 0));
-    int fd;
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    int fd = receive_descriptor(ends[0]);
     if (!log_holds(fd, now))
         give_up("the passed descriptor shows no record");
     close(fd);

@@ -1,6 +1,7 @@
 // positions_processes [become]: whoever gets a description finds the position that its reader has come to, and the
 // reader what the other has left. They take turns, each waiting for the other.
 
+#include "passing.h"
 #include "positions.h"
 
 #include <sched.h>
@@ -132,36 +133,6 @@ static void by_popen(int fd) {
     TRY(pclose(pipe));
 }
 
-// Sends fd and one byte, or only a byte if it is -1.
-static void send_it(int socket, int fd) {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof fd)];
-    } control = {0};
-    struct iovec one = {"x", 1};
-    struct msghdr message = {
-        .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    require(sendmsg(socket, &message, 0) == 1);
-}
-
-static int receive_it(int socket) {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    char byte;
-    int fd;
-    struct iovec one = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    require(recvmsg(socket, &message, 0) == 1);
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
-    return fd;
-}
-
 // The other process is there before the file is opened.
 static void by_message(void) {
     int ends[2];
@@ -169,7 +140,7 @@ static void by_message(void) {
     require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
     pid_t pid = fork();
     if (pid == 0) {
-        int fd = receive_it(ends[1]);
+        int fd = receive_descriptor(ends[1]);
         for (int i = 0; i < 5; i++) {
             share_in(fd, "receiver");
             require(write(ends[1], "x", 1) == 1 && read(ends[1], &byte, 1) == 1);
@@ -177,7 +148,7 @@ static void by_message(void) {
         _exit(0);
     }
     int fd = open_running("marks");
-    send_it(ends[0], fd);
+    require(send_descriptor(ends[0], fd) == 1);
     for (int i = 0; i < 5; i++) {
         require(read(ends[0], &byte, 1) == 1);
         go_on(fd);

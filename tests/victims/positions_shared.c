@@ -1,6 +1,7 @@
 // positions_shared fork|spawn|message|again: two processes read records through one description at the same time, and
 // every record comes to one of them, once. `again`: after the description was passed on very often.
 
+#include "passing.h"
 #include "positions.h"
 
 #include <signal.h>
@@ -40,35 +41,6 @@ static void read_as_other(int fd, int socket) {
     _exit(0);
 }
 
-static void send_it(int socket, int fd) {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof fd)];
-    } control = {0};
-    struct iovec one = {"x", 1};
-    struct msghdr message = {
-        .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    require(sendmsg(socket, &message, 0) == 1);
-}
-
-static int receive_it(int socket) {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    char byte;
-    int fd;
-    struct iovec one = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    require(recvmsg(socket, &message, 0) == 1);
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
-    return fd;
-}
-
 static void make_records(void) {
     static uint32_t records[RECORDS];
     for (uint32_t i = 0; i < RECORDS; i++)
@@ -88,12 +60,12 @@ static pid_t start_other(const char *how, const char *program, int *fd, const in
         require(dup2(*fd, 0) == 0 && dup2(ends[1], 1) == 1);
         require(posix_spawn(&pid, program, NULL, NULL, arguments, environ) == 0);
     } else if ((pid = fork()) == 0) {
-        read_as_other(message ? receive_it(ends[1]) : *fd, ends[1]);
+        read_as_other(message ? receive_descriptor(ends[1]) : *fd, ends[1]);
     }
     if (message) {
         *fd = open_read("records");
         require(read_some(*fd, 200));
-        send_it(ends[0], *fd);
+        require(send_descriptor(ends[0], *fd) == 1);
     }
     return pid;
 }

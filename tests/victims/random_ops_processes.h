@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "passing.h"
 #include "random_ops_streams.h"
 #include <pthread.h>
 #include <signal.h>
@@ -347,34 +348,6 @@ static void op_watched(struct worker *w, struct space *s) {
     note_sight(w, look(fd, name));
 }
 
-static void send_fd(struct worker *w, int socket, int fd) {
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr header;
-    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
-    struct iovec part = {"f", 1};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-    memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-    CALL(w, sendmsg(socket, &message, 0));
-}
-
-static int receive_fd(int socket) {
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr header;
-    } control;
-    char byte;
-    int fd;
-    struct iovec part = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-    require(recvmsg(socket, &message, 0) == 1 && message.msg_controllen);
-    memcpy(&fd, CMSG_DATA(&control.header), sizeof(int));
-    return fd;
-}
-
-/* A descriptor that goes to a child, which writes by it, and one that comes from there. */
 /* Two processes read by one description in turns, and each goes on where the other has stopped. */
 static void op_turns(struct worker *w, struct space *s) {
     struct report {
@@ -418,6 +391,7 @@ static void op_turns(struct worker *w, struct space *s) {
     await(w, child);
 }
 
+/* A descriptor that goes to a child, which writes by it, and one that comes from there. */
 static void op_pass(struct worker *w, struct space *s) {
     int pair[2], fd = any_fd(w, s), *slot = any_slot(w, s);
     struct name name = any_name(w, s);
@@ -430,27 +404,27 @@ static void op_pass(struct worker *w, struct space *s) {
     pid_t child = start_child(w);
     if (child == 0) {
         w->mute = true;
-        fd = receive_fd(pair[1]);
+        fd = receive_descriptor(pair[1]);
         write_some(w, s, fd);
         position = lseek(fd, 0, SEEK_CUR);
         require(write(pair[1], &position, sizeof(position)) == sizeof(position));
         require(read(pair[1], &position, sizeof(position)) == sizeof(position));
         fd = open(name.text, O_RDWR | O_CREAT, 0600);
         write_some(w, s, fd);
-        send_fd(w, pair[1], fd < 0 ? pair[1] : fd);
+        CALL(w, send_descriptor(pair[1], fd < 0 ? pair[1] : fd));
         require(read(pair[1], &position, sizeof(position)) == sizeof(position));
         require(position == lseek(fd, 0, SEEK_CUR));
         leave(w, s, END_underscore_exit);
     }
     write_some(w, s, fd);
-    send_fd(w, pair[0], fd);
+    CALL(w, send_descriptor(pair[0], fd));
     require(read(pair[0], &position, sizeof(position)) == sizeof(position));
     note(w, "its position %lld", position);
     CALL(w, lseek(fd, 0, SEEK_CUR));
     write_some(w, s, fd);
     require(write(pair[0], &position, sizeof(position)) == sizeof(position));
     close_slot(w, slot);
-    *slot = receive_fd(pair[0]);
+    *slot = receive_descriptor(pair[0]);
     write_some(w, s, *slot);
     position = lseek(*slot, 0, SEEK_CUR);
     note(w, "our position %lld", position);
