@@ -306,7 +306,7 @@ inserts() { # JOURNAL-MODE SYNCHRONOUS
     seq 1000 | awk '{ printf "INSERT INTO t VALUES(%d, \"row %d, some text to make it a row of usual size\");\n", $1, $1 }'
 }
 
-# run native|shimmed trace|time FILE: the current program once, as prepared, its figures into FILE. Every run's
+# run native|shimmed trace|time|count FILE: the current program once, as prepared, its figures into FILE. Every run's
 # outcome is compared with the first one's.
 run() {
     local preload=() tracer
@@ -318,6 +318,10 @@ run() {
     if [ "$2" = trace ]; then
         [ "$1" = native ] || preload=(-E "LD_PRELOAD=$library")
         tracer=(strace -f -c -o "$3" "${preload[@]}" --)
+    elif [ "$2" = count ]; then
+        [ "$1" = native ] || preload=(env "LD_PRELOAD=$library")
+        rm -f "$3".*
+        tracer=("${preload[@]}" valgrind --tool=callgrind --trace-children=yes "--callgrind-out-file=$3.%p" -q)
     else
         [ "$1" = native ] || preload=("LD_PRELOAD=$library")
         tracer=("$timed" "$3" "${preload[@]}")
@@ -360,5 +364,22 @@ measure() { # NAME ROUNDS; fails if the program cannot be run here
     done
     paired_wall=$(quartiles "${walls[shimmed]}" "${walls[native]}")
     paired_cpu=$(quartiles "${cpus[shimmed]}" "${cpus[native]}")
+    cd "$work" && rm -rf run
+}
+
+# How many instructions a program executes in user mode, with all its processes: the same each time, on any machine.
+declare -A instructions
+
+count_instructions() { # NAME; fails if the program cannot be run here
+    local mode
+    program "$1" || return
+    expected=
+    rm -rf "$work/run"
+    for mode in native shimmed; do
+        run "$mode" count "$work/instructions"
+        instructions[$mode]=$(awk '$1 == "totals:" { sum += $2 } END { printf "%d", sum }' "$work/instructions".*)
+        run "$mode" trace "$work/calls"
+        read -r _ _ "all[$mode]" < <(traced_calls "$work/calls")
+    done
     cd "$work" && rm -rf run
 }

@@ -49,17 +49,42 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
     return got;
 }
 
+typedef ssize_t rest_of_read(int fd, void *bytes, size_t n, int64_t offset);
+
+/* A read while there is a window, or something pending: with few registers to save, as long as the window has it. */
+static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n, int64_t offset,
+                                                  rest_of_read *otherwise) {
+    if (likely(n - 1 < WINDOW_CALL_MAX) && window_read(thread_self(), fd, bytes, n, offset))
+        return (ssize_t)n;
+    return otherwise(fd, bytes, n, offset);
+}
+
+/* NAME_otherwise is all of it but for the open window. */
 #define READ(name)                                                                                                     \
+    static ssize_t name##_otherwise(int fd, void *bytes, size_t n, int64_t at_position) {                              \
+        ssize_t got = offer_unserved(#name, fd, bytes, n, at_position);                                                \
+        return got != WINDOW_MISS ? got : read_passed(fd, REAL(name)(fd, bytes, n), at_position);                      \
+    }                                                                                                                  \
     EXPORT ssize_t name(int fd, void *bytes, size_t n) {                                                               \
-        ssize_t got = offer_read(#name, fd, bytes, n, WINDOW_AT_POSITION);                                             \
-        return likely(got != WINDOW_MISS) ? got : read_passed(fd, REAL(name)(fd, bytes, n), WINDOW_AT_POSITION);       \
+        if (wb_attention())                                                                                            \
+            return attended(fd, bytes, n, WINDOW_AT_POSITION, name##_otherwise);                                       \
+        if (read_promises(files_slot(fd)))                                                                             \
+            return name##_otherwise(fd, bytes, n, WINDOW_AT_POSITION);                                                 \
+        return read_passed(fd, REAL(name)(fd, bytes, n), WINDOW_AT_POSITION);                                          \
     }
 
 /* A negative offset is the kernel's to refuse. */
 #define PREAD(name)                                                                                                    \
+    static ssize_t name##_otherwise(int fd, void *bytes, size_t n, int64_t offset) {                                   \
+        ssize_t got = offer_unserved(#name, fd, bytes, likely(offset >= 0) ? n : 0, offset);                           \
+        return got != WINDOW_MISS ? got : read_passed(fd, REAL(name)(fd, bytes, n, offset), offset);                   \
+    }                                                                                                                  \
     EXPORT ssize_t name(int fd, void *bytes, size_t n, off_t offset) {                                                 \
-        ssize_t got = offer_read(#name, fd, bytes, likely(offset >= 0) ? n : 0, offset);                               \
-        return likely(got != WINDOW_MISS) ? got : read_passed(fd, REAL(name)(fd, bytes, n, offset), offset);           \
+        if (wb_attention() && likely(offset >= 0))                                                                     \
+            return attended(fd, bytes, n, offset, name##_otherwise);                                                   \
+        if (wb_attention() || read_promises(files_slot(fd)))                                                           \
+            return name##_otherwise(fd, bytes, n, offset);                                                             \
+        return read_passed(fd, REAL(name)(fd, bytes, n, offset), offset);                                              \
     }
 
 extern ssize_t __read(int fd, void *bytes, size_t n);

@@ -10,18 +10,28 @@
 /* As offer_read, for a read that may be worth a window. */
 ssize_t read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset);
 
-/* The answer to a read of n bytes, or WINDOW_MISS: announced, and the caller makes the real call. */
-static inline __attribute__((always_inline)) ssize_t offer_read(const char *call, int fd, void *bytes, size_t n,
-                                                                int64_t offset) {
-    bool small = likely(n - 1 < WINDOW_CALL_MAX);
-    if (small && window_read(thread_self(), fd, bytes, n, offset))
-        return (ssize_t)n;
-    struct fd_slot *slot = small ? files_slot(fd) : NULL;
-    if (unlikely(slot && (slot->reads >= POLICY_READS_FILE || config.eager)) &&
-        policy_reads_on(slot, prepared_to_read(), config.eager))
+/* Might a window be worth while for what is read by this number? */
+static inline bool read_promises(const struct fd_slot *slot) {
+    return unlikely(slot && (slot->reads >= POLICY_READS_FILE || config.eager)) &&
+           policy_reads_on(slot, prepared_to_read(), config.eager);
+}
+
+/* As offer_read, for a read that the open window hasn't. */
+static inline __attribute__((always_inline)) ssize_t offer_unserved(const char *call, int fd, void *bytes, size_t n,
+                                                                    int64_t offset) {
+    struct fd_slot *slot = likely(n - 1 < WINDOW_CALL_MAX) ? files_slot(fd) : NULL;
+    if (read_promises(slot))
         return read_ahead(call, fd, slot, bytes, n, offset);
     announce_touch(call, fd);
     return WINDOW_MISS;
+}
+
+/* The answer to a read of n bytes, or WINDOW_MISS: announced, and the caller makes the real call. */
+static inline __attribute__((always_inline)) ssize_t offer_read(const char *call, int fd, void *bytes, size_t n,
+                                                                int64_t offset) {
+    if (wb_attention() && n - 1 < WINDOW_CALL_MAX && window_read(thread_self(), fd, bytes, n, offset))
+        return (ssize_t)n;
+    return offer_unserved(call, fd, bytes, n, offset);
 }
 
 /* The number that was read last by a call that went into the kernel. */

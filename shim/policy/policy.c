@@ -56,31 +56,6 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
     return quick_succession(slot, facts->now) < needed ? REASON_warming : REASON_NONE;
 }
 
-void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset, bool again) {
-    bool next = got > 0 && got <= WINDOW_CALL_MAX;
-    if (offset < 0)
-        slot->read_at += got > 0 ? got : 0;
-    else {
-        next = next && policy_direction(slot->read_at, (size_t)got, offset);
-        slot->read_at = offset;
-    }
-    if (!next)
-        slot->reads = 0;
-    else if (!again)
-        slot->reads /= 2;
-    else if (slot->reads < UINT16_MAX)
-        slot->reads++;
-}
-
-int policy_direction(int64_t last, size_t n, int64_t offset) {
-    int64_t step = offset - last, far = POLICY_STRIDE * (int64_t)n;
-    if (offset < 0)
-        return 1;
-    if (step == 0 || step > far || step < -far)
-        return 0;
-    return step > 0 ? 1 : -1;
-}
-
 bool policy_read(struct ofd *ofd, bool eager) {
     return eager || !leave_alone(&ofd->reading);
 }

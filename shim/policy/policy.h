@@ -58,19 +58,34 @@ static inline bool policy_reads_on(const struct fd_slot *slot, bool started, boo
     return slot->reads >= (started ? POLICY_READS_FILE : POLICY_READS_PROCESS) || unlikely(eager);
 }
 
+/* Is this read, of n bytes, near the one that began at `last`, and not the same again? Without a branch to mispredict.
+ */
+static inline bool policy_near(int64_t last, size_t n, int64_t offset) {
+    uint64_t step = (uint64_t)(offset - last), far = POLICY_STRIDE * n;
+    return (step + far <= 2 * far) & (step != 0);
+}
+
+/* Which way a file is read whose next read is this one, after the one at `last`: 1, -1, or 0, neither. */
+static inline int policy_direction(int64_t last, size_t n, int64_t offset) {
+    return offset < 0 ? 1 : !policy_near(last, n, offset) ? 0 : offset > last ? 1 : -1;
+}
+
 /*
  * A read went into the kernel and gave `got`; the offset is -1 for one at the position. Again: the read before it was
  * by the same number, for files that are read in turns gain nothing.
  */
-void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset, bool again);
+static inline void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset, bool again) {
+    bool at_position = offset < 0, small = (size_t)got - 1 < WINDOW_CALL_MAX;
+    bool next = small & (at_position | policy_near(slot->read_at, (size_t)got, offset));
+    unsigned reads = again ? slot->reads + (slot->reads < UINT16_MAX) : slot->reads / 2;
+    slot->reads = next ? (uint16_t)reads : 0;
+    slot->read_at = at_position ? slot->read_at + (got > 0 ? got : 0) : offset;
+}
 
 /* The same for one that a window answered. */
 static inline void policy_read_served(struct fd_slot *slot, ssize_t got, int64_t offset) {
     slot->read_at = offset < 0 ? slot->read_at + got : offset;
 }
-
-/* Which way a file is read whose next read is this one, after the one at `last`: 1, -1, or 0, neither. */
-int policy_direction(int64_t last, size_t n, int64_t offset);
 
 /* Is this file worth a window, as far as those went that it had? Counts one read while it isn't. */
 bool policy_read(struct ofd *ofd, bool eager);

@@ -58,7 +58,7 @@ struct window {
 extern struct window window;
 
 /* With the lock held: has the window this read, whole? Copies it. */
-static inline bool window_take(struct window *w, void *bytes, size_t n, int64_t at) {
+static inline __attribute__((always_inline)) bool window_take(struct window *w, void *bytes, size_t n, int64_t at) {
     if (at < w->start || (int64_t)n > w->end - at ||
         (at - atomic_load_explicit(&w->last, memory_order_relaxed)) * w->direction <= 0 ||
         w->epoch != atomic_load_explicit(&window_epoch, memory_order_acquire) || ticks_now() >= w->expires ||
@@ -71,7 +71,8 @@ static inline bool window_take(struct window *w, void *bytes, size_t n, int64_t 
 }
 
 /* The same for whoever holds the lock, wherever he reads. */
-static inline bool window_serve(struct window *w, int fd, void *bytes, size_t n, int64_t offset) {
+static inline __attribute__((always_inline)) bool window_serve(struct window *w, int fd, void *bytes, size_t n,
+                                                               int64_t offset) {
     if (atomic_load_explicit(&w->fd, memory_order_relaxed) != fd || fd < 0 ||
         w->at_position != (offset == WINDOW_AT_POSITION))
         return false;
@@ -85,7 +86,7 @@ static inline bool window_serve(struct window *w, int fd, void *bytes, size_t n,
 }
 
 /* Is it the window's owner's turn, who goes in without a locked instruction? */
-static inline bool window_enter(struct thread *self, int fd) {
+static inline __attribute__((always_inline)) bool window_enter(struct thread *self, int fd) {
     return unlikely(atomic_load_explicit(&window.fd, memory_order_relaxed) == fd) && self->faults_caught &&
            thread_free(self) && bias_enter(&window.lock, &self->holder);
 }
@@ -94,7 +95,8 @@ static inline bool window_enter(struct thread *self, int fd) {
  * The common case: the next read of the window's owner. True: all n bytes are there, 0 < n <= WINDOW_CALL_MAX. The
  * offset is WINDOW_AT_POSITION or not negative.
  */
-static inline bool window_read(struct thread *self, int fd, void *bytes, size_t n, int64_t offset) {
+static inline __attribute__((always_inline)) bool window_read(struct thread *self, int fd, void *bytes, size_t n,
+                                                              int64_t offset) {
     if (likely(!window_enter(self, fd)))
         return false;
     bool done = window_serve(&window, fd, bytes, n, offset);
