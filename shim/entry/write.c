@@ -143,7 +143,8 @@ static inline bool passes_at_once(int fd, size_t n) {
 /* A single buffer. A negative offset other than "at the position" is the kernel's to refuse. */
 static inline __attribute__((always_inline)) int offer_one(const char *call, int fd, const void *bytes, size_t n,
                                                            int64_t offset, bool odd) {
-    if (likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
+    /* With nothing pending there is nothing to extend, nor reason to look at the log. */
+    if (wb_attention() && likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
         return DEFERRED;
     if (passes_at_once(fd, n))
         return PASS;
