@@ -127,3 +127,21 @@ kept_out() {
     trace URINGSHIM_TEST_EAGER=1 "$VICTIMS/keepout_kinds" plain 2000
     (($(count "$WRITE_LIKE") < 100)) || fail "$(count "$WRITE_LIKE") writes"
 }
+
+# Each write is followed by a look at something, so that it is a batch of its own.
+@test "the helper thread goes where deferring gives nothing, and comes back where it does" {
+    # shellcheck disable=SC2016 # the variables are perl's
+    shim perl -e '
+        sub threads { open my $status, "<", "/proc/self/status" or die; print grep /^Threads/, <$status> }
+        $| = 1;
+        open F, ">", "out" or die;
+        syswrite F, "line $_\n" for 1 .. 1000;
+        threads;
+        for (1 .. 3000) { syswrite F, "line $_\n"; -e "nothing" }
+        threads;
+        syswrite F, "line $_\n" for 1 .. 20000;
+        threads;' >threads
+    { seq -f 'line %g' 1000 && seq -f 'line %g' 3000 && seq -f 'line %g' 20000; } | cmp - out
+    diff <(printf 'Threads:\t%d\n' 2 1 2) threads
+    (($(stat_value write.deferred) > 10000)) || fail "$(cat "$STATS")"
+}

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/single_threaded.h>
 #include <sys/wait.h>
 
 #include "base/signals.h"
@@ -131,26 +132,41 @@ enum reason prepare_to_read(const struct inode *inode) {
     return likely(prepared_to_read()) ? REASON_NONE : start_once(inode, false);
 }
 
-void deactivate(const char *call) {
-    struct thread *self = attached_self();
-    announce(call);
-    if (!prepared_to_read() || !thread_free(self))
-        return;
+/* With the lock held. */
+static void stop(struct thread *self, bool reading_too) {
+    wb_hinder(REASON_pausing); /* only with the lock: two pauses can't end each other */
+    if (reading_too)
+        window_stop(self);
+    if (activated())
+        wb_stop(self);
+    atomic_store(&active, false);
+    if (reading_too)
+        atomic_store(&prepared, false);
+    wb_unhinder(REASON_pausing);
+}
+
+static void stop_once(struct thread *self, bool reading_too) {
     int saved = errno;
     critical_enter();
     mutex_lock(&lock);
-    if (prepared_to_read()) {
-        wb_hinder(REASON_pausing); /* only with the lock: two pauses can't end each other */
-        window_stop(self);
-        if (activated())
-            wb_stop(self);
-        atomic_store(&active, false);
-        atomic_store(&prepared, false);
-        wb_unhinder(REASON_pausing);
-    }
+    if (reading_too ? prepared_to_read() : activated())
+        stop(self, reading_too);
     mutex_unlock(&lock);
     critical_leave();
     errno = saved;
+}
+
+void deactivate(const char *call) {
+    struct thread *self = attached_self();
+    announce(call);
+    if (prepared_to_read() && thread_free(self))
+        stop_once(self, true);
+}
+
+void rest(void) {
+    struct thread *self = attached_self();
+    if (activated() && __libc_single_threaded && thread_free(self))
+        stop_once(self, false);
 }
 
 void tables_diverge(const char *call) {

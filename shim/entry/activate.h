@@ -17,6 +17,11 @@ bool prepared_to_read(void);
  * put up. For calls that a helper thread would disturb, or that end our means.
  */
 void deactivate(const char *call);
+/*
+ * Deferring gives the program nothing at present: ends the helper thread, if it is the only other one, because of which
+ * the kernel counts a reference at each call on a descriptor (fdget). Deferring starts anew as it did the first time.
+ */
+void rest(void);
 /* Two descriptor tables in one process, or one in two: nobody knows what a number means, and nothing is deferred. */
 void tables_diverge(const char *call);
 

@@ -42,6 +42,8 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     facts.running = ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_relaxed);
     enum reason reason = policy_write(&facts, slot, ofd);
+    if (reason == REASON_unprofitable && policy_rests(&ofd->habit))
+        rest();
     if (reason != REASON_NONE)
         return reason;
     self = attached_self();

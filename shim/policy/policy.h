@@ -22,6 +22,7 @@ enum {
     POLICY_WASTED = 2,        /* batches that saved nothing, after which a file is left alone */
     POLICY_SKIP_MIN = 64,     /* writes for which it is left alone the first time; doubled each time */
     POLICY_LEVEL_MAX = 12,
+    POLICY_LEVEL_REST = 3,      /* so often in a row it didn't pay: the process does without the means to defer */
     POLICY_READS_PROCESS = 128, /* small reads of one file before the process looks around for reading ahead */
     POLICY_READS_FILE = 8,      /* and of one more file after that */
     POLICY_STRIDE = 4,          /* a step between reads of more than this many times their size is a jump */
@@ -51,6 +52,11 @@ static inline bool policy_fresh(struct fd_slot *slot) {
         return false;
     slot->fresh++;
     return true;
+}
+
+/* Did deferring this file's writes fail to pay for so long that its means may go? */
+static inline bool policy_rests(const struct habit *habit) {
+    return habit->level >= POLICY_LEVEL_REST;
 }
 
 /* Have enough small reads come by this number, one after another? */
