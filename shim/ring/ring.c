@@ -201,22 +201,33 @@ static long enter(int index, unsigned submit, unsigned wait) {
     return sys(SYS_io_uring_enter, index, submit, wait, flags, NULL, 0);
 }
 
+/*
+ * How many are new is counted here: the kernel's head may not show yet that it took the ones before, though these have
+ * completed (io_submit_sqes in io_uring/io_uring.c stores it last of all).
+ */
 unsigned ring_publish(struct ring *ring) {
     struct io_uring_sq *sq = &ring->uring.sq;
-    unsigned tail = sq->sqe_tail;
-    sq->sqe_head = tail;
-    __atomic_store_n(sq->ktail, tail, __ATOMIC_RELEASE);
-    return tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
+    unsigned count = sq->sqe_tail - sq->sqe_head;
+    sq->sqe_head = sq->sqe_tail;
+    __atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
+    return count;
+}
+
+/* Until the kernel has taken all of them: it may be short of memory for a moment, and nobody else will submit them. */
+static void submit(int index, unsigned count, unsigned wait) {
+    long done;
+    do {
+        done = enter(index, count, wait);
+        count -= done > 0 ? (unsigned)done : 0;
+    } while (count && done != 0 && done != -EBADF && done != -EINVAL);
 }
 
 void ring_submit(struct ring *ring, unsigned wait) {
-    enter(ring->uring.enter_ring_fd, ring_publish(ring), wait);
+    submit(ring->uring.enter_ring_fd, ring_publish(ring), wait);
 }
 
 void ring_guest_submit(struct ring *ring, unsigned count) {
-    /* short of memory for a moment: nobody else will submit it */
-    for (long done; count && (done = enter(ring->guest, count, 0)) != -EBADF && done != -EINVAL;)
-        count -= done > 0 ? (unsigned)done : 0;
+    submit(ring->guest, count, 0);
 }
 
 void ring_wait(struct ring *ring, unsigned wait) {

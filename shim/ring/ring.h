@@ -54,8 +54,8 @@ void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_
 void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag);
 
 /*
- * Submits what was prepared and waits for `wait` completions to be there. A signal, or a refusal, may end it early:
- * look with ring_completed, and call again.
+ * Submits what was prepared and waits for `wait` completions to be there. A signal, or a refusal, may end the waiting
+ * early: look with ring_completed, and call again.
  */
 void ring_submit(struct ring *ring, unsigned wait);
 /*
