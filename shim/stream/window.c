@@ -161,6 +161,8 @@ static struct fetch planned(const struct window *w, size_t n, int64_t offset, in
 static ssize_t install(struct thread *self, struct window *w, const struct fetch *fetch, int64_t got, void *bytes) {
     int64_t there = fetch->from + got - fetch->at;
     size_t answered = there <= 0 ? 0 : there < (int64_t)fetch->n ? (size_t)there : fetch->n;
+    if (answered == 0) /* the kernel's to say: it judges the buffer's address even if there is nothing to copy */
+        return WINDOW_MISS;
     self->stats.count[COUNT_WINDOWS]++;
     self->stats.count[COUNT_WINDOW_BYTES] += (uint64_t)got;
     w->start = fetch->from;
@@ -174,7 +176,7 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
         return WINDOW_MISS;
     w->served = 1;
     w->served_bytes = answered;
-    if (w->at_position && answered) {
+    if (w->at_position) {
         w->position += (int64_t)answered;
         w->moved = true;
     }
