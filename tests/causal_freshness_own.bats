@@ -43,3 +43,7 @@ own() {
 @test "a thread writes and another one reads" {
     own thread count
 }
+
+@test "what was read ahead too long ago" {
+    own age
+}

@@ -58,6 +58,7 @@
 #include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/times.h>
 #include <sys/timex.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -83,6 +84,7 @@
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
 #define SPAWN(type, name, parameters, arguments) extern type name parameters;
 #define VISIT(type, name, parameters, arguments) extern type name parameters;
+#define CLOCK(type, name, parameters, arguments) extern type name parameters;
 #define HELPER(type, name, parameters, arguments) extern type name parameters;
 #define OWN(name)
 #include "entry/calls.def"
@@ -98,6 +100,12 @@
         visit_begins(#name);                                                                                           \
         type result = CALL(name, arguments);                                                                           \
         visit_ends();                                                                                                  \
+        return result;                                                                                                 \
+    }
+#define CLOCK(type, name, parameters, arguments)                                                                       \
+    EXPORT type name parameters {                                                                                      \
+        type result = REAL(name) arguments;                                                                            \
+        window_timed();                                                                                                \
         return result;                                                                                                 \
     }
 #define HELPER(type, name, parameters, arguments)                                                                      \

@@ -171,7 +171,7 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
     w->direction = fetch->direction;
     w->epoch = fetch->epoch;
     w->writes = fetch->writes;
-    w->expires = fetch->expires;
+    atomic_store_explicit(&w->expires, fetch->expires, memory_order_relaxed);
     if (!copy_in(bytes, w->data + (fetch->at - fetch->from), answered))
         return WINDOW_MISS;
     w->served = 1;
@@ -231,7 +231,7 @@ static enum window_end why_not(const struct window *w) {
         return WINDOW_WRITE;
     if (w->epoch != atomic_load(&window_epoch))
         return WINDOW_INPUT;
-    return ticks_now() >= w->expires ? WINDOW_OLD : WINDOW_ELSEWHERE;
+    return window_expired(w) ? WINDOW_OLD : WINDOW_ELSEWHERE;
 }
 
 static ssize_t serve_or_fetch(struct thread *self, struct window *w, int fd, struct fd_slot *slot, void *bytes,

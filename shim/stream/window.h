@@ -28,7 +28,8 @@ enum {
     WINDOW_MAX = 128 << 10,
     WINDOW_CALL_MAX = 4 << 10, /* larger reads gain nothing: copying twice costs what the calls did */
     WINDOW_AGE_US = 50000,     /* older bytes are not shown: a clock, too, may be a message */
-    WINDOW_PAID = 4,           /* calls served, from which on a window has saved something */
+    WINDOW_TIMED = 8, /* their age is looked at by each so many reads, and whenever the program asks for the time */
+    WINDOW_PAID = 4,  /* calls served, from which on a window has saved something */
 };
 
 /* Answers that are no result of a read or a seek. */
@@ -40,15 +41,15 @@ struct window {
     struct biased_lock lock;
     _Atomic int fd; /* the number it is read by; -1: it is closed */
     bool at_position;
-    bool fetching;        /* a thread is at it, without the lock: until it is done nobody else fetches */
-    bool moved;           /* the kernel's position isn't `position` */
-    int64_t position;     /* at_position: where the next read begins */
-    int64_t start, end;   /* offsets in the file of the bytes that are here */
-    _Atomic int64_t last; /* where the last read began: each must get on */
-    int direction;        /* 1 or -1 */
-    uint64_t epoch;       /* when they were fetched */
-    uint64_t writes;      /* and that many writes had been noticed */
-    uint64_t expires;     /* ticks */
+    bool fetching;            /* a thread is at it, without the lock: until it is done nobody else fetches */
+    bool moved;               /* the kernel's position isn't `position` */
+    int64_t position;         /* at_position: where the next read begins */
+    int64_t start, end;       /* offsets in the file of the bytes that are here */
+    _Atomic int64_t last;     /* where the last read began: each must get on */
+    int direction;            /* 1 or -1 */
+    uint64_t epoch;           /* when they were fetched */
+    uint64_t writes;          /* and that many writes had been noticed */
+    _Atomic uint64_t expires; /* ticks */
     char *_Atomic data;
     uint32_t served; /* calls, since the fill */
     uint64_t served_bytes, seeks;
@@ -57,12 +58,22 @@ struct window {
 
 extern struct window window;
 
+static inline bool window_expired(const struct window *w) {
+    return ticks_now() >= atomic_load_explicit(&w->expires, memory_order_relaxed);
+}
+
+/* The program was told the time: what was fetched too long ago isn't shown from now on. */
+static inline void window_timed(void) {
+    if (unlikely(window_exists()) && window_expired(&window))
+        window_learned();
+}
+
 /* With the lock held: has the window this read, whole? Copies it. */
 static inline __attribute__((always_inline)) bool window_take(struct window *w, void *bytes, size_t n, int64_t at) {
     if (at < w->start || (int64_t)n > w->end - at ||
         (at - atomic_load_explicit(&w->last, memory_order_relaxed)) * w->direction <= 0 ||
-        w->epoch != atomic_load_explicit(&window_epoch, memory_order_acquire) || ticks_now() >= w->expires ||
-        !copy_in(bytes, w->data + (at - w->start), n))
+        w->epoch != atomic_load_explicit(&window_epoch, memory_order_acquire) ||
+        (w->served % WINDOW_TIMED == 0 && window_expired(w)) || !copy_in(bytes, w->data + (at - w->start), n))
         return false;
     atomic_store_explicit(&w->last, at, memory_order_relaxed);
     w->served++;

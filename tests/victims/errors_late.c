@@ -1,6 +1,7 @@
 // errors_late DIR write|fsync|close: writes are accepted while DIR's file system has room; it is full when they are
 // performed, and has room again when the program makes its next call on the file. That call must bring the error, once.
 
+#include "bare.h"
 #include "common.h"
 
 #include <fcntl.h>
@@ -16,16 +17,7 @@ enum { PIECE = 700, PIECES = 300, LEFT = 8 << 10, FULL_AFTER_US = 100000, FULL_F
 // Asked in a way that nobody could take for a reason to perform the writes: no call of libc's.
 static bool is_full(const char *path) {
     struct statfs st;
-#if defined(__x86_64__)
-    long result;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(SYS_statfs), "D"(path), "S"(&st) : "rcx", "r11", "memory");
-#else
-    register long number __asm__("x8") = SYS_statfs;
-    register long result __asm__("x0") = (long)path;
-    register void *out __asm__("x1") = &st;
-    __asm__ volatile("svc 0" : "+r"(result) : "r"(number), "r"(out) : "memory");
-#endif
-    require(result == 0);
+    require(bare_call(SYS_statfs, path, &st, 0, 0) == 0);
     return st.f_bavail * (unsigned long)st.f_bsize <= LEFT;
 }
 

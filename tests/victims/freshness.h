@@ -97,18 +97,6 @@ static void change_image(void) {
         }
 }
 
-static long bare_call(long number, long a, const void *b, long c, long d) {
-#ifdef __x86_64__
-    long result;
-    register long r10 __asm__("r10") = d;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
-    return result;
-#else
-    long result = syscall(number, a, b, c, d); // seen by a library, so that less is tested
-    return result < 0 ? -errno : result;
-#endif
-}
-
 static void bare_yield(void) {
     bare_call(SYS_sched_yield, 0, NULL, 0, 0);
 }

@@ -2,6 +2,7 @@
 // what it read, and where it was; natively and under the library that must be the same. `freshness_own` names the
 // parts.
 
+#include "bare.h"
 #include "transcript.h"
 
 #include <pthread.h>
@@ -10,6 +11,8 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/times.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -441,13 +444,80 @@ static void by_count(void) {
     require(pthread_join(thread, NULL) == 0);
 }
 
+// What was read ahead too long ago isn't shown to whoever has asked for the time since then, nor for long to whoever
+// hasn't. The file is changed, and the time passes, by bare system calls, which no library sees.
+enum { AGE_US = 100000, READS_UNTIMED = 8 };
+
+static int64_t bare_us(void) {
+    struct timespec t;
+    require(bare_call(SYS_clock_gettime, CLOCK_MONOTONIC, &t, 0, 0) == 0);
+    return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
+static void bare_change(int64_t at, int64_t size) {
+    static char bytes[FILE_SIZE];
+    static uint64_t rng = 11;
+    rng_fill(&rng, bytes, (size_t)size);
+    require(bare_call(SYS_pwrite64, writer, bytes, size, at) == size);
+}
+
+static void ask_nobody(void) {}
+
+static void ask_clock_gettime(void) {
+    struct timespec t;
+    require(clock_gettime(CLOCK_REALTIME, &t) == 0);
+}
+
+static void ask_gettimeofday(void) {
+    struct timeval t;
+    require(gettimeofday(&t, NULL) == 0);
+}
+
+static void ask_time(void) {
+    require(time(NULL) > 0);
+}
+
+static void ask_times(void) {
+    struct tms used;
+    require(times(&used) > 0);
+}
+
+static void ask_timespec_get(void) {
+    struct timespec t;
+    require(timespec_get(&t, TIME_UTC) == TIME_UTC);
+}
+
+static void by_age(void) {
+    static void (*const ask[])(void) = {ask_clock_gettime, ask_gettimeofday, ask_time,
+                                        ask_times,         ask_timespec_get, ask_nobody};
+    int fd = open_again("file", O_RDONLY);
+    writer = open_again("file", O_RDWR);
+    for (size_t i = 0; i < COUNT_OF(ask); i++)
+        for (int by_offset = 0; by_offset < 2; by_offset++) {
+            int64_t at = (int64_t)(2 * i + by_offset) * 20000;
+            char bytes[SMALL];
+            TRY(lseek(fd, at, SEEK_SET));
+            read_some(fd, by_offset ? 0 : 10);
+            pread_some(fd, at, by_offset ? 10 : 0);
+            bare_change(at + 10 * SMALL, 50 * SMALL);
+            for (int64_t end = bare_us() + AGE_US; bare_us() < end;)
+                ;
+            at += 10 * SMALL;
+            ask[i]();
+            for (int j = 0; ask[i] == ask_nobody && j < READS_UNTIMED; j++, at += SMALL)
+                require((by_offset ? pread(fd, bytes, SMALL, at) : read(fd, bytes, SMALL)) == SMALL);
+            read_some(fd, by_offset ? 0 : 20);
+            pread_some(fd, at, by_offset ? 20 : 0);
+        }
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } parts[] = {
     {"store", by_store},       {"position", by_position}, {"fork", by_fork},   {"turns", by_turns},
     {"queue", by_queue},       {"growth", by_growth},     {"name", by_name},   {"odd_reads", by_odd_reads},
-    {"distance", by_distance}, {"thread", by_thread},     {"count", by_count},
+    {"distance", by_distance}, {"thread", by_thread},     {"count", by_count}, {"age", by_age},
 };
 
 int main(int argc, char **argv) {

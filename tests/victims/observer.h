@@ -5,6 +5,7 @@
 // which has the same page writable, wakes it.
 #pragma once
 
+#include "bare.h"
 #include "common.h"
 
 #include <fcntl.h>
@@ -44,17 +45,7 @@ static pid_t sender, observer;
 static int flag_fd; // of whatever the channel uses
 
 static long bare_futex(volatile int *word, int operation, int value, const struct timespec *limit) {
-#ifdef __x86_64__
-    long result;
-    register const struct timespec *r10 __asm__("r10") = limit;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(SYS_futex), "D"(word), "S"(operation), "d"(value), "r"(r10)
-                     : "rcx", "r11", "memory");
-    return result;
-#else
-    return 0; // the callers' loops then spin
-#endif
+    return bare_call(SYS_futex, word, operation, value, limit);
 }
 
 static void bare_wake(volatile int *word) {

@@ -1,6 +1,7 @@
 /* The operations of random_ops that move data. */
 #pragma once
 
+#include "bare.h"
 #include "random_ops.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -107,12 +108,7 @@ static void op_read(struct worker *w, struct space *s) {
 /* Which file, asked in a way that no libc call shows: it would do the writes that are pending before the copy does. */
 static struct stat bare_fstat(int fd) {
     struct stat found = {.st_ino = 0};
-#ifdef __x86_64__
-    long result;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(SYS_fstat), "D"(fd), "S"(&found) : "rcx", "r11", "memory");
-#else
-    fstat(fd, &found);
-#endif
+    bare_call(SYS_fstat, fd, &found, 0, 0);
     return found;
 }
 
