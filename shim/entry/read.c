@@ -66,10 +66,8 @@ static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n,
         return got != WINDOW_MISS ? got : read_passed(fd, REAL(name)(fd, bytes, n), at_position);                      \
     }                                                                                                                  \
     EXPORT ssize_t name(int fd, void *bytes, size_t n) {                                                               \
-        if (wb_attention())                                                                                            \
+        if (wb_attention() || read_promises(files_slot(fd)))                                                           \
             return attended(fd, bytes, n, WINDOW_AT_POSITION, name##_otherwise);                                       \
-        if (read_promises(files_slot(fd)))                                                                             \
-            return name##_otherwise(fd, bytes, n, WINDOW_AT_POSITION);                                                 \
         return read_passed(fd, REAL(name)(fd, bytes, n), WINDOW_AT_POSITION);                                          \
     }
 
@@ -80,10 +78,10 @@ static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n,
         return got != WINDOW_MISS ? got : read_passed(fd, REAL(name)(fd, bytes, n, offset), offset);                   \
     }                                                                                                                  \
     EXPORT ssize_t name(int fd, void *bytes, size_t n, off_t offset) {                                                 \
-        if (wb_attention() && likely(offset >= 0))                                                                     \
-            return attended(fd, bytes, n, offset, name##_otherwise);                                                   \
-        if (wb_attention() || read_promises(files_slot(fd)))                                                           \
+        if (unlikely(offset < 0))                                                                                      \
             return name##_otherwise(fd, bytes, n, offset);                                                             \
+        if (wb_attention() || read_promises(files_slot(fd)))                                                           \
+            return attended(fd, bytes, n, offset, name##_otherwise);                                                   \
         return read_passed(fd, REAL(name)(fd, bytes, n, offset), offset);                                              \
     }
 

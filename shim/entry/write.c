@@ -129,8 +129,6 @@ static ssize_t answer_offer(int verdict, size_t total) {
  * that is being left alone. Nothing is pending, nobody counts, no error waits to be reported.
  */
 static inline bool passes_at_once(int fd, size_t n) {
-    if (wb_attention())
-        return false;
     struct fd_slot *slot = files_slot(fd);
     if (!slot || slot->other)
         return slot != NULL;
@@ -145,11 +143,12 @@ static inline bool passes_at_once(int fd, size_t n) {
 /* A single buffer. A negative offset other than "at the position" is the kernel's to refuse. */
 static inline __attribute__((always_inline)) int offer_one(const char *call, int fd, const void *bytes, size_t n,
                                                            int64_t offset, bool odd) {
-    /* With nothing pending there is nothing to extend, nor reason to look at the log. */
-    if (wb_attention() && likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
-        return DEFERRED;
-    if (passes_at_once(fd, n))
+    if (wb_attention()) {
+        if (likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
+            return DEFERRED;
+    } else if (passes_at_once(fd, n)) {
         return PASS;
+    }
     struct iovec one = {(void *)bytes, n};
     struct offer offer = {call, fd, 1, &one, offset, n, true, odd};
     return make_offer(&offer);

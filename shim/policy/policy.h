@@ -64,8 +64,7 @@ static inline bool policy_reads_on(const struct fd_slot *slot, bool started, boo
     return slot->reads >= (started ? POLICY_READS_FILE : POLICY_READS_PROCESS) || unlikely(eager);
 }
 
-/* Is this read, of n bytes, near the one that began at `last`, and not the same again? Without a branch to mispredict.
- */
+/* Is this read, of n bytes, near the one that began at `last`, and not the same again? Has no branch to mispredict. */
 static inline bool policy_near(int64_t last, size_t n, int64_t offset) {
     uint64_t step = (uint64_t)(offset - last), far = POLICY_STRIDE * n;
     return (step + far <= 2 * far) & (step != 0);
