@@ -163,6 +163,13 @@ eager() {
     done
 }
 
+@test "memory begins to be shared while another thread reads" {
+    timeout -s KILL 60 "$VICTIMS/freshness_sharing" 20 3>&-
+    eager
+    "${UNDER[@]}" timeout -s KILL 60 "$VICTIMS/freshness_sharing" 1000 3>&-
+    (($(stat_value read.served) > 0))
+}
+
 @test "a function of libc learns something while it calls the program back" {
     mkdir native shimmed
     timeout -s KILL 60 "$VICTIMS/freshness_inside" native 3>&-

@@ -202,7 +202,7 @@ checked() {
 
 @test "two processes read through one description at the same time: every record comes to one of them" {
     local how
-    for how in fork spawn message again; do
+    for how in fork spawn message supervisor again; do
         checked "$VICTIMS/positions_shared" "$how" || fail "$how" || return
     done
     assert_served

@@ -110,10 +110,12 @@ static void backing_off(void) {
         printf("tried %d times in 100000 writes\n", deferred);
         failures++;
     }
+    expect("its means may go", policy_rests(&ofd.habit), true);
     /* One batch that pays, and it is trusted as at first. */
     ofd.habit.paid++;
     while (policy_write(&facts, &slot, &ofd) != REASON_NONE)
         facts.now += 1000;
+    expect("its means are wanted again", policy_rests(&ofd.habit), false);
     ofd.habit.wasted += POLICY_WASTED;
     int skipped = 0;
     while (policy_write(&facts, &slot, &ofd) != REASON_NONE && skipped < 100000)

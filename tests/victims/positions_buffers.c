@@ -108,6 +108,9 @@ static void at_end(void) {
         TRY(pread(fd, forbidden, 40, LENGTH));
         TRY(pread(fd, forbidden, 40, LENGTH + 50));
         TRY(pread(fd, forbidden, 40, LENGTH - 1));
+        // Not one byte is to come, but no program could have one there.
+        TRY(read(fd, (char *)-4096, 40));
+        TRY(pread(fd, (char *)-4096, 40, LENGTH));
         TRY(position(fd));
     }
 }

@@ -1,8 +1,8 @@
-// positions_shared fork|spawn|message|again: two processes read records through one description at the same time, and
-// every record comes to one of them, once. `again`: after the description was passed on very often.
+// positions_shared fork|spawn|message|supervisor|again: two processes read records through one description at the same
+// time, and every record comes to one of them, once. `again`: after the description was passed on very often.
 
-#include "passing.h"
 #include "positions.h"
+#include "supervising.h"
 
 #include <signal.h>
 #include <spawn.h>
@@ -52,21 +52,24 @@ static void make_records(void) {
 static pid_t start_other(const char *how, const char *program, int *fd, const int ends[2]) {
     char *arguments[] = {(char *)(uintptr_t)program, "other", NULL};
     pid_t pid = -1;
-    bool message = !strcmp(how, "message");
-    if (!message)
+    bool message = !strcmp(how, "message"), supervised = !strcmp(how, "supervisor");
+    if (!message && !supervised)
         *fd = open_read("records");
     if (!strcmp(how, "spawn")) {
         require(read_some(*fd, 200));
         require(dup2(*fd, 0) == 0 && dup2(ends[1], 1) == 1);
         require(posix_spawn(&pid, program, NULL, NULL, arguments, environ) == 0);
     } else if ((pid = fork()) == 0) {
-        read_as_other(message ? receive_descriptor(ends[1]) : *fd, ends[1]);
+        read_as_other(message ? receive_descriptor(ends[1]) : supervised ? ask_supervisor(ends[1]) : *fd, ends[1]);
     }
-    if (message) {
+    if (message || supervised) {
         *fd = open_read("records");
         require(read_some(*fd, 200));
-        require(send_descriptor(ends[0], *fd) == 1);
     }
+    if (message)
+        require(send_descriptor(ends[0], *fd) == 1);
+    else if (supervised)
+        supervise(ends[0], *fd);
     return pid;
 }
 
