@@ -154,21 +154,10 @@ CODE
     assert_deferred
 }
 
-# Left out with ENGINE=ring: a thread that has had the ring work for it keeps a kernel worker, which the kernel counts
-# as a second thread, and refuses (README, "What it will not do").
-without_ring() {
-    local mode kept=()
-    for mode in "${MODES[@]}"; do
-        [[ $mode == URINGSHIM_ENGINE=ring ]] || kept+=("$mode")
-    done
-    MODES=("${kept[@]}")
-}
-
 @test "namespaces and identities" {
     need_root
     local how
     AROUND=(open_to_all)
-    without_ring
     for how in unshare_user unshare_mount unshare_vm unshare_syscall unshare_pid setns setuid seteuid setresuid \
         setreuid setgid setfsuid chroot; do
         same_as_native "$VICTIMS/lifecycle_identity" "$how" || fail "$how"
@@ -187,7 +176,6 @@ open_to_all() {
     skip_unless "the library is out of another user's reach" "${as_nobody[@]}" test -r "$LIB"
     # shellcheck disable=SC2034 # used by record
     AROUND=(open_to_all)
-    without_ring
     same_as_native "${as_nobody[@]}" "$VICTIMS/lifecycle_identity" unshare_user
 }
 

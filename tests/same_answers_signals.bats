@@ -43,6 +43,21 @@ SLOW=URINGSHIM_MAX_DELAY_US=1000000
     assert_deferred
 }
 
+# On a tmpfs, whose writes the ring's workers do.
+@test "calls that sleep aren't interrupted when nobody sends a signal" {
+    skip_unless "needs /dev/shm" test -w /dev/shm
+    local mode status=0 out
+    out=$(mktemp /dev/shm/uringshim.XXXXXX)
+    timeout -s KILL 60 "$VICTIMS/signals_asleep" "$out" 1000
+    for mode in "${MODES[@]}"; do
+        shim URINGSHIM_TEST_EAGER=1 "$mode" timeout -s KILL 60 "$VICTIMS/signals_asleep" "$out" 20000 ||
+            { echo "$mode" && status=1; }
+    done
+    rm -f "$out"
+    ((status == 0))
+    assert_deferred
+}
+
 @test "a handler takes further signals from the queue, each once and in order" {
     local mode
     timeout -s KILL 10 "$VICTIMS/signals_drain" 500

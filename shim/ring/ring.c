@@ -214,20 +214,12 @@ unsigned ring_publish(struct ring *ring) {
 }
 
 /* Until the kernel has taken all of them: it may be short of memory for a moment, and nobody else will submit them. */
-static void submit(int index, unsigned count, unsigned wait) {
+void ring_guest_submit(struct ring *ring, unsigned count) {
     long done;
     do {
-        done = enter(index, count, wait);
+        done = enter(ring->guest, count, 0);
         count -= done > 0 ? (unsigned)done : 0;
     } while (count && done != 0 && done != -EBADF && done != -EINVAL);
-}
-
-void ring_submit(struct ring *ring, unsigned wait) {
-    submit(ring->uring.enter_ring_fd, ring_publish(ring), wait);
-}
-
-void ring_guest_submit(struct ring *ring, unsigned count) {
-    submit(ring->guest, count, 0);
 }
 
 void ring_wait(struct ring *ring, unsigned wait) {

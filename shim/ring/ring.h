@@ -3,9 +3,9 @@
  * then closed), restricted to writing and syncing, with a sparse table of registered files and, where memory may be
  * locked, fixed buffers. Not inherited by a child of fork.
  *
- * A ring belongs to the thread that made it: only that thread prepares, submits and reaps. Two things may be done by
- * others, under the lock that guards the write-behind log whose work is in flight: looking at completions
- * (ring_completed), and, by the one helper thread that was made a guest, forgetting a file.
+ * A ring belongs to the thread that made it: only that thread prepares and reaps. The one helper thread that was made a
+ * guest submits. Two things more may be done by others, under the lock that guards the write-behind log whose work is
+ * in flight: looking at completions (ring_completed), and, by the guest, forgetting a file.
  */
 #ifndef URINGSHIM_RING_RING_H
 #define URINGSHIM_RING_RING_H
@@ -54,17 +54,15 @@ void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_
 void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag);
 
 /*
- * Submits what was prepared and waits for `wait` completions to be there. A signal, or a refusal, may end the waiting
- * early: look with ring_completed, and call again.
- */
-void ring_submit(struct ring *ring, unsigned wait);
-/*
- * The same in two halves: the owner publishes what it prepared, the helper thread submits that many as a guest. Work
- * that the kernel punts is done by workers of the thread that submits: so the program's threads get none, which would
- * count as threads of the program (unshare(2), "EINVAL").
+ * Submitting in two halves: the owner publishes what it prepared, the helper thread submits that many as a guest. Work
+ * that the kernel punts is done by workers of the thread that submits, and completed by interrupting that thread: so
+ * the program's threads get no workers, which would count as threads of the program (unshare(2), "EINVAL"), and no
+ * EINTR from calls of theirs that sleep (task_work_add in kernel/task_work.c raises TIF_NOTIFY_SIGNAL even after the
+ * work was done).
  */
 unsigned ring_publish(struct ring *ring);
 void ring_guest_submit(struct ring *ring, unsigned count);
+/* By the owner: waits for `wait` completions to be there. A signal may end that early: look with ring_completed. */
 void ring_wait(struct ring *ring, unsigned wait);
 
 /* Looks for the completion of `tag` without taking it out. Any thread, under the log's lock. */

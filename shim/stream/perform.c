@@ -224,12 +224,15 @@ static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece
     return true;
 }
 
+/* What was prepared is published here, and submitted by the helper thread. */
 static void launch(struct thread *self, struct wb_log *log, struct piece *piece, enum flush_cause cause) {
     piece->ring = self->ring;
     piece->ring_owner = self;
     piece->cause = cause;
     log->filling = other_piece(log);
     atomic_store_explicit(&log->open_batch, 0, memory_order_relaxed);
+    self->stats.count[COUNT_RING_ENTERS]++;
+    flusher_submit(self->ring, ring_publish(self->ring));
 }
 
 void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause) {
@@ -238,8 +241,6 @@ void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cau
     uint64_t began = ticks_now();
     if (config.engine == ENGINE_RING && prepare(self, log, piece, NULL)) {
         launch(self, log, piece, cause);
-        self->stats.count[COUNT_RING_ENTERS]++;
-        ring_submit(self->ring, piece->extents);
         perform_wait(self, log);
     } else {
         for (uint32_t i = 0; i < piece->extents; i++)
@@ -272,7 +273,6 @@ bool perform_in_background(struct thread *self, struct wb_log *log) {
     if (!prepare(self, log, piece, NULL))
         return false;
     launch(self, log, piece, FLUSH_FULL);
-    flusher_submit(self->ring, ring_publish(self->ring));
     return true;
 }
 
@@ -291,10 +291,10 @@ bool perform_with_sync(struct thread *self, struct wb_log *log, struct ofd *ofd,
     /* A sync may take long: meanwhile others may write, and wait for our writes by looking at our completions. */
     biased_unlock(&log->lock);
     int32_t synced;
-    do {
+    while (!ring_completed(ring, tag(batch, SYNC_INDEX), &synced)) {
         self->stats.count[COUNT_RING_ENTERS]++;
-        ring_submit(ring, writes + 1); /* submits the first time, and only waits when a signal ended the wait */
-    } while (!ring_completed(ring, tag(batch, SYNC_INDEX), &synced));
+        ring_wait(ring, writes + 1);
+    }
     biased_lock(&log->lock, &self->holder);
     if (piece->ring == ring && piece->batch == batch)
         perform_wait(self, log);
