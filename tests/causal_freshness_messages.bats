@@ -166,7 +166,7 @@ eager() {
 @test "memory begins to be shared while another thread reads" {
     timeout -s KILL 60 "$VICTIMS/freshness_sharing" 20 3>&-
     eager
-    "${UNDER[@]}" timeout -s KILL 60 "$VICTIMS/freshness_sharing" 1000 3>&-
+    "${UNDER[@]}" timeout -s KILL 60 "$VICTIMS/freshness_sharing" 4000 3>&-
     (($(stat_value read.served) > 0))
 }
 

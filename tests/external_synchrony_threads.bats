@@ -95,6 +95,19 @@ fork_among_writers() {
     fork_among_writers position
 }
 
+# A shared page is a channel from the moment at which the other process has it.
+@test "memory begins to be shared while another thread writes" {
+    local how mode
+    for how in fork message; do
+        timeout -s KILL 60 "$VICTIMS/threads_sharing" "$how" 20
+        for mode in "${ENGINES[@]}" URINGSHIM_ORDER=thread; do
+            shim "$mode" URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/threads_sharing" "$how" 500 ||
+                fail "$how $mode"
+        done
+    done
+    assert_deferred
+}
+
 @test "a lock is free as soon as another thread has closed the file" {
     local engine
     for engine in "${ENGINES[@]}"; do

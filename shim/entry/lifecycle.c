@@ -101,7 +101,7 @@ void fork_prepare(void) {
     window_fork_prepare(self);
     wb_fork_prepare(self);
     files_fork_prepare();
-    shared_memory_fork_prepare();
+    sharing_fork_prepare();
     thread_fork_prepare();
     stats_fork_prepare();
     signals_fork_prepare();
@@ -127,7 +127,6 @@ static void fork_done(bool child) {
     activation_fork_done(child);
     visits_fork_done(child);
     critical_leave();
-    sharing_refresh();
 }
 
 void fork_parent(void) {

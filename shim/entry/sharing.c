@@ -4,22 +4,29 @@
 #include <linux/seccomp.h>
 
 #include "base/config.h"
+#include "entry/entry.h"
 #include "files/shared_memory.h"
-#include "stream/window.h"
+
+/* With the lock held: does what is shared now forbid deferring? */
+static void judge(void) {
+    if (config.shared == SHARED_STRICT && shared_memory_exists())
+        wb_hinder(REASON_shared_memory);
+    else
+        wb_unhinder(REASON_shared_memory);
+}
 
 void sharing_begins(void) {
     shared_memory_lock();
 }
 
 void sharing_changed(void) {
-    bool exists = config.shared == SHARED_STRICT && shared_memory_exists();
-    if (exists)
-        wb_hinder(REASON_shared_memory);
-    else
-        wb_unhinder(REASON_shared_memory);
+    judge();
     shared_memory_unlock();
-    if (exists) /* a window that was opened before would not hear of what comes by memory */
-        window_close(thread_self(), "shared memory");
+}
+
+void sharing_fork_prepare(void) {
+    shared_memory_fork_prepare();
+    judge();
 }
 
 void sharing_refresh(void) {
@@ -41,6 +48,7 @@ void sharing_passed_on(void) {
     sharing_begins();
     shared_memory_passed_on();
     sharing_changed();
+    drain("passing on"); /* what other threads have deferred, or fetched, since the call was announced */
 }
 
 void sharing_by_ioctl(unsigned long request) {

@@ -2,7 +2,10 @@
 #ifndef URINGSHIM_ENTRY_SHARING_H
 #define URINGSHIM_ENTRY_SHARING_H
 
-/* Mappings are about to change, and have changed: what is shared now decides whether anything may be deferred. */
+/*
+ * Mappings are about to change, and have changed: what is shared now decides whether anything may be deferred. Where
+ * more may be shared than before the caller drains after that.
+ */
 void sharing_begins(void);
 void sharing_changed(void);
 
@@ -10,7 +13,12 @@ void sharing_changed(void);
 void sharing_refresh(void);
 /* Memory is shared that can't be followed. */
 void sharing_hidden(void);
-/* A descriptor went to another process. */
+/*
+ * The process forks: takes the lock that shared_memory_fork_done gives back. The child will share what only this
+ * process had. Nothing may be pending, nor a window open; other threads are kept from both until it has forked.
+ */
+void sharing_fork_prepare(void);
+/* A descriptor goes to another process. */
 void sharing_passed_on(void);
 /* Few ioctls can do that: those of a seccomp supervisor, and of Android's binder. */
 void sharing_by_ioctl(unsigned long request);
