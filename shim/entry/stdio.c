@@ -101,6 +101,12 @@ static int find_relro(struct dl_phdr_info *object, size_t size, void *found) {
     return 1;
 }
 
+static void replace(void **word) {
+    for (int i = 0; i < HOOKS; i++)
+        if (*word == originals[i])
+            __atomic_store_n(word, replacements[i], __ATOMIC_RELAXED);
+}
+
 /* The originals stand close together in libc: a look at that is enough for nearly every word. */
 static void replace_all(const struct relro *relro) {
     uintptr_t first = UINTPTR_MAX, last = 0;
@@ -108,10 +114,10 @@ static void replace_all(const struct relro *relro) {
         first = first < (uintptr_t)originals[i] ? first : (uintptr_t)originals[i];
         last = last > (uintptr_t)originals[i] ? last : (uintptr_t)originals[i];
     }
+    uintptr_t span = last - first;
     for (void **word = (void **)relro->start; word < (void **)relro->end; word++)
-        for (int i = 0; i < HOOKS && (uintptr_t)*word - first <= last - first; i++)
-            if (*word == originals[i])
-                __atomic_store_n(word, replacements[i], __ATOMIC_RELAXED);
+        if (unlikely((uintptr_t)*word - first <= span))
+            replace(word);
 }
 
 bool stdio_hook(void) {
