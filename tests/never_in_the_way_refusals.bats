@@ -40,7 +40,7 @@ refused() {
 
 @test "a program that confines itself in mid-run" {
     local how
-    for how in prctl seccomp tsync strict; do
+    for how in prctl prctl_number seccomp tsync strict counter counter_number; do
         same_as_native "$VICTIMS/refuse_strict" "$how" || fail "$how"
     done
 }

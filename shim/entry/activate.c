@@ -169,7 +169,7 @@ void rest(void) {
         stop_once(self, false);
 }
 
-void tables_diverge(const char *call) {
+void keep_out(const char *call) {
     wb_hinder(REASON_disabled);
     deactivate(call);
 }

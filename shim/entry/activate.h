@@ -22,8 +22,11 @@ void deactivate(const char *call);
  * the kernel counts a reference at each call on a descriptor (fdget). Deferring starts anew as it did the first time.
  */
 void rest(void);
-/* Two descriptor tables in one process, or one in two: nobody knows what a number means, and nothing is deferred. */
-void tables_diverge(const char *call);
+/*
+ * Nothing is deferred or read ahead any more: there are two descriptor tables in one process, or one in two, so that
+ * nobody knows what a number means; or the processor's counter may not be read.
+ */
+void keep_out(const char *call);
 
 /* The process forks: before, and after in both. In the child nothing is active. */
 void activation_fork_prepare(void);

@@ -95,7 +95,7 @@ CLOSE(__close)
 
 EXPORT int close_range(unsigned first, unsigned last, int flags) {
     if (flags & (int)CLOSE_RANGE_UNSHARE) /* this thread gets a table of its own: see unshare */
-        tables_diverge("close_range");
+        keep_out("close_range");
     if (flags & (int)CLOSE_RANGE_CLOEXEC)
         announce("close_range");
     else

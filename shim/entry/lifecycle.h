@@ -21,6 +21,8 @@ void end_thread(const char *call, int status);
 
 /* The program is about to forbid itself system calls: from now on the library makes none of its own, nor reports. */
 void confined(const char *call);
+/* Before prctl(2), by its name or number: some of what it sets concerns the library. */
+void announce_prctl(const char *call, int option, unsigned long argument);
 /* Number 2 is about to be closed: if the report is to go there, it goes now. Many programs do that last of all. */
 void report_before_close(const char *call, int fd);
 

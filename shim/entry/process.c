@@ -127,7 +127,7 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
     pid_t *child_tid = va_arg(list, pid_t *);
     va_end(list);
     if (flags & (CLONE_VM | CLONE_FILES))
-        tables_diverge("clone");
+        keep_out("clone");
     if (flags & CLONE_VM || !function || !stack) {
         announce("clone");
         sharing_passed_on();
@@ -199,7 +199,7 @@ EXPORT int pthread_cancel(pthread_t thread) {
 
 EXPORT int unshare(int flags) {
     if (flags & CLONE_FILES)
-        tables_diverge("unshare");
+        keep_out("unshare");
     visit_begins("unshare");
     deactivate("unshare");
     int result = CALL(unshare, (flags));
@@ -302,17 +302,22 @@ EXPORT long ulimit(int command, ...) {
     return result;
 }
 
+void announce_prctl(const char *call, int option, unsigned long argument) {
+    if (option == PR_SET_SECCOMP)
+        confined(call);
+    else if (option == PR_SET_TSC && argument == PR_TSC_SIGSEGV)
+        keep_out(call);
+    else
+        announce(call);
+}
+
 EXPORT int prctl(int option, ...) {
     va_list list;
     va_start(list, option);
     unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long);
     unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
     va_end(list);
-    if (option == PR_SET_SECCOMP) {
-        confined("prctl");
-    } else {
-        announce("prctl");
-    }
+    announce_prctl("prctl", option, a);
     return CALL(prctl, (option, a, b, c, d));
 }
 

@@ -24,7 +24,7 @@ static long raw_close(long number, const long a[6], unsigned first, unsigned las
 /* A fork by number. The child has memory of its own, or else nothing of ours may be used any more. */
 static long raw_fork(long number, const long a[6], unsigned long flags) {
     if (flags & (CLONE_VM | CLONE_FILES))
-        tables_diverge("syscall");
+        keep_out("syscall");
     if (flags & CLONE_VM)
         return forward(number, a);
     fork_prepare();
@@ -69,7 +69,7 @@ EXPORT long syscall(long number, ...) {
         return raw_close(number, a, (unsigned)a[0], (unsigned)a[0]);
     case SYS_close_range:
         if (a[2] & CLOSE_RANGE_UNSHARE)
-            tables_diverge("syscall");
+            keep_out("syscall");
         give_up_range("syscall", (unsigned)a[0], (unsigned)a[1]);
         return raw_close(number, a, (unsigned)a[0], (unsigned)a[1]);
     case SYS_dup3:
@@ -158,14 +158,16 @@ EXPORT long syscall(long number, ...) {
         break;
     case SYS_unshare:
         if (a[0] & CLONE_FILES)
-            tables_diverge("syscall");
+            keep_out("syscall");
         deactivate("syscall");
         break;
     case SYS_rt_sigaction:
         return answer(raw_sigaction((int)a[0], (const void *)a[1], (void *)a[2], (size_t)a[3]));
     case SYS_setns:
-    case SYS_prctl:
         deactivate("syscall");
+        break;
+    case SYS_prctl:
+        announce_prctl("syscall", (int)a[0], (unsigned long)a[1]);
         break;
     default:
         announce("syscall");

@@ -1,6 +1,6 @@
-// refuse_strict prctl|seccomp|tsync|strict [SIGNAL]: writes, then forbids itself, on pain of death, everything but
-// writing and leaving, then writes on. Who makes any other call from then on kills it. With SIGNAL, its child sends it
-// that in the end.
+// refuse_strict prctl|prctl_number|seccomp|tsync|strict|counter|counter_number [SIGNAL]: writes, then forbids itself,
+// on pain of death, everything but writing and leaving, or to read the processor's counter, then writes on. Who makes
+// any other call from then on kills it. With SIGNAL, its child sends it that in the end.
 
 #include "common.h"
 
@@ -31,8 +31,18 @@ static void confine(const char *how) {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = COUNT_OF(filter), .filter = filter};
+    if (!strcmp(how, "counter")) {
+        require(prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) == 0);
+        return;
+    }
+    if (!strcmp(how, "counter_number")) {
+        require(syscall(SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) == 0);
+        return;
+    }
     require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    if (!strcmp(how, "strict"))
+    if (!strcmp(how, "prctl_number"))
+        require(syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
+    else if (!strcmp(how, "strict"))
         require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
     else if (!strcmp(how, "prctl"))
         require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
