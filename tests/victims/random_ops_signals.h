@@ -337,7 +337,7 @@ static void op_fault(struct worker *w, struct space *s) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     if (!alone())
         return;
-    int number = one_in(w, 4) ? SIGBUS : SIGSEGV, fd = -1;
+    int number = one_in(w, 4) ? SIGBUS : SIGSEGV;
     plan.w = w;
     plan.s = s;
     plan.operations = 1 + (int)below(w, 2);
@@ -345,17 +345,17 @@ static void op_fault(struct worker *w, struct space *s) {
     require(!sigaction(number, &action, &old));
     faulting = w->edge + page;
     if (number == SIGBUS) {
-        fd = open(file_name(s, FILES + 1).text, O_RDWR | O_CREAT, 0600);
+        int fd = open(file_name(s, FILES + 1).text, O_RDWR | O_CREAT, 0600);
         require(fd >= 0 && !ftruncate(fd, 100));
         faulting = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-        require(faulting != MAP_FAILED && !ftruncate(fd, 0));
+        require(faulting != MAP_FAILED && !ftruncate(fd, 0) && !close(fd)); // here: what comes now may close it, too
     }
     op_burst(w, s);
     touch_faulting(w);
     w->in_handler = false;
     put(w, WRITE, any_fd(w, s), 30, 0);
     if (number == SIGBUS)
-        require(!munmap(faulting, page) && !close(fd));
+        require(!munmap(faulting, page));
     require(!mprotect(w->edge + page, page, PROT_NONE));
     require(!sigaction(number, &old, NULL));
 }
