@@ -40,6 +40,7 @@ static void reset(struct thread *thread) {
     thread->log = NULL;
     thread->ring = NULL;
     thread->vfork_child = thread->no_ring = false;
+    thread->abandoned_rings = 0;
     thread_mask_changed(thread);
 }
 
@@ -83,6 +84,7 @@ static void forget_the_others(void) {
         if (mine) {
             thread->ring = NULL;
             thread->no_ring = false;
+            thread->abandoned_rings = 0;
         } else {
             reset(thread);
             thread->log = (struct wb_log *)unused;

@@ -25,6 +25,7 @@ struct thread {
     bool mask_known;    /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
     bool faults_caught; /* and it isn't: a bad buffer is noticed */
     bool no_ring;       /* a ring was refused; not asked for again */
+    uint8_t abandoned_rings;
     struct stats stats;
     struct thread *next; /* all threads */
     void *pool_link;

@@ -40,6 +40,7 @@ static int restrict_to_our_operations(struct io_uring *uring) {
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_BUFFERS},
     };
     return io_uring_register_restrictions(uring, allowed, sizeof allowed / sizeof *allowed);
 }
@@ -48,10 +49,7 @@ static int restrict_to_our_operations(struct io_uring *uring) {
 static int ring_equip(struct ring *ring, int (*host)(int ring_fd)) {
     struct io_uring *uring = &ring->uring;
     int error = io_uring_ring_dontfork(uring);
-    if (error)
-        return error;
-    error = io_uring_register_files_sparse(uring, RING_FILES);
-    if (error)
+    if (error || (error = io_uring_register_files_sparse(uring, RING_FILES)) != 0)
         return error;
     error = io_uring_register_buffers(uring, ring->buffers, ring->buffer_count);
     ring->fixed_buffers = error == 0;
@@ -59,8 +57,6 @@ static int ring_equip(struct ring *ring, int (*host)(int ring_fd)) {
         stats_fallback("fixed_buffers", -error);
     if ((error = restrict_to_our_operations(uring)) != 0 || (error = io_uring_enable_rings(uring)) != 0)
         return error;
-    if ((error = io_uring_register_ring_fd(uring)) != 1)
-        return error < 0 ? error : -EINVAL;
     ring->guest = host(uring->ring_fd);
     return ring->guest < 0 ? ring->guest : 0;
 }
@@ -76,27 +72,35 @@ int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, 
         arena_unmap(ring, sizeof *ring);
         return error;
     }
+    error = io_uring_register_ring_fd(&ring->uring);
+    if (error != 1) {
+        io_uring_queue_exit(&ring->uring);
+        arena_unmap(ring, sizeof *ring);
+        return error < 0 ? error : -EINVAL;
+    }
     for (unsigned i = 0; i < ring->uring.sq.ring_entries; i++)
-        ring->uring.sq.array[i] = i; /* requests are submitted in the order of their slots, by us or by the guest */
+        ring->uring.sq.array[i] = i; /* requests are submitted in the order of their slots */
     ring->buffer_count = count;
     memcpy(ring->buffers, buffers, count * sizeof *buffers);
     error = ring_equip(ring, host);
+    sys(SYS_close, ring->uring.ring_fd);
     if (error) {
-        io_uring_queue_exit(&ring->uring);
-        arena_unmap(ring, sizeof *ring);
+        ring_abandon(ring);
         return error;
     }
-    sys(SYS_close, ring->uring.ring_fd);
-    ring->uring.ring_fd = -1;
     log_debug("ring made; registered as number", ring->uring.enter_ring_fd);
     *out = ring;
     return 0;
 }
 
-void ring_destroy(struct ring *ring) {
-    struct io_uring_rsrc_update update = {.offset = (uint32_t)ring->uring.enter_ring_fd};
-    register_op(ring->uring.enter_ring_fd, IORING_UNREGISTER_RING_FDS, &update, 1);
-    io_uring_queue_exit(&ring->uring); /* its descriptor is -1 by now: it only unmaps */
+void ring_abandon(struct ring *ring) {
+    struct io_uring_sq *sq = &ring->uring.sq;
+    struct io_uring_cq *cq = &ring->uring.cq;
+    register_op(ring->uring.enter_ring_fd, IORING_UNREGISTER_BUFFERS, NULL, 0);
+    sys(SYS_munmap, sq->sqes, sq->ring_entries * sizeof *sq->sqes);
+    sys(SYS_munmap, sq->ring_ptr, sq->ring_sz);
+    if (cq->ring_ptr != sq->ring_ptr)
+        sys(SYS_munmap, cq->ring_ptr, cq->ring_sz);
     arena_unmap(ring, sizeof *ring);
 }
 

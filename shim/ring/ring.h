@@ -25,8 +25,13 @@ enum { RING_ENTRIES = 64, RING_FILES = 16 };
  * 0 and *out, or -errno. Without permission to lock memory for buffers the ring works with plain ones.
  */
 int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, int (*host)(int ring_fd));
-/* By its owner. Nothing may be in flight. */
-void ring_destroy(struct ring *ring);
+/*
+ * By its owner. Nothing may be in flight, nor any file in the table. Gives back the memory; the kernel's part ends with
+ * the thread: the kernel tells each thread that used a ring of its end by interrupting it, some time later
+ * (io_ring_exit_work in io_uring/io_uring.c), and a call of the program's that sleeps would fail with EINTR. A thread
+ * can have 16 rings in all (io_uring_register(2), IORING_REGISTER_RING_FDS).
+ */
+void ring_abandon(struct ring *ring);
 
 /* By the helper thread: registers a ring's descriptor for itself. Its index, or -errno. */
 int ring_guest_register(int ring_fd);

@@ -16,6 +16,7 @@
 enum {
     SYNC_INDEX = 255,
     INLINE_AFTER_LATE = 64, /* fillings performed inline after a background one that wasn't done in time */
+    ABANDONED_MAX = 8,      /* rings, after which a thread does without */
     FOREIGN_WAIT_US = 20,   /* how often to look at another thread's ring */
 };
 
@@ -152,8 +153,9 @@ void perform_forbid_rings(void) {
 /* This thread's ring, made at the first need; anew if the helper thread that was its guest has gone meanwhile. */
 static struct ring *ring_of(struct thread *self, struct wb_log *log) {
     if (self->ring && self->ring_generation != flusher_generation()) {
-        ring_destroy(self->ring);
+        ring_abandon(self->ring);
         self->ring = NULL;
+        self->no_ring = ++self->abandoned_rings == ABANDONED_MAX;
     }
     if (self->ring || self->no_ring || rings_forbidden)
         return self->ring;

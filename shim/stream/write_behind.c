@@ -376,7 +376,7 @@ void wb_thread_ends(struct thread *self) {
         if (self->ring_generation == flusher_generation())
             flusher_forget_all(self->ring, true);
         if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
-            ring_destroy(self->ring);
+            ring_abandon(self->ring);
         self->ring = NULL;
     }
     bias_drop(&log->lock, &self->holder);

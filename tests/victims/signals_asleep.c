@@ -1,5 +1,5 @@
 // signals_asleep FILE ROUNDS: writes a little, and then sleeps for a moment by one of the calls that a signal would
-// end. Nobody sends one.
+// end. Nobody sends one. Now and then it makes a call for which a library may have to end what it has begun.
 
 #include "common.h"
 
@@ -43,6 +43,8 @@ int main(int argc, char **argv) {
             require(write(fd, "a piece\n", 8) == 8);
         if (i % 4096 == 0)
             require(ftruncate(fd, 0) == 0);
+        if (i % 500 == 0)
+            require(setgid(getgid()) == 0);
         interrupted += sleeps[(size_t)i % COUNT_OF(sleeps)]() < 0 && errno == EINTR;
     }
     semctl(semaphore, 0, IPC_RMID);
