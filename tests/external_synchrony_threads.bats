@@ -108,6 +108,37 @@ fork_among_writers() {
     assert_deferred
 }
 
+# transitions HOW ROUNDS…: natively one round; and all of them under the library.
+transitions() {
+    local mode status=0
+    while (($#)); do
+        timeout -s KILL 30 "$VICTIMS/threads_transitions" "$1" 1 || status=$?
+        ((status != 77)) || skip "not on this machine: $1"
+        ((status == 0)) || fail "$1 natively: $status" || return
+        for mode in "${ENGINES[@]}" URINGSHIM_ORDER=thread; do
+            shim "$mode" URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/threads_transitions" "$1" "$2" ||
+                fail "$1 $mode" || return
+        done
+        shift 2
+    done
+}
+
+# Same answers: what was accepted is written, whatever another thread has made of the file since.
+@test "a file is sealed, or its flags set, or its position moved, while another thread writes" {
+    transitions seal 100 flags 60 position 8
+    assert_deferred
+}
+
+@test "a page that the writer tells by becomes shared by being replaced, or in the midst of a fork" {
+    transitions replaced 1 made 10
+    assert_deferred
+}
+
+@test "what is written must first be fetched by another thread of the process" {
+    transitions faults 1
+    (($(stat_value passed.page_faults) > 0))
+}
+
 @test "a lock is free as soon as another thread has closed the file" {
     local engine
     for engine in "${ENGINES[@]}"; do

@@ -20,11 +20,12 @@ struct thread {
     struct wb_log *log; /* where this thread defers; NULL until it first does */
     struct ring *ring;  /* this thread's ring; NULL until there is something to gain */
     uint32_t ring_generation;
-    bool vfork_child;   /* this is a vfork child's use of its parent's memory: touch nothing */
-    int vfork_parent;   /* then: the parent's process id, which goes on with the flag still up */
-    bool mask_known;    /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
-    bool faults_caught; /* and it isn't: a bad buffer is noticed */
-    bool no_ring;       /* a ring was refused; not asked for again */
+    bool vfork_child;     /* this is a vfork child's use of its parent's memory: touch nothing */
+    int vfork_parent;     /* then: the parent's process id, which goes on with the flag still up */
+    bool vfork_exclusive; /* and: what exclusive_begins said */
+    bool mask_known;      /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
+    bool faults_caught;   /* and it isn't: a bad buffer is noticed */
+    bool no_ring;         /* a ring was refused; not asked for again */
     uint8_t abandoned_rings;
     struct stats stats;
     struct thread *next; /* all threads */

@@ -34,7 +34,8 @@ void file_mapped(const char *call, int fd) {
     drain(call);
 }
 
-void limits_refresh(void) {
+/* With the lock held: else one could take away what another has just put up. */
+static void look_at_limits(void) {
     struct rlimit limit;
     if (sys(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
         wb_unhinder(REASON_size_limit);
@@ -69,7 +70,7 @@ static enum reason equip(void) {
         return REASON_real_time;
     if (few_processes())
         return REASON_no_flusher;
-    limits_refresh();
+    look_at_limits();
     uint64_t hindrances = atomic_load(&wb_hindrances) & ~(1ull << REASON_pausing);
     if (hindrances)
         return (enum reason)__builtin_ctzll(hindrances);
@@ -92,7 +93,10 @@ static enum reason prepare(const struct inode *inode) {
         return REASON_NONE;
     /* True from here on, so that what is mapped from now on is marked; and nobody defers before it is. */
     atomic_store(&prepared, true);
-    enum reason reason = look_around(inode);
+    /* What was put up since policy looked: who did so waits for us only from here on. */
+    uint64_t barred = atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled |
+                                                     1ull << REASON_visiting | 1ull << REASON_unready);
+    enum reason reason = barred ? (enum reason)__builtin_ctzll(barred) : look_around(inode);
     if (reason == REASON_NONE)
         window_start();
     else
@@ -154,6 +158,14 @@ static void stop_once(struct thread *self, bool reading_too) {
     mutex_unlock(&lock);
     critical_leave();
     errno = saved;
+}
+
+void limits_refresh(void) {
+    critical_enter();
+    mutex_lock(&lock);
+    look_at_limits();
+    mutex_unlock(&lock);
+    critical_leave();
 }
 
 void deactivate(const char *call) {

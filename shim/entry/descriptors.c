@@ -1,5 +1,7 @@
 /* Calls that change what a descriptor number means. */
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/userfaultfd.h>
 #include <pty.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <utmp.h>
 
 #include "entry/activate.h"
+#include "entry/descriptors.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
 #include "entry/sharing.h"
@@ -150,9 +153,11 @@ EXPORT FILE *fdopen(int fd, const char *mode) {
 }
 
 EXPORT FILE *popen(const char *command, const char *mode) {
-    announce("popen");
+    bool exclusive = exclusive_begins("popen");
     sharing_passed_on();
     FILE *result = CALL(popen, (command, mode));
+    sharing_passed_on();
+    exclusive_ends(exclusive);
     if (result)
         number_taken(fileno(result));
     return result;
@@ -255,29 +260,37 @@ EXPORT int dup3(int from, int to, int flags) {
     return result;
 }
 
-/* Every fcntl is a barrier but those that only look at, or copy, the number itself. */
-static void before_fcntl(const char *call, int command) {
+/*
+ * Every fcntl is a barrier but those that only look at, or copy, the number itself. For two the kernel may answer a
+ * write otherwise from then on.
+ */
+bool fcntl_begins(const char *call, int command) {
     switch (command) {
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
     case F_GETFD:
     case F_SETFD:
     case F_GETFL:
-        break;
+        return false;
+    case F_SETFL:
+    case F_ADD_SEALS:
+        return exclusive_begins(call);
     default:
         announce(call);
+        return false;
     }
 }
 
-static void after_fcntl(int fd, int command, int result) {
+void fcntl_ends(int fd, int command, int result, bool exclusive) {
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) {
         number_taken(result);
         duplicated(fd, result);
-    } else if (command == F_ADD_SEALS) { /* from now on the kernel may refuse writes */
+    } else if (command == F_ADD_SEALS) {
         files_mark_mapped(fd);
     } else if (command == F_SETFL) { /* O_APPEND and O_DIRECT belong to the description, under all its numbers */
         atomic_fetch_add(&files_generation, 1);
     }
+    exclusive_ends(exclusive);
 }
 
 #define FCNTL(name)                                                                                                    \
@@ -286,9 +299,9 @@ static void after_fcntl(int fd, int command, int result) {
         va_start(list, command);                                                                                       \
         void *argument = va_arg(list, void *);                                                                         \
         va_end(list);                                                                                                  \
-        before_fcntl(#name, command);                                                                                  \
+        bool exclusive = fcntl_begins(#name, command);                                                                 \
         int result = CALL(name, (fd, command, argument));                                                              \
-        after_fcntl(fd, command, result);                                                                              \
+        fcntl_ends(fd, command, result, exclusive);                                                                    \
         return result;                                                                                                 \
     }
 
@@ -296,14 +309,39 @@ FCNTL(fcntl)
 FCNTL(fcntl64)
 FCNTL(__fcntl)
 
+/* May the kernel refuse writes of the file after this? */
+static bool refuses_writes(unsigned long request) {
+    return request == FS_IOC_SETFLAGS || request == FS_IOC_FSSETXATTR;
+}
+
+bool ioctl_begins(const char *call, unsigned long request) {
+    if (request == FIFREEZE) { /* what is pending would wait for the thaw, and with it whoever is to thaw */
+        keep_out(call);
+    } else if (request == USERFAULTFD_IOC_NEW) {
+        wb_hinder(REASON_page_faults);
+        drain(call);
+    }
+    bool exclusive = refuses_writes(request) && exclusive_begins(call);
+    announce(call);
+    sharing_by_ioctl(request);
+    return exclusive;
+}
+
+void ioctl_ends(int fd, unsigned long request, bool exclusive) {
+    if (refuses_writes(request))
+        files_mark_mapped(fd);
+    exclusive_ends(exclusive);
+}
+
 EXPORT int ioctl(int fd, unsigned long request, ...) {
     va_list list;
     va_start(list, request);
     void *argument = va_arg(list, void *);
     va_end(list);
-    announce("ioctl");
-    sharing_by_ioctl(request);
-    return CALL(ioctl, (fd, request, argument));
+    bool exclusive = ioctl_begins("ioctl", request);
+    int result = CALL(ioctl, (fd, request, argument));
+    ioctl_ends(fd, request, exclusive);
+    return result;
 }
 
 /* These replace the standard descriptors inside libc. */

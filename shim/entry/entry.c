@@ -1,3 +1,5 @@
+#include <sys/single_threaded.h>
+
 #include "entry/entry.h"
 
 #include <signal.h>
@@ -101,6 +103,20 @@ void visit_ends(void) {
     if (--visits == 0)
         wb_unhinder(REASON_visiting);
     mutex_unlock(&visits_lock);
+}
+
+bool exclusive_begins(const char *call) {
+    if (__libc_single_threaded || !thread_free(thread_self())) {
+        announce(call);
+        return false;
+    }
+    visit_begins(call);
+    return true;
+}
+
+void exclusive_ends(bool begun) {
+    if (begun)
+        visit_ends();
 }
 
 void visits_fork_prepare(void) {

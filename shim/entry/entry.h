@@ -78,6 +78,14 @@ static inline void announce_touch(const char *call, int fd) {
  */
 void announce_write(const char *call, int fd);
 
+/*
+ * Around a call that changes what a write would be answered, or who might learn of one, at a moment that other threads
+ * don't see: announces it, and keeps them from deferring and from fetching until it has returned. What begins says is
+ * given to what ends; a program of one thread needs no end.
+ */
+bool exclusive_begins(const char *call);
+void exclusive_ends(bool begun);
+
 /* Around a call that writes a file and then does something else inside libc: nothing is deferred meanwhile. */
 void visit_begins(const char *call);
 void visit_ends(void);

@@ -7,8 +7,11 @@
 
 #define EXEC(name, parameters, arguments)                                                                              \
     EXPORT int name parameters {                                                                                       \
+        bool exclusive = exclusive_begins(#name);                                                                      \
         finish(#name, FLUSH_BARRIER);                                                                                  \
-        return REAL(name) arguments;                                                                                   \
+        int result = REAL(name) arguments;                                                                             \
+        exclusive_ends(exclusive);                                                                                     \
+        return result;                                                                                                 \
     }
 
 EXEC(execv, (const char *path, char *const argv[]), (path, argv))

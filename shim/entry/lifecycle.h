@@ -23,6 +23,9 @@ void end_thread(const char *call, int status);
 void confined(const char *call);
 /* Before prctl(2), by its name or number: some of what it sets concerns the library. */
 void announce_prctl(const char *call, int option, unsigned long argument);
+/* Around a call that sets a limit of the process. What begins says is given to what ends. */
+bool limit_begins(const char *call);
+void limit_ends(bool exclusive);
 /* Number 2 is about to be closed: if the report is to go there, it goes now. Many programs do that last of all. */
 void report_before_close(const char *call, int fd);
 

@@ -31,6 +31,7 @@ static void *map(const char *call, void *start, size_t length, int prot, int fla
         file_mapped(call, fd);
     if (!shared && !over)
         return map_file(call, start, length, prot, flags, fd, offset);
+    bool exclusive = exclusive_begins(call); /* where memory is replaced, others know its place already */
     sharing_begins();
     long result = sys(SYS_mmap, start, length, prot, flags, fd, offset);
     if (!SYS_IS_ERROR(result) && over)
@@ -40,7 +41,8 @@ static void *map(const char *call, void *start, size_t length, int prot, int fla
     sharing_changed();
     if (file)
         file_mapped(call, fd);
-    drain(call); /* what was deferred until now; nobody has the memory yet */
+    drain(call); /* what a handler has deferred meanwhile */
+    exclusive_ends(exclusive);
     return (void *)answer(result);
 }
 
@@ -104,12 +106,14 @@ EXPORT int pkey_mprotect(void *start, size_t length, int prot, int key) {
 }
 
 EXPORT void *shmat(int id, const void *start, int flags) {
+    bool exclusive = exclusive_begins("shmat");
     sharing_begins();
     void *result = CALL(shmat, (id, start, flags));
     if (result != (void *)-1)
         shared_memory_attached(result);
     sharing_changed();
     drain("shmat");
+    exclusive_ends(exclusive);
     return result;
 }
 
@@ -124,13 +128,15 @@ EXPORT int shmdt(const void *start) {
 }
 
 EXPORT int memfd_create(const char *name, unsigned flags) {
-    int fd = CALL(memfd_create, (name, flags));
-    number_taken(fd);
-    if (fd >= 0 && thread_free(thread_self())) {
+    bool kept = thread_free(thread_self());
+    if (kept) /* before the call: or else a fork could come between */
         sharing_begins();
+    int fd = CALL(memfd_create, (name, flags));
+    if (kept && fd >= 0)
         shared_memory_private_fd(fd);
+    if (kept)
         sharing_changed();
-    }
+    number_taken(fd);
     return fd;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <ulimit.h>
 #include <unistd.h>
 
@@ -45,17 +46,20 @@ EXPORT pid_t _Fork(void) {
 #if defined(__x86_64__)
 __attribute__((visibility("hidden"), used)) int vfork_before(void) {
     struct thread *self = attached_self();
-    announce("vfork");
-    sharing_passed_on();
     if (!thread_attached(self) || !thread_free(self))
         return 0;
+    self->vfork_exclusive = exclusive_begins("vfork");
+    sharing_passed_on();
     self->vfork_parent = (int)sys(SYS_getpid);
     self->vfork_child = true;
     return 1;
 }
 
 __attribute__((visibility("hidden"), used)) pid_t vfork_in_parent(long result) {
-    thread_self()->vfork_child = false;
+    struct thread *self = thread_self();
+    self->vfork_child = false;
+    sharing_passed_on();
+    exclusive_ends(self->vfork_exclusive);
     window_learned();
     return (pid_t)answer(result);
 }
@@ -271,16 +275,23 @@ EXPORT int pthread_mutexattr_setprotocol(pthread_mutexattr_t *attributes, int pr
 }
 
 /* What is pending is performed under the old limit, and whether more may be deferred is decided under the new one. */
-static void limit_changes(const char *call) {
+bool limit_begins(const char *call) {
+    bool exclusive = exclusive_begins(call);
     wb_hinder(REASON_size_limit);
     drain(call);
+    return exclusive;
+}
+
+void limit_ends(bool exclusive) {
+    limits_refresh();
+    exclusive_ends(exclusive);
 }
 
 #define LIMIT(name, parameters, arguments)                                                                             \
     EXPORT int name parameters {                                                                                       \
-        limit_changes(#name);                                                                                          \
+        bool exclusive = limit_begins(#name);                                                                          \
         int result = CALL(name, arguments);                                                                            \
-        limits_refresh();                                                                                              \
+        limit_ends(exclusive);                                                                                         \
         return result;                                                                                                 \
     }
 
@@ -296,9 +307,9 @@ EXPORT long ulimit(int command, ...) {
     va_start(list, command);
     long limit = va_arg(list, long);
     va_end(list);
-    limit_changes("ulimit");
+    bool exclusive = limit_begins("ulimit");
     long result = CALL(ulimit, (command, limit));
-    limits_refresh();
+    limit_ends(exclusive);
     return result;
 }
 
@@ -333,15 +344,30 @@ EXPORT long ptrace(enum __ptrace_request request, ...) {
 
 /* A library that is loaded may bring asynchronous I/O of its own; looked for when deferring starts again. */
 EXPORT void *dlopen(const char *path, int flags) {
+    bool exclusive = exclusive_begins("dlopen"); /* who began anew now would look around too early */
     deactivate("dlopen");
     void *result = CALL(dlopen, (path, flags));
     shared_memory_scan_needed();
+    exclusive_ends(exclusive);
     return result;
 }
 
 EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
+    bool exclusive = exclusive_begins("dlmopen");
     deactivate("dlmopen");
     void *result = CALL(dlmopen, (list, path, flags));
     shared_memory_scan_needed();
+    exclusive_ends(exclusive);
+    return result;
+}
+
+/* A negative clock is another process's, a thread's, or a device's (clock_getcpuclockid(3)): it may be a message. */
+EXPORT int clock_gettime(clockid_t clock, struct timespec *t) {
+    if (unlikely(clock < 0)) {
+        announce("clock_gettime");
+        return CALL(clock_gettime, (clock, t));
+    }
+    int result = REAL(clock_gettime)(clock, t);
+    window_timed();
     return result;
 }

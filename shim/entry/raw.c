@@ -7,6 +7,7 @@
 
 #include "base/signals.h"
 #include "entry/activate.h"
+#include "entry/descriptors.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
 #include "entry/sharing.h"
@@ -34,6 +35,35 @@ static long raw_fork(long number, const long a[6], unsigned long flags) {
     else
         fork_parent();
     return pid;
+}
+
+static long raw_fcntl(long number, const long a[6]) {
+    bool exclusive = fcntl_begins("syscall", (int)a[1]);
+    long result = forward(number, a);
+    fcntl_ends((int)a[0], (int)a[1], (int)result, exclusive);
+    return result;
+}
+
+static long raw_ioctl(long number, const long a[6]) {
+    bool exclusive = ioctl_begins("syscall", (unsigned long)a[1]);
+    long result = forward(number, a);
+    ioctl_ends((int)a[0], (unsigned long)a[1], exclusive);
+    return result;
+}
+
+static long raw_limit(long number, const long a[6]) {
+    bool exclusive = limit_begins("syscall");
+    long result = forward(number, a);
+    limit_ends(exclusive);
+    return result;
+}
+
+static long raw_exec(long number, const long a[6]) {
+    bool exclusive = exclusive_begins("syscall");
+    finish("syscall", FLUSH_BARRIER);
+    long result = forward(number, a);
+    exclusive_ends(exclusive);
+    return result;
 }
 
 static unsigned long clone3_flags(const long a[6]) {
@@ -90,9 +120,7 @@ EXPORT long syscall(long number, ...) {
     case SYS_clone3:
         return raw_fork(number, a, clone3_flags(a));
     case SYS_fcntl:
-        announce("syscall");
-        atomic_fetch_add(&files_generation, 1);
-        break;
+        return raw_fcntl(number, a);
     case SYS_userfaultfd:
         wb_hinder(REASON_page_faults);
         drain("syscall");
@@ -126,9 +154,7 @@ EXPORT long syscall(long number, ...) {
         announce("syscall");
         break;
     case SYS_ioctl:
-        announce("syscall");
-        sharing_by_ioctl((unsigned long)a[1]);
-        break;
+        return raw_ioctl(number, a);
     case SYS_exit:
         end_thread("syscall", (int)a[0]);
         break;
@@ -137,8 +163,7 @@ EXPORT long syscall(long number, ...) {
         break;
     case SYS_execve:
     case SYS_execveat:
-        finish("syscall", FLUSH_BARRIER);
-        break;
+        return raw_exec(number, a);
     case SYS_seccomp:
         confined("syscall");
         break;
@@ -148,9 +173,7 @@ EXPORT long syscall(long number, ...) {
         break;
     case SYS_setrlimit:
     case SYS_prlimit64:
-        wb_hinder(REASON_size_limit); /* whatever the limit is: this isn't a usual way to set one */
-        drain("syscall");
-        break;
+        return raw_limit(number, a);
     case SYS_mmap:
     case SYS_shmat:
         sharing_hidden();

@@ -31,8 +31,10 @@ static void fault_not_ignored(int number) {
     if (atomic_fetch_and(&ignored_faults, ~bit) & ~bit)
         return;
     wb_unhinder(REASON_signal_blocked);
-    if (atomic_load(&ignored_faults)) /* another thread's, meanwhile */
+    if (atomic_load(&ignored_faults)) { /* another thread's, meanwhile */
         wb_hinder(REASON_signal_blocked);
+        drain("sigaction");
+    }
 }
 
 #define SIGACTION(name)                                                                                                \

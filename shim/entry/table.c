@@ -91,9 +91,12 @@
 
 #define SPAWN(type, name, parameters, arguments)                                                                       \
     EXPORT type name parameters {                                                                                      \
-        announce(#name);                                                                                               \
+        bool exclusive = exclusive_begins(#name);                                                                      \
         sharing_passed_on();                                                                                           \
-        return CALL(name, arguments);                                                                                  \
+        type result = CALL(name, arguments);                                                                           \
+        sharing_passed_on(); /* with it, what another thread opened meanwhile */                                       \
+        exclusive_ends(exclusive);                                                                                     \
+        return result;                                                                                                 \
     }
 #define VISIT(type, name, parameters, arguments)                                                                       \
     EXPORT type name parameters {                                                                                      \

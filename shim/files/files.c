@@ -116,7 +116,7 @@ void files_passed_on(void) {
 }
 
 bool files_position_is_ours(const struct ofd *ofd) {
-    return ofd->born == atomic_load_explicit(&passings, memory_order_relaxed);
+    return __libc_single_threaded && ofd->born == atomic_load_explicit(&passings, memory_order_relaxed);
 }
 
 static bool position_is_far(int fd, const struct inode *inode) {

@@ -122,7 +122,8 @@ bool files_remembers(int fd);
 int files_highest(void);
 /*
  * A description that another process may hold too has a file position that may move any time. One that this process
- * opened itself is its own until the next passing on: a fork, a spawned program, a descriptor sent away.
+ * opened itself is its own until the next passing on: a fork, a spawned program, a descriptor sent away. And until
+ * there is a second thread, that may be on its way into the kernel with a call that uses it.
  */
 void files_opened(int fd);
 void files_passed_on(void);

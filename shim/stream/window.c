@@ -114,7 +114,7 @@ static bool open_window(struct window *w, int fd, struct fd_slot *slot, bool at_
  * it already: so a window at the position is opened only while there is none.
  */
 bool window_position_is_ours(const struct ofd *ofd) {
-    return __libc_single_threaded && files_position_is_ours(ofd);
+    return files_position_is_ours(ofd);
 }
 
 /* May the open window be filled? Looked at after it was announced: who forbids it, or writes, looks for it after that.

@@ -51,6 +51,7 @@ static const struct hearing messages[] = {
     {{"MSG_PEEK", 1, make_stream_pair, NULL, tell_write, hear_peek, NULL}, THREAD, take_last},
     {{"F_GETFL", 1, make_flag, NULL, tell_flags, hear_flags, NULL}, 0, NULL},
     {{"F_GETPIPE_SZ", 1, make_pipe, NULL, tell_pipe_size, hear_pipe_size, NULL}, 0, NULL},
+    {{"cpu_clock", 4, NULL, NULL, tell_cpu, hear_cpu, NULL}, 0, begin_cpu},
     {{"position", 1, make_flag, NULL, tell_position, hear_position, NULL}, 0, NULL},
     {{"handler", 1, make_handler, NULL, tell_kill, hear_handler, NULL}, 0, NULL},
     {{"in_handler", 1, make_reading_handler, NULL, tell_kill, hear_handler, NULL}, HANDLER, NULL},

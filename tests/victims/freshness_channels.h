@@ -515,3 +515,27 @@ static void begin_writable(void) {
     if (!now)
         MUST(mprotect((void *)word, 4096, PROT_READ | PROT_WRITE));
 }
+
+// The other process's processor time.
+enum { CPU_US = 3000 };
+static clockid_t cpu_clock;
+static int64_t cpu_begun;
+
+static int64_t cpu_us(void) {
+    struct timespec t;
+    MUST(clock_gettime(cpu_clock, &t));
+    return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+static void begin_cpu(void) {
+    if (clock_getcpuclockid(sender, &cpu_clock))
+        give_up("clock_getcpuclockid");
+    cpu_begun = cpu_us();
+}
+static void tell_cpu(void) {
+    cpu_clock = CLOCK_PROCESS_CPUTIME_ID;
+    for (int64_t end = cpu_us() + 2 * CPU_US; cpu_us() < end;)
+        ;
+}
+static void hear_cpu(void) {
+    POLL_UNTIL(cpu_us() > cpu_begun + CPU_US);
+}
