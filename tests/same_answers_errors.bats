@@ -56,7 +56,7 @@ in_read_only() {
 
 @test "RLIMIT_FSIZE set in mid-run" {
     local how
-    for how in midway prlimit; do
+    for how in midway prlimit vforked; do
         same_as_native "$VICTIMS/errors_limit" "$how" || fail "limit set $how"
     done
     assert_deferred

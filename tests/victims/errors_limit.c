@@ -1,9 +1,11 @@
 // errors_limit HOW: writes small pieces over RLIMIT_FSIZE. HOW: `ignored`, `counted` or `deadly` is what SIGXFSZ does;
-// `midway` sets the limit in mid-run, `prlimit` by the other call, `raised` raises it again, `positioned` uses pwrite.
+// `midway` sets the limit in mid-run, `prlimit` by the other call, `raised` raises it again, `positioned` uses pwrite,
+// in `vforked` a vfork child raises its own.
 
 #include "transcript.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -57,6 +59,17 @@ static void fill_by_position(int fd) {
     note("%d signals\n", (int)signals);
 }
 
+// A child's limits are its own, though it uses its parent's memory.
+static void raise_in_child(void) {
+    int status;
+    pid_t child = vfork();
+    if (child == 0) {
+        const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+        _exit(setrlimit(RLIMIT_FSIZE, &none) != 0);
+    }
+    require(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
 int main(int argc, char **argv) {
     require(argc == 2);
     const char *how = argv[1];
@@ -71,13 +84,16 @@ int main(int argc, char **argv) {
         signal(SIGXFSZ, SIG_IGN);
     else if (strcmp(how, "deadly") != 0)
         signal(SIGXFSZ, count);
-    if (strcmp(how, "midway") != 0 && strcmp(how, "prlimit") != 0)
+    bool midway = !strcmp(how, "midway") || !strcmp(how, "prlimit") || !strcmp(how, "vforked");
+    if (!midway)
         set_limit(LIMIT);
     int fd = open_busy("limited", O_RDWR), other = open_busy("other", O_WRONLY | O_APPEND);
-    if (!strcmp(how, "midway"))
-        set_limit(LIMIT);
     if (!strcmp(how, "prlimit"))
         set_limit_otherwise(LIMIT);
+    else if (midway)
+        set_limit(LIMIT);
+    if (!strcmp(how, "vforked"))
+        raise_in_child();
     if (!strcmp(how, "positioned")) {
         fill_by_position(fd);
     } else {
