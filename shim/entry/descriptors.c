@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utmp.h>
 
@@ -260,11 +261,17 @@ EXPORT int dup3(int from, int to, int flags) {
     return result;
 }
 
+/* Servers set flags of every connection: that is no reason to stop everybody. */
+static bool may_be_file(int fd) {
+    struct stat st;
+    return !wb_started() || sys(SYS_fstat, fd, &st) != 0 || S_ISREG(st.st_mode);
+}
+
 /*
  * Every fcntl is a barrier but those that only look at, or copy, the number itself. For two the kernel may answer a
  * write otherwise from then on.
  */
-bool fcntl_begins(const char *call, int command) {
+bool fcntl_begins(const char *call, int fd, int command) {
     switch (command) {
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
@@ -274,11 +281,12 @@ bool fcntl_begins(const char *call, int command) {
         return false;
     case F_SETFL:
     case F_ADD_SEALS:
-        return exclusive_begins(call);
-    default:
-        announce(call);
-        return false;
+        if (may_be_file(fd))
+            return exclusive_begins(call);
+        break;
     }
+    announce(call);
+    return false;
 }
 
 void fcntl_ends(int fd, int command, int result, bool exclusive) {
@@ -299,7 +307,7 @@ void fcntl_ends(int fd, int command, int result, bool exclusive) {
         va_start(list, command);                                                                                       \
         void *argument = va_arg(list, void *);                                                                         \
         va_end(list);                                                                                                  \
-        bool exclusive = fcntl_begins(#name, command);                                                                 \
+        bool exclusive = fcntl_begins(#name, fd, command);                                                             \
         int result = CALL(name, (fd, command, argument));                                                              \
         fcntl_ends(fd, command, result, exclusive);                                                                    \
         return result;                                                                                                 \

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* fcntl(2). What begins says is given to what ends. */
-bool fcntl_begins(const char *call, int command);
+bool fcntl_begins(const char *call, int fd, int command);
 void fcntl_ends(int fd, int command, int result, bool exclusive);
 
 /* ioctl(2). */

@@ -38,7 +38,7 @@ static long raw_fork(long number, const long a[6], unsigned long flags) {
 }
 
 static long raw_fcntl(long number, const long a[6]) {
-    bool exclusive = fcntl_begins("syscall", (int)a[1]);
+    bool exclusive = fcntl_begins("syscall", (int)a[0], (int)a[1]);
     long result = forward(number, a);
     fcntl_ends((int)a[0], (int)a[1], (int)result, exclusive);
     return result;
