@@ -3,13 +3,16 @@
 /* Slots keep time in units of 256 ticks: 32 bits of them go round in minutes, which only makes a gap look short. */
 enum { TICKS_SHIFT = 8 };
 
-/* Counts small writes that come quickly one after another. */
-static uint16_t quick_succession(struct fd_slot *slot, uint64_t now) {
+/*
+ * Counts small writes that come quickly one after another. A pause begins anew; but as long as not as many have come as
+ * are needed it may be the machine's, which had something else to do, and only sets the count back a little.
+ */
+static uint16_t quick_succession(struct fd_slot *slot, uint64_t now, uint16_t needed) {
     uint32_t time = (uint32_t)(now >> TICKS_SHIFT);
     uint32_t gap = time - slot->last;
     slot->last = time;
     if (gap > (POLICY_QUICK_US * TICKS_PER_US) >> TICKS_SHIFT)
-        slot->quick = 0;
+        slot->quick = slot->quick < needed && slot->quick > POLICY_PAUSE ? (uint16_t)(slot->quick - POLICY_PAUSE) : 0;
     else if (slot->quick < UINT16_MAX)
         slot->quick++;
     return slot->quick;
@@ -53,7 +56,7 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
     if (ofd && leave_alone(&ofd->habit))
         return REASON_unprofitable;
     uint16_t needed = facts->started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS;
-    return quick_succession(slot, facts->now) < needed ? REASON_warming : REASON_NONE;
+    return quick_succession(slot, facts->now, needed) < needed ? REASON_warming : REASON_NONE;
 }
 
 bool policy_read(struct ofd *ofd, bool eager) {

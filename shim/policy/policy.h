@@ -18,6 +18,7 @@ enum {
     POLICY_QUICK_US = 250,    /* calls further apart than this are a slow writer's */
     POLICY_FRESH = 8,         /* the first writes through a number, not even timed before the process has started */
     POLICY_WARM_PROCESS = 64, /* quick writes before the process gets buffers and a flusher: what these cost */
+    POLICY_PAUSE = 8,         /* by so many one slow write among them sets the count back */
     POLICY_WARM_FILE = 3,     /* quick writes to one more file after that */
     POLICY_WASTED = 2,        /* batches that saved nothing, after which a file is left alone */
     POLICY_SKIP_MIN = 64,     /* writes for which it is left alone the first time; doubled each time */

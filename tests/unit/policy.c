@@ -67,20 +67,25 @@ static void one_fact_at_a_time(void) {
     }
 }
 
-/* How many of `count` writes, `gap` ticks apart, go through before the first is deferred; -1: none was. */
-static int passed_first(bool started, uint64_t gap, int count) {
+/*
+ * How many of `count` writes, `gap` ticks apart, and one in so many far apart, go through before the first is deferred;
+ * -1: none was.
+ */
+static int passed_first(bool started, uint64_t gap, int one_in, int count) {
     struct fd_slot slot = {.other = 0};
     struct write_facts facts = {.size = 10, .now = 123456789012, .started = started};
-    for (int i = 0; i < count; i++, facts.now += gap)
+    for (int i = 0; i < count; i++, facts.now += i % one_in ? gap : 3 * GAP)
         if (policy_write(&facts, &slot, NULL) == REASON_NONE)
             return i;
     return -1;
 }
 
 static void warming(void) {
-    expect("a quick writer starts the process", passed_first(false, GAP / 10, 1000), POLICY_WARM_PROCESS);
-    expect("a second file comes quicker", passed_first(true, GAP / 10, 1000), POLICY_WARM_FILE);
-    expect("a slow writer never", passed_first(true, 3 * GAP, 100000), -1);
+    expect("a quick writer starts the process", passed_first(false, GAP / 10, 1000, 1000), POLICY_WARM_PROCESS);
+    expect("a second file comes quicker", passed_first(true, GAP / 10, 1000, 1000), POLICY_WARM_FILE);
+    expect("a slow writer never", passed_first(true, 3 * GAP, 1, 100000), -1);
+    expect("nor one of short bursts", passed_first(false, GAP / 10, POLICY_PAUSE, 100000), -1);
+    expect("held up now and then", passed_first(false, GAP / 10, 3 * POLICY_PAUSE, 1000) > 0, true);
 }
 
 /* The writes that aren't timed must not make a quick writer look slow: one just within the gap is found out too. */
