@@ -130,7 +130,7 @@ transitions() {
 }
 
 @test "a page that the writer tells by becomes shared by being replaced, or in the midst of a fork" {
-    transitions replaced 1 made 10
+    transitions replaced 1 made 4
     assert_deferred
 }
 

@@ -50,7 +50,7 @@ SLOW=URINGSHIM_MAX_DELAY_US=1000000
     out=$(mktemp /dev/shm/uringshim.XXXXXX)
     timeout -s KILL 60 "$VICTIMS/signals_asleep" "$out" 1000
     for mode in "${MODES[@]}"; do
-        shim URINGSHIM_TEST_EAGER=1 "$mode" timeout -s KILL 60 "$VICTIMS/signals_asleep" "$out" 20000 ||
+        shim URINGSHIM_TEST_EAGER=1 "$mode" timeout -s KILL 60 "$VICTIMS/signals_asleep" "$out" 12000 ||
             { echo "$mode" && status=1; }
     done
     rm -f "$out"

@@ -174,7 +174,7 @@ static void replaced(void) {
         _exit(0);
     page = word;
     pthread_t writer = begin(write_and_count);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 150; i++) {
         await_turns(3);
         map(word, shared);
         await_turns(3);
