@@ -145,3 +145,12 @@ kept_out() {
     diff <(printf 'Threads:\t%d\n' 2 1 2) threads
     (($(stat_value write.deferred) > 10000)) || fail "$(cat "$STATS")"
 }
+
+@test "setting flags costs a program of one thread no look at the descriptor" {
+    local native work='use Fcntl; pipe R, W; open F, ">", "out" or die; syswrite F, "line\n" for 1 .. 1000;
+        fcntl R, F_SETFL, O_NONBLOCK for 1 .. 500; fcntl F, F_SETFL, O_APPEND for 1 .. 500'
+    trace_native perl -e "$work"
+    native=$(count 'fstat|newfstatat|fcntl')
+    trace URINGSHIM_TEST_EAGER=1 perl -e "$work"
+    (($(count 'fstat|newfstatat|fcntl') <= native + 30)) || fail "$(count 'fstat|newfstatat|fcntl') calls, $native natively"
+}

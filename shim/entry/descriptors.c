@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
+#include <sys/single_threaded.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -261,10 +262,10 @@ EXPORT int dup3(int from, int to, int flags) {
     return result;
 }
 
-/* Servers set flags of every connection: that is no reason to stop everybody. */
+/* Is it worth stopping the others, if there are any? Servers set flags of every connection. */
 static bool may_be_file(int fd) {
     struct stat st;
-    return !wb_started() || sys(SYS_fstat, fd, &st) != 0 || S_ISREG(st.st_mode);
+    return __libc_single_threaded || !wb_started() || sys(SYS_fstat, fd, &st) != 0 || S_ISREG(st.st_mode);
 }
 
 /*

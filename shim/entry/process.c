@@ -14,7 +14,6 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <ulimit.h>
 #include <unistd.h>
 
@@ -358,16 +357,5 @@ EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
     void *result = CALL(dlmopen, (list, path, flags));
     shared_memory_scan_needed();
     exclusive_ends(exclusive);
-    return result;
-}
-
-/* A negative clock is another process's, a thread's, or a device's (clock_getcpuclockid(3)): it may be a message. */
-EXPORT int clock_gettime(clockid_t clock, struct timespec *t) {
-    if (unlikely(clock < 0)) {
-        announce("clock_gettime");
-        return CALL(clock_gettime, (clock, t));
-    }
-    int result = REAL(clock_gettime)(clock, t);
-    window_timed();
     return result;
 }

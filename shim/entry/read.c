@@ -1,5 +1,6 @@
 /* The read family: served from the window if policy says so; what goes straight through closes it first. */
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "entry/read.h"
@@ -14,7 +15,7 @@ static bool readable(int fd, struct fd_slot *slot, bool at_position) {
     struct ofd *ofd = files_ofd(fd, slot);
     critical_leave();
     return ofd && ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped &&
-           (!at_position || window_position_is_ours(ofd)) && prepare_to_read(ofd->inode) == REASON_NONE;
+           (!at_position || files_position_is_ours(ofd)) && prepare_to_read(ofd->inode) == REASON_NONE;
 }
 
 /* Served from the window, or a new one. What costs a call comes last. */
@@ -120,4 +121,15 @@ EXPORT int isatty(int fd) {
     }
     announce_touch("isatty", fd);
     return CALL(isatty, (fd));
+}
+
+/* A negative clock is another process's, a thread's, or a device's (clock_getcpuclockid(3)): it may be a message. */
+EXPORT int clock_gettime(clockid_t clock, struct timespec *t) {
+    if (unlikely(clock < 0)) {
+        announce("clock_gettime");
+        return CALL(clock_gettime, (clock, t));
+    }
+    int result = REAL(clock_gettime)(clock, t);
+    window_timed();
+    return result;
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,19 +108,11 @@ static bool open_window(struct window *w, int fd, struct fd_slot *slot, bool at_
     return true;
 }
 
-/*
- * Another thread may be on its way into the kernel with a call that uses the position, and have closed the window for
- * it already: so a window at the position is opened only while there is none.
- */
-bool window_position_is_ours(const struct ofd *ofd) {
-    return files_position_is_ours(ofd);
-}
-
 /* May the open window be filled? Looked at after it was announced: who forbids it, or writes, looks for it after that.
  */
 static bool allowed(const struct window *w) {
     return !window_hindered() && atomic_load(&w->ofd->inode->pending) == 0 &&
-           (!w->at_position || window_position_is_ours(w->ofd));
+           (!w->at_position || files_position_is_ours(w->ofd));
 }
 
 /* The size of the next fill: grows while all of it is used. */

@@ -141,8 +141,6 @@ void window_close(struct thread *self, const char *call);
 /* The same, and no thread that came before a hindrance was put up is still at it. */
 void window_drain(struct thread *self, const char *call);
 
-/* May the position of this description be kept here? */
-bool window_position_is_ours(const struct ofd *ofd);
 /* Is there anything in the process that speaks against reading ahead? */
 bool window_hindered(void);
 /* Never again: from now on the process may learn something without a call. */

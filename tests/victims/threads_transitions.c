@@ -6,12 +6,16 @@
 //   position  the other thread writes large pieces by the same descriptor: nobody writes over anybody
 //   replaced  shared memory is mapped over a page that the writer counts its records in
 //   made      a memfd is made and mapped, and the writer counts its records there, while processes are forked
+//   fork      the page that the writer counts its records in is shared with a child that is forked
+//   message   or is a memfd, sent to a process that has been there before
+//   immutable the file is made so (77: this file system, or user, can't)
 //   faults    what is written must first be fetched by the other thread, by a userfaultfd
 
 #include "bare.h"
-#include "common.h"
+#include "passing.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -65,16 +69,49 @@ static void *write_until_refused(void *unused) {
     return unused;
 }
 
-static void seal(void) {
-    file = memfd_create("records", MFD_ALLOW_SEALING);
+static void refuse_by(void (*change)(void)) {
     pthread_t writer = begin(write_until_refused);
     await_turns(1);
     linger(3000);
-    require(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+    change();
     end(writer);
     if (size_of(file) != turns * 8)
         die("%ld records were accepted, and there are %ld", turns, (long)size_of(file) / 8);
+}
+
+static void add_seal(void) {
+    require(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+}
+
+static void seal(void) {
+    file = memfd_create("records", MFD_ALLOW_SEALING);
+    refuse_by(add_seal);
     close(file);
+}
+
+static int flags_before;
+
+static void make_immutable(void) {
+    int set = flags_before | FS_IMMUTABLE_FL;
+    require(ioctl(file, FS_IOC_SETFLAGS, &set) == 0);
+}
+
+// A file of its own each time, that stays: a library may know its number for one that isn't to be trusted. For the same
+// reason trying whether it can be, and undoing it, are nobody's business.
+static void immutable(void) {
+    static int round;
+    char name[32];
+    snprintf(name, sizeof name, "immutable.%d", round++);
+    file = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    require(file >= 0);
+    if (bare_call(SYS_ioctl, file, FS_IOC_GETFLAGS, &flags_before, 0) != 0)
+        exit(77);
+    int set = flags_before | FS_IMMUTABLE_FL;
+    if (bare_call(SYS_ioctl, file, FS_IOC_SETFLAGS, &set, 0) != 0)
+        exit(77);
+    require(bare_call(SYS_ioctl, file, FS_IOC_SETFLAGS, &flags_before, 0) == 0);
+    refuse_by(make_immutable);
+    require(bare_call(SYS_ioctl, file, FS_IOC_SETFLAGS, &flags_before, 0) == 0 && close(file) == 0);
 }
 
 static void *write_blocks(void *unused) {
@@ -161,6 +198,77 @@ static long *map(void *at, int fd) {
     return word;
 }
 
+static void watch(const long *word) {
+    for (int i = 0; i < LOOKS; i++)
+        compare(word);
+}
+
+static long *show(long *word) {
+    page = word;
+    await_turns(2);
+    return word;
+}
+
+static void hide(long *word) {
+    page = NULL;
+    await_turns(2);
+    require(munmap(word, PAGE) == 0);
+}
+
+static void forked(void) {
+    file = open("counted", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    pthread_t writer = begin(write_and_count);
+    for (int i = 0; i < 100; i++) {
+        int status;
+        long *word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        require(word != MAP_FAILED);
+        show(word);
+        pid_t child = fork();
+        if (child == 0) {
+            watch(word);
+            _exit(0);
+        }
+        require(waitpid(child, &status, 0) == child && status == 0);
+        hide(word);
+    }
+    end(writer);
+    close(file);
+}
+
+static void watch_what_comes(int socket) {
+    for (char begun; read(socket, &begun, 1) == 1;) {
+        int fd = receive_descriptor(socket);
+        long *word = map(NULL, fd);
+        watch(word);
+        require(close(fd) == 0 && munmap(word, PAGE) == 0 && write(socket, "x", 1) == 1);
+    }
+    _exit(0);
+}
+
+static void sent(void) {
+    int ends[2], status;
+    file = open("counted", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        watch_what_comes(ends[1]);
+    }
+    close(ends[1]);
+    pthread_t writer = begin(write_and_count);
+    for (int i = 0; i < 100; i++) {
+        char done;
+        int fd = memfd_create("page", MFD_CLOEXEC);
+        require(fd >= 0 && ftruncate(fd, PAGE) == 0 && write(ends[0], "x", 1) == 1);
+        long *word = show(map(NULL, fd));
+        require(send_descriptor(ends[0], fd) == 1 && read(ends[0], &done, 1) == 1 && close(fd) == 0);
+        hide(word);
+    }
+    end(writer);
+    require(close(ends[0]) == 0 && waitpid(child, &status, 0) == child && status == 0);
+    close(file);
+}
+
 static void replaced(void) {
     int status, shared = memfd_create("page", MFD_CLOEXEC);
     file = open("counted", O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -201,9 +309,8 @@ static void *make_pages(void *unused) {
         round_made = round;
         while (round_forked < round && !enough)
             bare_call(SYS_sched_yield, 0, 0, 0, 0);
-        page = NULL;
-        await_turns(2);
-        require(munmap(word, PAGE) == 0 && close(fd) == 0);
+        hide(word);
+        require(close(fd) == 0);
     }
     return unused;
 }
@@ -220,8 +327,8 @@ static int find_made(void) {
 static void look_at_made(void) {
     int fd = find_made();
     long *word = fd < 0 ? NULL : map(NULL, fd);
-    for (int i = 0; word && i < LOOKS; i++)
-        compare(word);
+    if (word)
+        watch(word);
     _exit(0);
 }
 
@@ -290,8 +397,9 @@ static void faults(void) {
 static const struct {
     const char *name;
     void (*run)(void);
-} transitions[] = {{"seal", seal},         {"flags", flags}, {"position", position},
-                   {"replaced", replaced}, {"made", made},   {"faults", faults}};
+} transitions[] = {{"seal", seal},           {"fork", forked}, {"message", sent},
+                   {"immutable", immutable}, {"flags", flags}, {"position", position},
+                   {"replaced", replaced},   {"made", made},   {"faults", faults}};
 
 int main(int argc, char **argv) {
     require(argc == 3);
