@@ -51,10 +51,12 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
         if (facts->end == 0 ? ofd->far : facts->end > ofd->inode->file_system->far_offset)
             return REASON_far_offset;
     }
-    if (facts->eager || facts->running)
+    if (facts->eager)
         return REASON_NONE;
     if (ofd && leave_alone(&ofd->habit))
         return REASON_unprofitable;
+    if (facts->running)
+        return REASON_NONE;
     uint16_t needed = facts->started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS;
     return quick_succession(slot, facts->now, needed) < needed ? REASON_warming : REASON_NONE;
 }
