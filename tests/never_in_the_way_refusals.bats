@@ -113,3 +113,34 @@ without_proc() {
     AROUND=(without_proc)
     same_as_native "$VICTIMS/refuse_work"
 }
+
+# libaio's functions, as a program that is linked with it has them.
+make_libaio() {
+    cat >aio.c <<'C'
+#include <sys/syscall.h>
+#include <unistd.h>
+int io_setup(int events, void **context) { return syscall(SYS_io_setup, events, context) == 0 ? 0 : -22; }
+int io_queue_init(int events, void **context) { return events > 0 ? (*context = 0, io_setup(events, context)) : -22; }
+int io_submit(void) { return -38; }
+C
+    gcc -shared -fPIC -o libaio.so.1 aio.c
+}
+
+@test "asynchronous I/O of the program's own: nothing is deferred once it has begun" {
+    local way
+    make_libaio
+    skip_unless "no asynchronous I/O here" "$VICTIMS/asynchronous" syscall
+    for way in none setup queue syscall ring; do
+        rm -f "$STATS" file
+        LD_PRELOAD=$SCRATCH/libaio.so.1 "$VICTIMS/asynchronous" "$way" || continue # forbidden here
+        rm -f file
+        LD_PRELOAD=$SCRATCH/libaio.so.1 shim URINGSHIM_TEST_EAGER=1 "$VICTIMS/asynchronous" "$way"
+        [[ $(sort file | uniq -c) =~ ^\ *2000\ a\ line$ ]]
+        if [[ $way == none ]]; then # only linked with it
+            (($(stat_value write.deferred) == 2000)) || fail "$way: $(cat "$STATS")"
+        else
+            (($(stat_value write.deferred) == 1000)) || fail "$way: $(cat "$STATS")"
+            (($(stat_value passed.own_io_uring) == 1000)) || fail "$way: $(cat "$STATS")"
+        fi
+    done
+}

@@ -167,6 +167,7 @@ EXPORT long syscall(long number, ...) {
     case SYS_seccomp:
         confined("syscall");
         break;
+    case SYS_io_setup:
     case SYS_io_uring_setup:
         wb_hinder(REASON_own_io_uring);
         deactivate("syscall");

@@ -191,6 +191,12 @@ static void skip_field(const char **p) {
         (*p)++;
 }
 
+/*
+ * libaio's, there if the program was linked with libaio: then it finds our shells before the functions with which
+ * libaio begins. Where that was loaded later it may not.
+ */
+extern int io_submit(void) __attribute__((weak, visibility("default")));
+
 /* "start-end perms offset major:minor inode path", proc(5) */
 static void scan_line(const char *p) {
     uintptr_t start = parse(&p, 16);
@@ -206,7 +212,7 @@ static void scan_line(const char *p) {
     if (shared_writable && !ring && !region_known(start))
         hidden = true;
     mutex_unlock(&lock);
-    if (strstr(p, "/liburing.so") || strstr(p, "/libaio.so"))
+    if (strstr(p, "/liburing.so") || (strstr(p, "/libaio.so") && !io_submit))
         asynchronous = true;
     if (inode && !ring)
         files_mark_mapped_inode(inode);
