@@ -73,11 +73,19 @@ kept_out() {
     done
 }
 
-@test "O_SYNC, O_DSYNC, RWF_DSYNC and O_DIRECT" {
+@test "O_SYNC, O_DSYNC, RWF_DSYNC, and O_DIRECT with O_APPEND" {
     local kind
-    for kind in sync dsync rwf_dsync direct; do
+    for kind in sync dsync rwf_dsync direct_append; do
         kept_out "$kind" 100
     done
+}
+
+# There is nothing to coalesce: a few attempts, ever fewer.
+@test "writes here and there are soon left alone" {
+    local count=20000
+    shim "$VICTIMS/keepout_kinds" scattered $count
+    assert_deferred
+    (($(stat_value passed.unprofitable) > count * 9 / 10)) || fail "$(cat "$STATS")"
 }
 
 @test "mapped files and shared writable memory" {

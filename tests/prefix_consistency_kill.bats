@@ -5,7 +5,7 @@
 
 load lib/common
 
-CASES=13
+CASES=15
 
 # kill_writer [NAME=VALUE]…: kills prefix_writer, with its options in OPTIONS, under the library.
 kill_writer() {
@@ -38,6 +38,13 @@ kill_writer() {
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct
+}
+
+@test "one thread, by direct I/O" {
+    dd if=/dev/zero of=probe bs=4096 count=1 oflag=direct status=none || skip "no direct I/O on this file system"
+    options=(--rewrites --direct) check_options=(--rewrites --direct)
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
 }
 
 @test "threads that take turns, by a lock or by an atomic that nobody else sees" {

@@ -104,7 +104,7 @@ large_files() {
     done
 }
 
-@test "pipes, sockets, devices, /proc, /sys, what was inherited, O_DIRECT" {
+@test "pipes, sockets, devices, /proc, /sys, what was inherited, O_DIRECT for writing too" {
     local kind
     large_files
     for kind in pipe socket null proc sys inherited direct; do

@@ -15,7 +15,8 @@ static bool readable(int fd, struct fd_slot *slot, bool at_position) {
     struct ofd *ofd = files_ofd(fd, slot);
     critical_leave();
     return ofd && ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped &&
-           (!at_position || files_position_is_ours(ofd)) && prepare_to_read(ofd->inode) == REASON_NONE;
+           (!at_position || files_position_is_ours(ofd)) &&
+           (ofd->direct ? activate(ofd->inode) : prepare_to_read(ofd->inode)) == REASON_NONE;
 }
 
 /* Served from the window, or a new one. What costs a call comes last. */

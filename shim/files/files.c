@@ -137,19 +137,45 @@ void files_moved(int fd, int64_t position) {
         ofd->far = (uint64_t)position > ofd->inode->file_system->far_offset;
 }
 
+/*
+ * The bits that must be 0 in addresses, sizes and offsets for direct I/O to be done as such (statx(2), STATX_DIOALIGN);
+ * 0 where the kernel doesn't say.
+ */
+static uint32_t direct_bits(int fd) {
+    enum { STRICTEST = 4096 };
+    struct statx stx = {0};
+    if (sys(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) != 0 || !(stx.stx_mask & STATX_DIOALIGN) ||
+        !stx.stx_dio_mem_align || !stx.stx_dio_offset_align)
+        return 0;
+    uint32_t bits = (stx.stx_dio_mem_align - 1) | (stx.stx_dio_offset_align - 1);
+    return (bits & (bits + 1)) == 0 && bits < STRICTEST ? bits : 0;
+}
+
 /* The reason, from the descriptor's flags, not to defer its writes. */
-static enum reason flags_reason(long flags) {
+static enum reason flags_reason(long flags, uint32_t direct) {
     if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == O_RDONLY)
         return REASON_bad_fd;
     if (flags & O_DSYNC) /* O_SYNC includes it */
         return REASON_sync_flag;
-    return flags & O_DIRECT ? REASON_direct_flag : REASON_NONE;
+    return flags & O_DIRECT && (!direct || flags & O_APPEND) ? REASON_direct_flag : REASON_NONE;
 }
 
-static enum ahead flags_ahead(long flags) {
-    if (flags < 0 || (flags & (O_PATH | O_DIRECT)) || (flags & O_ACCMODE) == O_WRONLY)
+/* Direct reads may be read ahead only by who can be alone with the file: a read lease wants a descriptor for reading.
+ */
+static enum ahead flags_ahead(long flags, uint32_t direct) {
+    if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_WRONLY)
+        return AHEAD_NEVER;
+    if (flags & O_DIRECT && (!direct || (flags & O_ACCMODE) != O_RDONLY))
         return AHEAD_NEVER;
     return (flags & O_ACCMODE) == O_RDONLY ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET;
+}
+
+/* What the descriptor's flags say of its OFD. */
+static void look_at_flags(int fd, struct ofd *ofd) {
+    long flags = sys(SYS_fcntl, fd, F_GETFL);
+    ofd->direct = flags >= 0 && flags & O_DIRECT ? direct_bits(fd) : 0;
+    ofd->reason = flags_reason(flags, ofd->direct);
+    ofd->ahead = flags_ahead(flags, ofd->direct);
 }
 
 /* Fills the slot: ofd, or other; leaves it empty if the number is not open. files_lock held. */
@@ -169,17 +195,15 @@ static void classify(int fd, struct fd_slot *slot) {
     struct ofd *ofd = pool_get(&ofd_pool);
     if (!ofd)
         return;
-    long flags = sys(SYS_fcntl, fd, F_GETFL);
     struct ofd fresh = {
         .inode = inode,
         .references = 1,
         .serial = ++serials,
         .generation = atomic_load_explicit(&files_generation, memory_order_relaxed),
         .born = slot->born,
-        .reason = flags_reason(flags),
-        .ahead = flags_ahead(flags),
         .far = position_is_far(fd, inode),
     };
+    look_at_flags(fd, &fresh);
     inode->references++;
     memcpy(ofd, &fresh, sizeof fresh);
     atomic_store_explicit(&slot->ofd, ofd, memory_order_release);
@@ -210,9 +234,7 @@ bool files_verify(int fd, struct fd_slot *slot) {
     uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
     if (ofd->generation != generation) {
         ofd->generation = generation;
-        long flags = sys(SYS_fcntl, fd, F_GETFL);
-        ofd->reason = flags_reason(flags);
-        ofd->ahead = flags_ahead(flags);
+        look_at_flags(fd, ofd);
     }
     if ((uint64_t)st.st_size > ofd->inode->file_system->far_offset)
         ofd->reason = REASON_far_offset;

@@ -56,6 +56,7 @@ struct ofd {
     bool far;                    /* the file position is near the largest file size */
     uint64_t verified_at;        /* ticks: when the number was last seen to be this file */
     uint64_t batch;              /* the last batch of the write-behind log for which it was verified */
+    uint32_t direct;             /* O_DIRECT: the bits that must be 0 in addresses, sizes and offsets; else 0 */
     enum ahead ahead;
     uint32_t window; /* bytes that the next window on it fetches; 0: none has */
     bool pinned;     /* stands, or stood, in a ring's file table, under its serial number */

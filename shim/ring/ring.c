@@ -4,6 +4,7 @@
 #include <liburing.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "base/arena.h"
 #include "base/log.h"
@@ -181,15 +182,16 @@ static int fixed_index(const struct ring *ring, const void *buffer) {
     return -1;
 }
 
-void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_t length, int64_t offset, bool linked,
-                        uint64_t tag) {
+void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_t length, int64_t offset,
+                        enum ring_how how, uint64_t tag) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     int index = fixed_index(ring, buffer);
     if (index >= 0)
         io_uring_prep_write_fixed(sqe, file, buffer, length, (uint64_t)offset, index);
     else
         io_uring_prep_write(sqe, file, buffer, length, (uint64_t)offset);
-    sqe->flags |= IOSQE_FIXED_FILE | (linked ? IOSQE_IO_LINK : 0);
+    sqe->flags |= IOSQE_FIXED_FILE | (how == RING_LINKED ? IOSQE_IO_LINK : 0);
+    sqe->rw_flags = how == RING_NOWAIT ? RWF_NOWAIT : 0;
     sqe->user_data = tag;
 }
 
@@ -224,6 +226,26 @@ void ring_guest_submit(struct ring *ring, unsigned count) {
         done = enter(ring->guest, count, 0);
         count -= done > 0 ? (unsigned)done : 0;
     } while (count && done != 0 && done != -EBADF && done != -EINVAL);
+}
+
+unsigned ring_guest_submit_each(struct ring *ring) {
+    struct io_uring_sq *sq = &ring->uring.sq;
+    unsigned submitted = 0;
+    int32_t result;
+    while (sq->sqe_head != sq->sqe_tail) {
+        uint64_t tag = sq->sqes[sq->sqe_head & *sq->kring_mask].user_data;
+        __atomic_store_n(sq->ktail, ++sq->sqe_head, __ATOMIC_RELEASE);
+        long done;
+        do
+            done = enter(ring->guest, 1, 0);
+        while (done < 0 && done != -EBADF && done != -EINVAL);
+        if (done == 1)
+            submitted++;
+        if (done != 1 || (ring_completed(ring, tag, &result) && result < 0))
+            break;
+    }
+    sq->sqe_tail = sq->sqe_head;
+    return submitted;
 }
 
 void ring_wait(struct ring *ring, unsigned wait) {

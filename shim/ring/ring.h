@@ -51,11 +51,14 @@ void ring_forget_all(struct ring *ring, bool as_guest);
 /* Room for `count` more requests in one submission? */
 bool ring_room(const struct ring *ring, unsigned count);
 /*
- * Prepare a request on a registered file. `linked`: the next one starts only after this one succeeded in full
- * (io_uring_enter(2), IOSQE_IO_LINK). Offset -1 means the file position. The buffer is used as a fixed one if it is.
+ * Prepare a request on a registered file. RING_LINKED: the next one starts only after this one succeeded in full
+ * (io_uring_enter(2), IOSQE_IO_LINK). RING_NOWAIT: it is under way when it has been submitted, or has failed with
+ * -EAGAIN (RWF_NOWAIT); no worker does it later. Offset -1 means the file position. The buffer is used as a fixed one
+ * if it is.
  */
-void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_t length, int64_t offset, bool linked,
-                        uint64_t tag);
+enum ring_how { RING_PLAIN, RING_LINKED, RING_NOWAIT };
+void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_t length, int64_t offset,
+                        enum ring_how how, uint64_t tag);
 void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag);
 
 /*
@@ -67,6 +70,11 @@ void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag
  */
 unsigned ring_publish(struct ring *ring);
 void ring_guest_submit(struct ring *ring, unsigned count);
+/*
+ * Or by the helper thread alone, while the owner waits: what was prepared is published and submitted one by one, as
+ * long as each is under way then. How many were; the rest is forgotten.
+ */
+unsigned ring_guest_submit_each(struct ring *ring);
 /* By the owner: waits for `wait` completions to be there. A signal may end that early: look with ring_completed. */
 void ring_wait(struct ring *ring, unsigned wait);
 

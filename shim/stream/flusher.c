@@ -17,7 +17,7 @@ enum {
     RETRY_US = 50,  /* a log was busy */
 };
 
-enum request_kind { NOTHING, HOST_RING, FORGET_FILE, FORGET_ALL, SUBMIT, STOP };
+enum request_kind { NOTHING, HOST_RING, FORGET_FILE, FORGET_ALL, SUBMIT, SUBMIT_EACH, STOP };
 
 static struct {
     struct thread thread; /* its identity for locks and rings; not in the list of threads */
@@ -64,6 +64,9 @@ static bool serve(void) {
         break;
     case SUBMIT:
         ring_guest_submit(flusher.ring, flusher.count);
+        break;
+    case SUBMIT_EACH:
+        flusher.answer = (int)ring_guest_submit_each(flusher.ring);
         break;
     case STOP:
         break;
@@ -130,8 +133,12 @@ int flusher_start(const struct flusher_work *work, uint64_t tick_us) {
     return error;
 }
 
+uint32_t flusher_id(void) {
+    return atomic_load_explicit(&flusher.alive, memory_order_relaxed);
+}
+
 bool flusher_running(void) {
-    return atomic_load_explicit(&flusher.alive, memory_order_relaxed) != 0;
+    return flusher_id() != 0;
 }
 
 static void await_answer(void) {
@@ -210,6 +217,18 @@ void flusher_submit(struct ring *ring, unsigned count) {
     atomic_store(&flusher.request, SUBMIT);
     ring_bell();
     mutex_unlock(&flusher.asking);
+}
+
+unsigned flusher_submit_each(struct ring *ring) {
+    mutex_lock(&flusher.asking);
+    await_answer();
+    flusher.ring = ring;
+    flusher.answer = 0;
+    if (flusher_running())
+        ask(SUBMIT_EACH);
+    unsigned submitted = (unsigned)flusher.answer;
+    mutex_unlock(&flusher.asking);
+    return submitted;
 }
 
 uint32_t flusher_generation(void) {

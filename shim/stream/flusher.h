@@ -23,6 +23,8 @@ int flusher_start(const struct flusher_work *work, uint64_t tick_us);
 /* Ends it, and returns when it is gone. Nothing may be pending; rings must not be used until it is started again. */
 void flusher_stop(void);
 bool flusher_running(void);
+/* Its thread id, or 0. */
+uint32_t flusher_id(void);
 
 /* Something is pending now that wasn't: it must not sleep. */
 void flusher_notice(void);
@@ -35,6 +37,9 @@ void flusher_forget_all(struct ring *ring, bool leave); /* leave: be no guest on
 void flusher_catch_up(void);
 /* Submits, soon, what was published on the ring; doesn't wait for it. */
 void flusher_submit(struct ring *ring, unsigned count);
+
+/* Submits, now, what was prepared on the ring, one by one: how many are under way (ring_guest_submit_each). */
+unsigned flusher_submit_each(struct ring *ring);
 
 /* A number for each time it was started: rings made under another one have lost their guest. */
 uint32_t flusher_generation(void);

@@ -11,6 +11,7 @@ enum {
     WB_PIECE_MIN = 64 << 10,  /* what a piece holds at first */
     WB_PIECE_MAX = 256 << 10, /* and when it was filled often */
     WB_EXTENTS = 48,          /* fits into one submission with a sync behind */
+    WB_DIRECT_ALIGN = 4096,   /* where direct extents begin in a piece */
 };
 
 struct extent {
@@ -22,7 +23,22 @@ struct extent {
     uint32_t length;
     uint32_t calls;
     int fd;
+    uint32_t direct; /* the OFD's: the bits that must be 0 */
+    uint32_t least;  /* direct: the length of the shortest call */
+    bool refused;    /* direct: somebody else had the file open, so each call was performed for itself */
+    bool together;   /* direct: performed at the same time as others */
 };
+
+/* May a write with this buffer and size extend the extent as far as direct I/O goes? The kernel refuses what is odd. */
+static inline bool log_takes(struct extent *extent, const void *bytes, size_t n) {
+    if (likely(!extent->direct))
+        return true;
+    if (((uintptr_t)bytes | n) & extent->direct)
+        return false;
+    if (n < extent->least)
+        extent->least = (uint32_t)n;
+    return true;
+}
 
 struct piece {
     char *data;

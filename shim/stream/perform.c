@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/ticks.h"
+#include "files/lease.h"
 #include "ring/direct.h"
 #include "ring/engine.h"
 #include "ring/ring.h"
@@ -39,37 +40,68 @@ static void late_error(struct thread *self, struct extent *extent, int error) {
     log_info("a deferred write failed; errno", error);
 }
 
-/* Writes what is missing of an extent. Nothing more is written to a file after an error that isn't reported yet. */
-static void finish_directly(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done) {
+/* Writes an extent's next `length` bytes. False: that failed. */
+static bool write_part(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done,
+                       uint32_t length) {
     uint32_t written;
-    if (atomic_load_explicit(&extent->ofd->inode->error, memory_order_relaxed))
-        return;
     int64_t offset = extent->offset == WB_AT_POSITION ? WB_AT_POSITION : extent->offset + done;
-    int error = direct_write(extent->fd, piece->data + extent->start + done, extent->length - done, offset, &written,
+    int error = direct_write(extent->fd, piece->data + extent->start + done, length, offset, &written,
                              &self->stats.count[COUNT_DIRECT_CALLS]);
     if (error)
         late_error(self, extent, -error);
+    return error == 0;
+}
+
+/*
+ * Direct writes go to the device in any order, as parts of one call: who reads the file meanwhile might see a later
+ * write without an earlier one. So nobody may have it open; or else they go one by one, as the program made them.
+ */
+static void write_direct_extent(struct thread *self, struct piece *piece, struct extent *extent) {
+    uint32_t step = extent->length;
+    int error = extent->calls > 1 ? lease_take(extent->fd, LEASE_WRITE, flusher_id()) : 0;
+    if (error) {
+        stats_fallback("lease", -error);
+        extent->refused = true;
+        step = extent->least;
+    }
+    for (uint32_t done = 0; done < extent->length; done += step) {
+        step = step < extent->length - done ? step : extent->length - done;
+        if (!write_part(self, piece, extent, done, step))
+            break;
+    }
+    if (!error && extent->calls > 1)
+        lease_give_back(extent->fd);
+}
+
+/* Writes what is missing of an extent. Nothing more is written to a file after an error that isn't reported yet. */
+static void finish_directly(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done) {
+    if (atomic_load_explicit(&extent->ofd->inode->error, memory_order_relaxed))
+        return;
+    if (extent->direct)
+        write_direct_extent(self, piece, extent);
+    else
+        write_part(self, piece, extent, done, extent->length - done);
 }
 
 /*
  * Did deferring this file's writes pay in this batch? The work that deferring costs is worth about two system calls.
  * Where the flusher had to come, the fence that disturbs the writer and all that a second thread makes dearer are worth
- * about a hundred.
+ * about a hundred; but a direct write that was saved is worth a trip to the device.
  */
 static void judge(struct piece *piece, enum flush_cause cause) {
-    uint32_t needed = cause == FLUSH_DELAY ? 100 : 3;
     for (uint32_t i = 0; i < piece->extents; i++) {
         struct habit *habit = &piece->extent[i].ofd->habit;
         if (habit->judged == piece->batch)
             continue;
         habit->judged = piece->batch;
-        uint32_t calls = 0, extents = 0;
+        uint32_t needed = cause == FLUSH_DELAY && !piece->extent[i].direct ? 100 : 3;
+        uint32_t calls = 0, performed = 0;
         for (uint32_t j = i; j < piece->extents; j++)
             if (piece->extent[j].ofd == piece->extent[i].ofd) {
                 calls += piece->extent[j].calls;
-                extents++;
+                performed += piece->extent[j].refused ? piece->extent[j].calls : !piece->extent[j].together;
             }
-        if (calls >= extents + needed)
+        if (calls >= performed + needed)
             habit->paid++;
         else
             habit->wasted++;
@@ -197,6 +229,9 @@ static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece
     int files[WB_EXTENTS], sync_file = -1;
     if (self->log != log) /* its completions would mix with those of this thread's own log */
         return false;
+    for (uint32_t i = 0; i < piece->extents; i++)
+        if (piece->extent[i].direct)
+            return false;
     struct ring *ring = ring_of(self, log);
     if (!ring)
         return false;
@@ -216,7 +251,7 @@ static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece
         if (extent->offset == WB_AT_POSITION)
             extent->position = expected_position(piece, extent);
         ring_prepare_write(ring, files[i], piece->data + extent->start, extent->length, extent->offset,
-                           sync || i + 1 < piece->extents, tag(piece->batch, i));
+                           sync || i + 1 < piece->extents ? RING_LINKED : RING_PLAIN, tag(piece->batch, i));
     }
     self->stats.count[COUNT_RING_WRITES] += piece->extents;
     if (sync) {
@@ -237,6 +272,81 @@ static void launch(struct thread *self, struct wb_log *log, struct piece *piece,
     flusher_submit(self->ring, ring_publish(self->ring));
 }
 
+/* Are these direct writes to places of one file that don't overlap, so that it doesn't matter which is done first? */
+static bool independent(const struct piece *piece) {
+    for (uint32_t i = 0; i < piece->extents; i++) {
+        const struct extent *a = &piece->extent[i];
+        if (!a->direct || a->offset == WB_AT_POSITION || a->ofd != piece->extent[0].ofd)
+            return false;
+        for (const struct extent *b = piece->extent; b < a; b++)
+            if (a->offset < b->offset + b->length && b->offset < a->offset + a->length)
+                return false;
+    }
+    return true;
+}
+
+/*
+ * Has many extents, from the one numbered `first` on, under way at the same time: a device does them faster so than one
+ * by one. They are submitted in order, and none after one that could not be started: so if the process is killed, what
+ * was started is a prefix, and the kernel completes it before anybody is told of the death. When they have landed, what
+ * fell short or failed is written, or fails, as ever. Returns the first extent that wasn't started.
+ */
+static uint32_t some_together(struct thread *self, struct ring *ring, struct piece *piece, int file, uint32_t first) {
+    ring_drain(ring);
+    for (uint32_t i = first; i < piece->extents; i++)
+        ring_prepare_write(ring, file, piece->data + piece->extent[i].start, piece->extent[i].length,
+                           piece->extent[i].offset, RING_NOWAIT, tag(piece->batch, i));
+    uint32_t started = flusher_submit_each(ring), end = first + started;
+    self->stats.count[COUNT_RING_WRITES] += started;
+    self->stats.count[COUNT_RING_ENTERS] += started;
+    for (uint32_t i = first; i < end; i++) {
+        struct extent *extent = &piece->extent[i];
+        int32_t result;
+        while (!ring_completed(ring, tag(piece->batch, i), &result)) {
+            self->stats.count[COUNT_RING_ENTERS]++;
+            ring_wait(ring, started);
+        }
+        if (result == -EAGAIN && i + 1 == end)
+            return i;
+        uint32_t done = result > 0 ? (uint32_t)result : 0;
+        extent->together = true;
+        if (done < extent->length)
+            write_part(self, piece, extent, done, extent->length - done);
+    }
+    return end;
+}
+
+/*
+ * The whole piece, alone with the file: or else somebody could see a later write without an earlier one. Now and then
+ * one is written by itself: it has to be where a write would wait, if only to change the file's time. False: not
+ * possible, or not worth it, and nothing happened.
+ */
+static bool perform_together(struct thread *self, struct wb_log *log, struct piece *piece) {
+    uint32_t few = config.engine == ENGINE_RING ? 1 : 4;
+    struct ofd *ofd = piece->extent[0].ofd;
+    int fd = piece->extent[0].fd;
+    if (config.engine == ENGINE_DIRECT || piece->extents < few || self->log != log || !independent(piece) ||
+        atomic_load_explicit(&ofd->inode->error, memory_order_relaxed))
+        return false;
+    struct ring *ring = ring_of(self, log);
+    int file = ring && ring_room(ring, piece->extents) ? pin(ring, piece, NULL, ofd, fd) : -1;
+    if (file < 0 || lease_take(fd, LEASE_WRITE, flusher_id()) != 0)
+        return false;
+    for (uint32_t i = 0; i < piece->extents && !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed);) {
+        write_part(self, piece, &piece->extent[i], 0, piece->extent[i].length);
+        if (++i < piece->extents)
+            i = some_together(self, ring, piece, file, i);
+    }
+    ring_drain(ring);
+    lease_give_back(fd);
+    return true;
+}
+
+static void perform_one_by_one(struct thread *self, struct piece *piece) {
+    for (uint32_t i = 0; i < piece->extents; i++)
+        finish_directly(self, piece, &piece->extent[i], 0);
+}
+
 void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause) {
     perform_wait(self, log);
     struct piece *piece = log->filling;
@@ -245,8 +355,8 @@ void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cau
         launch(self, log, piece, cause);
         perform_wait(self, log);
     } else {
-        for (uint32_t i = 0; i < piece->extents; i++)
-            finish_directly(self, piece, &piece->extent[i], 0);
+        if (!perform_together(self, log, piece))
+            perform_one_by_one(self, piece);
         retire(self, log, piece, cause);
     }
     log->flush_ticks = ticks_now() - began;

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "files/lease.h"
+#include "stream/flusher.h"
 
 struct window window = {.fd = -1};
 
@@ -99,6 +101,7 @@ static bool open_window(struct window *w, int fd, struct fd_slot *slot, bool at_
         return false;
     }
     w->ofd = ofd;
+    w->direct = ofd->direct;
     w->at_position = at_position;
     w->moved = false;
     w->position = position;
@@ -174,6 +177,18 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
     return (ssize_t)answered;
 }
 
+/* A device reads in any order: nobody may be able to write meanwhile. -EAGAIN: somebody is. */
+static int64_t fetched_alone(const struct window *w, int fd, const struct fetch *fetch) {
+    int error = lease_take(fd, LEASE_READ, flusher_id());
+    if (error) {
+        stats_fallback("lease", -error);
+        return -EAGAIN;
+    }
+    int64_t got = sys(SYS_pread64, fd, w->data, fetch->size, fetch->from);
+    lease_give_back(fd);
+    return got;
+}
+
 /*
  * The bytes that are wanted, from the kernel, which copies from the front to the back. Who reads that way finds nothing
  * older than what he has read before, were the file changed meanwhile. Who reads the other way might: so all of it is
@@ -181,6 +196,8 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
  */
 static int64_t fetched(const struct window *w, int fd, const struct fetch *fetch) {
     char *again = w->data + WINDOW_MAX;
+    if (w->direct)
+        return fetched_alone(w, fd, fetch);
     int64_t got = sys(SYS_pread64, fd, w->data, fetch->size, fetch->from);
     if (fetch->direction < 0 && got > 0 &&
         (sys(SYS_pread64, fd, again, fetch->size, fetch->from) != got || memcmp(again, w->data, (size_t)got) != 0))
@@ -200,7 +217,7 @@ static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_s
     fetch.epoch = atomic_load(&window_epoch);
     fetch.writes = atomic_load(&window_writes);
     fetch.expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US;
-    if (!allowed(w))
+    if (!allowed(w) || window_odd(w, bytes, n, fetch.at))
         return WINDOW_MISS;
     w->fetching = true;
     w->start = w->end = fetch.at; /* nothing can be served */

@@ -47,6 +47,7 @@ struct window {
     int64_t start, end;       /* offsets in the file of the bytes that are here */
     _Atomic int64_t last;     /* where the last read began: each must get on */
     int direction;            /* 1 or -1 */
+    uint32_t direct;          /* the OFD's: bits that must be 0, for the kernel refuses what is odd */
     uint64_t epoch;           /* when they were fetched */
     uint64_t writes;          /* and that many writes had been noticed */
     _Atomic uint64_t expires; /* ticks */
@@ -68,9 +69,14 @@ static inline void window_timed(void) {
         window_learned();
 }
 
+/* Is it a direct read that the kernel may refuse? */
+static inline bool window_odd(const struct window *w, const void *bytes, size_t n, int64_t at) {
+    return (((uintptr_t)bytes | n | (uint64_t)at) & w->direct) != 0;
+}
+
 /* With the lock held: has the window this read, whole? Copies it. */
 static inline __attribute__((always_inline)) bool window_take(struct window *w, void *bytes, size_t n, int64_t at) {
-    if (at < w->start || (int64_t)n > w->end - at ||
+    if (at < w->start || (int64_t)n > w->end - at || window_odd(w, bytes, n, at) ||
         (at - atomic_load_explicit(&w->last, memory_order_relaxed)) * w->direction <= 0 ||
         w->epoch != atomic_load_explicit(&window_epoch, memory_order_acquire) ||
         (w->served % WINDOW_TIMED == 0 && window_expired(w)) || !copy_in(bytes, w->data + (at - w->start), n))

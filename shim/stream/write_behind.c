@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/config.h"
@@ -129,13 +130,33 @@ static void extent_opened(struct wb_log *log, struct piece *piece, struct ofd *o
     }
 }
 
+/* All of a write's addresses and sizes, and its offset, as bits. */
+static uint64_t bits_of(const struct iovec *vector, int count, int64_t offset) {
+    uint64_t bits = offset == WB_AT_POSITION ? 0 : (uint64_t)offset;
+    for (int i = 0; i < count; i++)
+        bits |= (uintptr_t)vector[i].iov_base | vector[i].iov_len;
+    return bits;
+}
+
+/*
+ * May a direct write be deferred that doesn't go on where the last one ended? What isn't aligned is the kernel's to
+ * refuse, or to do in another way. A position that somebody else may move could be odd when the write's turn comes.
+ */
+static enum reason direct_opens(const struct ofd *ofd, int fd, int64_t offset) {
+    if (offset != WB_AT_POSITION)
+        return REASON_NONE;
+    if (!files_position_is_ours(ofd))
+        return REASON_direct_flag;
+    return sys(SYS_lseek, fd, 0, SEEK_CUR) & ofd->direct ? REASON_unaligned : REASON_NONE;
+}
+
 static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct fd_slot *slot, int64_t offset,
                          const struct iovec *vector, int count, size_t total) {
     struct piece *piece = log->filling;
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* looked at again under the lock: who puts one up drains the logs after it */
         return (enum reason)__builtin_ctzll(hindrances);
-    if (piece->extents && (total > log->limit - piece->used || piece->extents == WB_EXTENTS)) {
+    if (piece->extents && (total + WB_DIRECT_ALIGN > log->limit - piece->used || piece->extents == WB_EXTENTS)) {
         make_room(self, log);
         piece = log->filling;
     }
@@ -145,15 +166,31 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
     enum reason reason = verified(log, fd, slot, &ofd);
     if (reason != REASON_NONE)
         return reason;
-    if (gathered(piece->data + piece->used, vector, count) != total) {
-        files_release(ofd);
-        return REASON_bad_buffer;
-    }
     struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
     bool opens = !last || last->ofd != ofd || last->next != offset;
+    uint32_t start = piece->used;
+    if (ofd->direct) {
+        if (bits_of(vector, count, offset) & ofd->direct)
+            reason = REASON_unaligned;
+        else if (opens)
+            reason = direct_opens(ofd, fd, offset);
+        if (opens)
+            start = (start + WB_DIRECT_ALIGN - 1) & ~(uint32_t)(WB_DIRECT_ALIGN - 1);
+    }
+    if (reason == REASON_NONE && gathered(piece->data + start, vector, count) != total)
+        reason = REASON_bad_buffer;
+    if (reason != REASON_NONE) {
+        files_release(ofd);
+        return reason;
+    }
     if (opens) {
         last = &piece->extent[piece->extents++];
-        *last = (struct extent){.ofd = ofd, .next = offset, .offset = offset, .start = piece->used, .fd = fd};
+        *last = (struct extent){.ofd = ofd, .next = offset, .offset = offset, .start = start, .fd = fd};
+        last->direct = ofd->direct;
+        last->least = (uint32_t)total;
+        piece->used = start;
+    } else if (total < last->least) {
+        last->least = (uint32_t)total;
     }
     last->calls++;
     last->length += (uint32_t)total;

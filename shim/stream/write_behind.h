@@ -34,7 +34,8 @@ static inline __attribute__((always_inline)) bool wb_extend(struct thread *self,
     struct piece *piece = log->filling;
     if (likely(piece->extents && n <= log->limit - piece->used)) {
         struct extent *last = &piece->extent[piece->extents - 1];
-        if (last->fd == fd && last->next == offset && copy_in(piece->data + piece->used, bytes, n)) {
+        if (last->fd == fd && last->next == offset && log_takes(last, bytes, n) &&
+            copy_in(piece->data + piece->used, bytes, n)) {
             piece->used += (uint32_t)n;
             last->length += (uint32_t)n;
             last->calls++;

@@ -99,12 +99,16 @@ int main(int argc, char **argv) {
         int fd = open_file(0);
         for (long i = 0; i < count; i++)
             require(pwritev2(fd, &(struct iovec){"a small write\n", 14}, 1, -1, RWF_DSYNC) == 14);
-    } else if (!strcmp(kind, "direct")) {
-        int fd = open_file(O_DIRECT);
+    } else if (!strcmp(kind, "direct_append")) {
+        int fd = open_file(O_DIRECT | O_APPEND);
         char *page = aligned_alloc(4096, 4096);
         memset(page, 'd', 4096);
         for (long i = 0; i < count; i++)
             require(write(fd, page, 4096) == 4096);
+    } else if (!strcmp(kind, "scattered")) {
+        int fd = open_file(0);
+        for (long i = 0; i < count; i++)
+            require(pwrite(fd, large, 100, i * 7919 % count * 200) == 100);
     } else if (!strcmp(kind, "mapped_private")) {
         int fd = open_file(0);
         map_file(fd, MAP_PRIVATE);

@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
         require(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0) != MAP_FAILED);
         small_reads(open_file("large"), count);
     } else if (!strcmp(kind, "direct")) {
-        int fd = open("large", O_RDONLY | O_DIRECT);
+        int fd = open("large", O_RDWR | O_DIRECT);
         void *page = NULL;
         if (fd < 0)
             exit(77);

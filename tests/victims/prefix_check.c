@@ -1,5 +1,5 @@
 /*
- * prefix_check [--lanes N] [--rewrites] KILLS SEED DIR CMD [ARG]…
+ * prefix_check [--lanes N] [--rewrites] [--direct] KILLS SEED DIR CMD [ARG]…
  *
  * So many times: runs CMD ARG… SEED DIR (a prefix_writer, by whatever launcher), kills it at a random instant, and
  * checks that the files hold what the plan had made of them after some step that is not older than the last one
@@ -120,14 +120,14 @@ static bool lane_is_prefix(struct plan *plan, struct nearest *nearest, uint64_t 
     }
 }
 
-static bool check(unsigned lane, uint64_t seed, bool rewrites, uint64_t reported, uint64_t *steps) {
+static bool check(unsigned lane, uint64_t seed, bool rewrites, bool direct, uint64_t reported, uint64_t *steps) {
     struct plan plan;
     struct nearest nearest;
     for (int file = 0; file < FILES; file++) {
         load(&current[file], file_name(lane, file, ""));
         load(&rotated[file], file_name(lane, file, ".old"));
     }
-    plan_start(&plan, seed, lane, rewrites);
+    plan_start(&plan, seed, lane, rewrites, direct);
     bool prefix = lane_is_prefix(&plan, &nearest, reported);
     *steps += plan.number;
     if (prefix)
@@ -176,7 +176,7 @@ static void run_and_kill(char **command, uint64_t seed, uint64_t *reported) {
 
 int main(int argc, char **argv) {
     unsigned lanes = 1;
-    bool rewrites = false;
+    bool rewrites = false, direct = false;
     char *command[64] = {0}, text[32];
     size_t words = 0;
     uint64_t steps = 0;
@@ -186,9 +186,11 @@ int main(int argc, char **argv) {
             lanes = (unsigned)atoi(argv[++at]);
         else if (!strcmp(argv[at], "--rewrites"))
             rewrites = true;
+        else if (!strcmp(argv[at], "--direct"))
+            direct = true;
     }
     if (argc - at < 4 || lanes < 1 || lanes > THREADS_MAX)
-        die("usage: prefix_check [--lanes N] [--rewrites] KILLS SEED DIR CMD [ARG]...");
+        die("usage: prefix_check [--lanes N] [--rewrites] [--direct] KILLS SEED DIR CMD [ARG]...");
     int kills = atoi(argv[at]);
     uint64_t first = strtoull(argv[at + 1], NULL, 0);
     require(!chdir(argv[at + 2]));
@@ -209,7 +211,7 @@ int main(int argc, char **argv) {
         snprintf(text, sizeof(text), "%llu", (unsigned long long)seed);
         run_and_kill(command, seed, reported);
         for (unsigned lane = 0; lane < lanes; lane++)
-            if (!check(lane, seed, rewrites, reported[lane], &steps)) {
+            if (!check(lane, seed, rewrites, direct, reported[lane], &steps)) {
                 printf("seed %s\n", text);
                 return 1;
             }

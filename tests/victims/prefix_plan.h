@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { FILES = 4, ROTATE_AT = 300000, LONGEST = 70000, THREADS_MAX = 16 };
+enum { FILES = 4, ROTATE_AT = 300000, LONGEST = 70144, THREADS_MAX = 16, UNIT = 512 };
 
 /* How each file is written. APPENDED_TWICE has two descriptors that append in turn. */
 enum file { APPENDED, SEQUENTIAL, POSITIONED, APPENDED_TWICE };
@@ -18,12 +18,12 @@ struct step {
     enum file file;
     off_t offset; /* of the record, or the size to truncate to */
     size_t size;
-    char data[LONGEST];
+    _Alignas(4096) char data[LONGEST];
 };
 
 struct plan {
     uint64_t rng, number;
-    bool rewrites;
+    bool rewrites, direct; /* direct: everything in whole units, as O_DIRECT wants it */
     unsigned report_every;
     enum file file;
     off_t sizes[FILES];
@@ -34,16 +34,23 @@ struct report {
     uint64_t lane, number;
 };
 
-static inline void plan_start(struct plan *plan, uint64_t seed, unsigned lane, bool rewrites) {
-    *plan =
-        (struct plan){.rng = seed * THREADS_MAX + lane, .rewrites = rewrites, .report_every = seed % 2 ? 100 : 3000};
+static inline void plan_start(struct plan *plan, uint64_t seed, unsigned lane, bool rewrites, bool direct) {
+    *plan = (struct plan){.rng = seed * THREADS_MAX + lane,
+                          .rewrites = rewrites,
+                          .direct = direct,
+                          .report_every = seed % 2 ? 100 : 3000};
+}
+
+static inline off_t plan_units(const struct plan *plan, off_t bytes) {
+    return plan->direct ? bytes / UNIT * UNIT : bytes;
 }
 
 static inline size_t plan_size(struct plan *plan) {
     static const size_t limits[] = {64, 200, 200, 200, 200, 200, 1000, 5000};
     if (rng_below(&plan->rng, 1000) == 0)
         return LONGEST; /* never deferred, so it must not overtake */
-    return 1 + rng_below(&plan->rng, limits[rng_below(&plan->rng, COUNT_OF(limits))]);
+    size_t size = 1 + rng_below(&plan->rng, limits[rng_below(&plan->rng, COUNT_OF(limits))]);
+    return plan->direct ? (size / 100 + 1) * UNIT : size;
 }
 
 static inline void plan_next(struct plan *plan, struct step *step) {
@@ -66,7 +73,7 @@ static inline void plan_next(struct plan *plan, struct step *step) {
         step->kind = LOOK;
     } else if (choice < 20 && *size > 10000) {
         step->kind = TRUNCATE;
-        *size -= (off_t)rng_below(&plan->rng, 9000);
+        *size = plan_units(plan, *size - (off_t)rng_below(&plan->rng, 9000));
         step->offset = *size;
     } else {
         step->kind = RECORD;
@@ -74,7 +81,7 @@ static inline void plan_next(struct plan *plan, struct step *step) {
         rng_fill(&plan->rng, step->data, step->size);
         if (plan->rewrites && plan->file == POSITIONED && rng_below(&plan->rng, 2)) {
             off_t back = (off_t)rng_below(&plan->rng, rng_below(&plan->rng, 2) ? 2000 : ROTATE_AT);
-            step->offset = *size > back ? *size - back : 0;
+            step->offset = plan_units(plan, *size > back ? *size - back : 0);
         }
         if (step->offset + (off_t)step->size > *size)
             *size = step->offset + (off_t)step->size;

@@ -1,5 +1,5 @@
 /*
- * prefix_writer [--threads N] [--lanes] [--rewrites] [--steps N] SEED DIR
+ * prefix_writer [--threads N] [--lanes] [--rewrites] [--direct] [--steps N] SEED DIR
  *
  * Performs the plan of its seed until it is killed (or for so many steps). Threads take turns with one plan, under a
  * lock or an atomic alone; with --lanes, each has a plan and files of its own and never waits for another.
@@ -22,7 +22,7 @@ struct lane {
 
 static struct lane lanes[THREADS_MAX];
 static unsigned threads = 1;
-static bool own_lanes, rewrites, spin;
+static bool own_lanes, rewrites, direct, spin;
 static uint64_t seed, steps = UINT64_MAX;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -30,10 +30,10 @@ static atomic_uint turn;
 
 static void open_file(struct lane *lane, enum file file) {
     const char *name = file_name(lane->number, file, "");
-    int append = file == APPENDED || file == APPENDED_TWICE ? O_APPEND : 0;
-    require((lane->fds[file] = open(name, O_WRONLY | O_CREAT | append, 0600)) >= 0);
+    int flags = (file == APPENDED || file == APPENDED_TWICE ? O_APPEND : 0) | (direct ? O_DIRECT : 0);
+    require((lane->fds[file] = open(name, O_WRONLY | O_CREAT | flags, 0600)) >= 0);
     if (file == APPENDED_TWICE)
-        require((lane->second = open(name, O_WRONLY | O_APPEND)) >= 0);
+        require((lane->second = open(name, O_WRONLY | flags)) >= 0);
 }
 
 static void rotate(struct lane *lane, enum file file) {
@@ -52,7 +52,7 @@ static ssize_t put(struct lane *lane, const struct step *step) {
                             {(char *)step->data + step->size / 2, step->size - step->size / 2}};
     if (step->file == POSITIONED)
         return pwrite(fd, step->data, step->size, step->offset);
-    if (step->file == APPENDED_TWICE)
+    if (step->file == APPENDED_TWICE && !direct)
         return writev(lane->plan.number % 2 ? fd : lane->second, parts, 2);
     return write(fd, step->data, step->size);
 }
@@ -125,18 +125,20 @@ int main(int argc, char **argv) {
             own_lanes = true;
         else if (!strcmp(argv[at], "--rewrites"))
             rewrites = true;
+        else if (!strcmp(argv[at], "--direct"))
+            direct = true;
         else if (!strcmp(argv[at], "--steps"))
             steps = strtoull(argv[++at], NULL, 0);
     }
     if (argc - at != 2 || threads < 1 || threads > THREADS_MAX)
-        die("usage: prefix_writer [--threads N] [--lanes] [--rewrites] [--steps N] SEED DIR");
+        die("usage: prefix_writer [--threads N] [--lanes] [--rewrites] [--direct] [--steps N] SEED DIR");
     seed = strtoull(argv[at], NULL, 0);
     spin = seed / 2 % 2;
     require(!chdir(argv[at + 1]));
     alarm(60);
     for (unsigned i = 0; i < (own_lanes ? threads : 1); i++) {
         lanes[i].number = i;
-        plan_start(&lanes[i].plan, seed, i, rewrites);
+        plan_start(&lanes[i].plan, seed, i, rewrites, direct);
         for (int file = 0; file < FILES; file++)
             open_file(&lanes[i], (enum file)file);
     }

@@ -1,0 +1,158 @@
+#!/usr/bin/env bats
+# O_DIRECT: writes one after the other leave in few, writes here and there go to the device together, reads in sequence
+# come from few; and nobody can tell. The device takes what it is given in any order, so the library must be alone with
+# the file, or do as the program did.
+
+load lib/common
+load lib/trace
+load lib/compare
+
+BLOCKS=2000
+
+setup_file() {
+    command -v strace >/dev/null || skip "needs strace"
+}
+
+# Reads of more than was asked for.
+windows() {
+    grep -Ec '^[0-9]+ +pread64\([^<]*, (16384|32768|65536|131072), ' calls || true
+}
+
+direct_here() {
+    head -c 4096 /dev/zero >probe
+    skip_unless "no direct I/O on this file system" dd if=probe of=probe2 oflag=direct bs=4096 status=none
+}
+
+# traced [NAME=VALUE]… CMD [ARG]…: under strace, where the bound on the delay would decide when to flush.
+traced() {
+    trace URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=100000 "$@"
+}
+
+# singles NAME: how many calls of that name moved 4 KiB and no more.
+singles() {
+    grep -Ec "^[0-9]+ +($1)\([^<]*= 4096$" calls || true
+}
+
+@test "dd: writes and reads one after the other, at the position" {
+    direct_here
+    head -c $((BLOCKS * 4096)) /dev/urandom >in
+    local setting
+    for setting in URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=direct URINGSHIM_ENGINE=ring; do
+        rm -f out
+        traced "$setting" dd if=in of=out bs=4k status=none iflag=direct oflag=direct
+        cmp in out || fail "$setting"
+        (($(count 'read|pread64') < BLOCKS / 10)) || fail "$setting: $(count 'read|pread64') reads"
+        (($(count "$WRITES") < BLOCKS / 10)) || fail "$setting: $(count "$WRITES") writes"
+        rm -f out
+        shim "$setting" dd if=in of=out bs=4k status=none iflag=direct oflag=direct
+        cmp in out || fail "$setting, as the policy has it"
+    done
+    (($(stat_value write.deferred) > BLOCKS * 2))
+    (($(stat_value read.served) > BLOCKS * 2))
+}
+
+@test "writes here and there are under way together" {
+    direct_here
+    local setting
+    for setting in X=1 URINGSHIM_ENGINE=ring; do
+        rm -f "$STATS"
+        shim URINGSHIM_TEST_EAGER=1 "$setting" timeout -s KILL 60 "$VICTIMS/direct_watch" scattered
+        (($(stat_value ring.writes) > 1000)) || fail "$setting: $(cat "$STATS")"
+        (($(stat_value ring.writes) > 4 * $(stat_value direct.calls))) || fail "$setting: $(cat "$STATS")"
+    done
+    rm -f "$STATS"
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct "$VICTIMS/direct_watch" scattered
+    (($(stat_value ring.writes) == 0))
+    assert_deferred
+}
+
+@test "writes that overlap are made one after the other" {
+    direct_here
+    same_as_native "$VICTIMS/direct_watch" overlapping
+    assert_deferred
+    (($(stat_value ring.writes) == 0)) || fail "$(cat "$STATS")"
+}
+
+@test "while somebody else has the file open each write is made for itself, in order" {
+    direct_here
+    head -c $((300 * 4096)) /dev/urandom >in
+    cp in out
+    traced dd if=in of=out bs=4k status=none oflag=direct conv=notrunc
+    (($(singles write) < 20)) # alone
+    exec 9<out
+    traced dd if=in of=out bs=4k status=none oflag=direct conv=notrunc 9<&-
+    exec 9<&-
+    cmp in out
+    (($(singles write) >= 290)) || fail "$(singles write) of 300 writes"
+    (($(count io_uring_enter) == 0))
+}
+
+@test "while somebody else could write to the file nothing is read ahead" {
+    direct_here
+    head -c $((300 * 4096)) /dev/urandom >in
+    traced dd if=in of=out bs=4k status=none iflag=direct
+    (($(windows) > 5))
+    exec 9<>in
+    traced dd if=in of=out bs=4k status=none iflag=direct 9<&-
+    exec 9<&-
+    (($(singles read) >= 290)) || fail "$(singles read) of 300 reads"
+    (($(windows) == 0)) || fail "$(windows) windows"
+}
+
+@test "another process looks while it is written, or opens it each time" {
+    direct_here
+    local way
+    for way in held reopened held_apart reopened_apart; do
+        timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 200
+        shim timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 1000
+        shim URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 1000
+    done
+}
+
+@test "killed while writes are under way together" {
+    direct_here
+    timeout -s KILL 60 "$VICTIMS/direct_watch" killed 500
+    shim timeout -s KILL 60 "$VICTIMS/direct_watch" killed 2000
+    shim URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/direct_watch" killed 2000
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring timeout -s KILL 60 "$VICTIMS/direct_watch" killed 2000
+}
+
+@test "who has heard of a change reads what is new; who reads on reads nothing older" {
+    direct_here
+    local way
+    for way in fresh mirrored; do
+        timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 200
+        rm -f "$STATS"
+        shim URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 1000
+        assert_served
+    done
+}
+
+@test "random calls, aligned or not, alone with the file or beside others" {
+    direct_here
+    local seed=${URINGSHIM_TEST_SEED:-$RANDOM} i
+    echo "seed $seed"
+    rm -f "$STATS"
+    for ((i = 0; i < ${URINGSHIM_TEST_SEEDS:-3}; i++)); do
+        same_as_native timeout -s KILL 60 "$VICTIMS/direct_calls" $((seed + i)) 6 || fail "seed $((seed + i))"
+    done
+    assert_deferred
+    assert_served
+    (($(stat_value passed.unaligned) > 0))
+    (($(stat_value fallback.lease.EAGAIN) > 0))
+}
+
+@test "threads through one descriptor" {
+    direct_here
+    same_as_native timeout -s KILL 60 "$VICTIMS/direct_calls" 1 1 3
+    assert_deferred
+}
+
+# Appending, or a file that the kernel doesn't do direct I/O on: as it is.
+@test "O_APPEND" {
+    direct_here
+    head -c $((100 * 4096)) /dev/urandom >in
+    traced dd if=in of=out bs=4k status=none oflag=direct,append conv=notrunc
+    cmp in out
+    (($(singles write) == 100))
+}

@@ -1,0 +1,182 @@
+// direct_calls SEED ROUNDS [THREADS]: what descriptors with O_DIRECT answer to calls that are aligned, and to some that
+// aren't; alone with their file or beside others that aren't direct. Prints every answer. With THREADS, so many write
+// blocks of their own through one descriptor, and what comes of it is printed.
+
+#include "transcript.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+enum { UNIT = 512, LARGEST = 48 << 10, FILE_MAX = 1 << 20, STEPS = 120, DESCRIPTORS = 3, BLOCK = 4096, BLOCKS = 2000 };
+
+static uint64_t rng;
+static char *memory; // aligned as much as anybody could want
+static int fds[DESCRIPTORS], flags[DESCRIPTORS];
+
+static unsigned pick(unsigned limit) {
+    return (unsigned)rng_below(&rng, limit);
+}
+
+static size_t some_size(void) {
+    size_t size = (size_t)UNIT << pick(5);
+    return pick(25) ? size : pick(2) ? pick(LARGEST) : size + UNIT / 2;
+}
+
+static off_t some_offset(off_t *next, size_t size) {
+    off_t at = pick(4) ? *next : (off_t)pick(FILE_MAX / UNIT) * UNIT;
+    if (!pick(40))
+        at += pick(UNIT);
+    *next = at + (off_t)size;
+    if (*next >= FILE_MAX)
+        *next = 0;
+    return at;
+}
+
+static char *some_memory(void) {
+    return memory + (pick(40) ? (size_t)pick(8) * UNIT : pick(UNIT));
+}
+
+static void note_bytes(const void *bytes, long got) {
+    if (got > 0)
+        note("    %08x\n", checksum(bytes, (size_t)got));
+}
+
+static void one_call(off_t *next) {
+    int fd = fds[pick(DESCRIPTORS)];
+    size_t size = some_size();
+    char *bytes = some_memory();
+    off_t at = some_offset(next, size);
+    struct stat st;
+    switch (pick(28)) {
+    case 0 ... 11:
+        rng_fill(&rng, bytes, 64);
+        TRY(pwrite(fd, bytes, size, at));
+        break;
+    case 12 ... 15:
+        rng_fill(&rng, bytes, 64);
+        TRY(write(fd, bytes, size));
+        break;
+    case 16:
+        TRY(writev(fd, (struct iovec[]){{bytes, size}, {memory, UNIT}}, 2));
+        break;
+    case 17 ... 19:
+        memset(bytes, 0, size);
+        note_bytes(bytes, TRY(pread(fd, bytes, size, at)));
+        break;
+    case 20:
+        memset(bytes, 0, size);
+        note_bytes(bytes, TRY(read(fd, bytes, size)));
+        break;
+    case 21:
+        TRY(lseek(fd, at, SEEK_SET));
+        break;
+    case 22:
+        require(fstat(fd, &st) == 0);
+        note("    %lld bytes\n", (long long)st.st_size);
+        break;
+    case 23:
+        TRY(fdatasync(fd));
+        break;
+    case 24:
+        if (!pick(4))
+            TRY(ftruncate(fd, at));
+        break;
+    case 25:
+        note("    owner %d, lease %d\n", fcntl(fd, F_GETOWN), fcntl(fd, F_GETLEASE));
+        break;
+    case 26:
+        if (!pick(3))
+            TRY(fcntl(fds[0], F_SETFL, pick(2) ? O_DIRECT : 0));
+        break;
+    default:
+        TRY(pwrite(fd, (char *)1, size, at)); // no buffer
+    }
+}
+
+// Reads and writes that go on where the last one ended, as most programs do.
+static void in_sequence(off_t at) {
+    size_t size = (size_t)UNIT << pick(5);
+    int fd = fds[pick(DESCRIPTORS)], kind = (int)pick(4);
+    TRY(lseek(fd, at, SEEK_SET));
+    for (unsigned i = pick(60); i > 0; i--, at += (off_t)size) {
+        char *bytes = memory + !pick(30);
+        size_t n = size - !pick(30);
+        rng_fill(&rng, memory, 64);
+        if (kind == 0)
+            TRY(pwrite(fd, bytes, n, at));
+        else if (kind == 1)
+            TRY(write(fd, bytes, n));
+        else if (kind == 2)
+            note_bytes(bytes, TRY(pread(fd, bytes, n, at)));
+        else
+            note_bytes(bytes, TRY(read(fd, bytes, n)));
+    }
+}
+
+static void open_all(void) {
+    static const int kinds[][DESCRIPTORS] = {
+        {O_RDWR | O_DIRECT, -1, -1},
+        {O_WRONLY | O_DIRECT, -1, -1},
+        {O_RDONLY | O_DIRECT, -1, -1},
+        {O_RDWR | O_DIRECT, O_RDWR, O_RDONLY | O_DIRECT},
+        {O_WRONLY | O_DIRECT, O_WRONLY | O_APPEND | O_DIRECT, O_RDONLY},
+        {O_RDONLY | O_DIRECT, O_RDONLY | O_DIRECT, O_RDONLY},
+    };
+    const int *kind = kinds[pick(COUNT_OF(kinds))];
+    for (int i = 0; i < DESCRIPTORS; i++) {
+        flags[i] = kind[i];
+        fds[i] = kind[i] < 0 ? dup(fds[0]) : open("file", kind[i] | O_CREAT, 0600);
+        if (fds[i] < 0 && errno == EINVAL)
+            exit(77);
+        require(fds[i] >= 0);
+    }
+    note("opened %x %x %x\n", flags[0], flags[1], flags[2]);
+}
+
+static void *write_blocks(void *argument) {
+    uintptr_t number = (uintptr_t)argument;
+    char *block = aligned_alloc(BLOCK, BLOCK);
+    for (off_t i = 0; i < BLOCKS; i++) {
+        snprintf(memset(block, 0, BLOCK), BLOCK, "block %lld of thread %zu", (long long)i, (size_t)number);
+        require(pwrite(fds[0], block, BLOCK, ((off_t)number * BLOCKS + i) * BLOCK) == BLOCK);
+    }
+    free(block);
+    return NULL;
+}
+
+static void by_threads(unsigned threads) {
+    pthread_t others[threads];
+    fds[0] = open("file", O_RDWR | O_CREAT | O_DIRECT, 0600);
+    require(fds[0] >= 0);
+    for (uintptr_t i = 0; i < threads; i++)
+        require(pthread_create(&others[i], NULL, write_blocks, (void *)i) == 0);
+    for (unsigned i = 0; i < threads; i++)
+        require(pthread_join(others[i], NULL) == 0);
+}
+
+int main(int argc, char **argv) {
+    require(argc >= 3);
+    rng = strtoull(argv[1], NULL, 0);
+    memory = aligned_alloc(BLOCK, 2 * FILE_MAX);
+    require(memory);
+    memset(memory, 'm', 2 * FILE_MAX);
+    if (argc > 3) {
+        by_threads((unsigned)atoi(argv[3]));
+        return 0;
+    }
+    for (int round = atoi(argv[2]); round > 0; round--) {
+        off_t next = 0;
+        open_all();
+        for (int step = 0; step < STEPS; step++)
+            if (pick(12))
+                one_call(&next);
+            else
+                in_sequence((off_t)pick(FILE_MAX / UNIT) * UNIT);
+        for (int i = 0; i < DESCRIPTORS; i++)
+            TRY(close(fds[i]));
+    }
+    print_transcript();
+    return 0;
+}
