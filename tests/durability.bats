@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # Durability is untouched: what is synced natively is synced, after everything that was written before it.
 
+bats_require_minimum_version 1.5.0
+
 load lib/common
 load lib/trace
 
@@ -48,4 +50,73 @@ os._exit(os.stat('data').st_size != 1000)"
                  END { exit !(written && synced > written) }' calls || fail "$engine, $call: $(tail -n 30 calls)"
         done
     done
+}
+
+# covered: in `calls`, each marked sync of a thread had one of the kernel's that began and ended between its marks.
+covered() {
+    awk '
+        / gete?uid\(/ { begun[$1] = NR; whole[$1] = /geteuid/ }
+        / f(data)?sync\(/ { start[$1] = NR }
+        / (f(data)?sync\(|<\.\.\. f(data)?sync resumed).*= 0$/ {
+            first[++syncs] = start[$1]
+            last[syncs] = NR
+            is_whole[syncs] = / (<\.\.\. )?fsync/
+        }
+        / getgid\(/ {
+            for (i = syncs; i > 0 && !(first[i] > begun[$1] && is_whole[i] >= whole[$1]); i--)
+                ;
+            if (!i) {
+                print "line " NR ": nothing was synced since line " begun[$1]
+                bad = 1
+            }
+            marks++
+        }
+        END { print marks " syncs asked for, " syncs " made"; exit bad || marks < 100 || syncs >= marks * 9 / 10 }' calls
+}
+
+@test "threads that sync one file share it, and each sync begins after it was asked for" {
+    trace_native "$VICTIMS/threads_sync" marked 8 40
+    run ! covered # nothing is shared
+    rm file
+    trace "$VICTIMS/threads_sync" marked 8 40
+    covered
+    rm file
+    trace URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_sync" marked 8 40
+    covered
+}
+
+@test "syncs that are shared: by one descriptor or several, with handlers, cancelled threads and children" {
+    local way setting
+    for way in one own handler cancel fork; do
+        timeout -s KILL 60 "$VICTIMS/threads_sync" "$way" 4 50
+        for setting in X=1 URINGSHIM_TEST_EAGER=1; do
+            rm -f file "$STATS"
+            shim "$setting" timeout -s KILL 60 "$VICTIMS/threads_sync" "$way" 8 100 || fail "$way, $setting"
+            (($(stat_value fsync.shared) > 0)) || fail "$way, $setting: $(cat "$STATS")"
+        done
+        rm -f file
+    done
+}
+
+# A file system in a file on a full tmpfs: what it has accepted can't be written. Each description is told, once.
+@test "each descriptor is told of the error that a shared sync met" {
+    need_root
+    mkdir full small
+    skip_unless "can't mount" mount -t tmpfs -o size=24M tmpfs full
+    truncate -s 64M full/image
+    mkfs.ext4 -q -m 0 -O ^has_journal full/image
+    local status=0
+    if mount -o loop full/image small; then
+        fallocate -l 32M small/hole && sync small/hole
+        dd if=/dev/zero of=full/rest bs=64k status=none 2>/dev/null || true # until there is no space left
+        told() { "$@" "$VICTIMS/threads_sync" failing 8 20 small/hole; }
+        told env >native && told shim >shimmed && told shim URINGSHIM_TEST_EAGER=1 >eager || status=1
+        umount small || umount -l small
+    fi
+    umount full || umount -l full
+    cat native
+    grep -q '^20 errors, then 80' native || skip "no error natively"
+    ((status == 0))
+    diff native shimmed
+    diff native eager
 }

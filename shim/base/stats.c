@@ -37,6 +37,7 @@ static const char *const counter_names[COUNTERS] = {
     [COUNT_RING_ENTERS] = "ring.enters",
     [COUNT_RING_WRITES] = "ring.writes",
     [COUNT_RING_FSYNCS] = "ring.fsyncs",
+    [COUNT_SYNCS_SHARED] = "fsync.shared",
     [COUNT_DIRECT_CALLS] = "direct.calls",
     [COUNT_LATE_ERRORS] = "late.errors",
     [COUNT_WINDOWS] = "window.filled",

@@ -16,6 +16,7 @@
 #include "entry/sharing.h"
 #include "entry/stdio.h"
 #include "files/shared_memory.h"
+#include "stream/group_sync.h"
 
 static char program[256]; /* its name; argv may be written over, to change its title */
 
@@ -123,6 +124,8 @@ static void fork_done(bool child) {
     shared_memory_fork_done();
     files_fork_done();
     wb_fork_done(self, child);
+    if (child)
+        group_sync_forked();
     window_fork_done(child);
     activation_fork_done(child);
     visits_fork_done(child);

@@ -1,4 +1,5 @@
 /* The write family: deferred if policy says so; what goes straight through goes after what is pending. */
+#include <sys/single_threaded.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "entry/entry.h"
 #include "entry/write.h"
 #include "policy/policy.h"
+#include "stream/group_sync.h"
 
 /* Is there room on the file system? Looked at now and then; policy knows of nothing that needs a system call. */
 static bool roomy(int fd, size_t size, struct file_system *fs) {
@@ -196,6 +198,33 @@ VECTOR(pwritev2, (int fd, const struct iovec *vector, int count, off_t offset, i
 VECTOR(pwritev64v2, (int fd, const struct iovec *vector, int count, off64_t offset, int flags),
        (fd, vector, count, offset, flags), offset, offset < -1 || flags != 0)
 
+/*
+ * Several threads that sync at the same time may do it together. The library's critical sections must hold: or else a
+ * handler could jump out of a sync that others wait for.
+ */
+static bool sync_is_shared(int fd) {
+    uint64_t hindrances = atomic_load(&wb_hindrances);
+    struct fd_slot *slot = files_slot_make(fd);
+    if (!slot || hindrances & (1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp))
+        return false;
+    critical_enter();
+    struct ofd *ofd = files_ofd(fd, slot);
+    critical_leave();
+    return ofd && prepare_to_read(ofd->inode) == REASON_NONE;
+}
+
+static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(int)) {
+    static _Atomic uint32_t syncing;
+    if (__libc_single_threaded || !thread_free(self))
+        return real(fd);
+    int result = GROUP_YOURSELF;
+    if (atomic_fetch_add(&syncing, 1) > 0 && sync_is_shared(fd))
+        result = group_sync(attached_self(), fd, data_only);
+    result = result == GROUP_YOURSELF ? real(fd) : (int)answer(result);
+    atomic_fetch_sub(&syncing, 1);
+    return result;
+}
+
 /* A sync of one file: after everything pending, in one submission with it where that is worth it. */
 static int sync_file(int fd, bool data_only, int (*real)(int)) {
     struct thread *self = stats_wanted ? attached_self() : thread_self();
@@ -204,7 +233,7 @@ static int sync_file(int fd, bool data_only, int (*real)(int)) {
     if (result != WB_SYNC_YOURSELF)
         result = (int)answer(result);
     else
-        result = real(fd);
+        result = sync_passed(self, fd, data_only, real);
     window_learned();
     int late = files_take_error(fd);
     return unlikely(late) ? (int)answer(-late) : result;
