@@ -39,6 +39,7 @@ struct inode {
 struct habit {
     uint32_t paid, wasted; /* batches in which it saved work, and in which it didn't */
     uint64_t judged;       /* the last batch counted */
+    bool paid_last;        /* that one paid */
     uint32_t paid_seen, wasted_seen;
     uint32_t skip;  /* candidates still to be passed through before deferring is tried again */
     uint32_t level; /* how often in a row that was decided: skip doubles with it */

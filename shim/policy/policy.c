@@ -55,7 +55,7 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
         return REASON_NONE;
     if (ofd && leave_alone(&ofd->habit))
         return REASON_unprofitable;
-    if (facts->running)
+    if (facts->running || (ofd && ofd->habit.paid_last)) /* a pause may be the machine's */
         return REASON_NONE;
     uint16_t needed = facts->started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS;
     return quick_succession(slot, facts->now, needed) < needed ? REASON_warming : REASON_NONE;

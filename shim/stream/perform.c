@@ -101,7 +101,8 @@ static void judge(struct piece *piece, enum flush_cause cause) {
                 calls += piece->extent[j].calls;
                 performed += piece->extent[j].refused ? piece->extent[j].calls : !piece->extent[j].together;
             }
-        if (calls >= performed + needed)
+        habit->paid_last = calls >= performed + needed;
+        if (habit->paid_last)
             habit->paid++;
         else
             habit->wasted++;

@@ -88,6 +88,21 @@ static void warming(void) {
     expect("held up now and then", passed_first(false, GAP / 10, 3 * POLICY_PAUSE, 1000) > 0, true);
 }
 
+/* After a batch that paid, a pause doesn't count: it may have been the machine's. After one that didn't it does. */
+static void pausing(void) {
+    struct inode inode = {.file_system = &disk};
+    struct ofd ofd = {.inode = &inode};
+    struct fd_slot slot = {.quick = 1000, .last = 1};
+    struct write_facts facts = {.size = 10, .now = 123456789012, .started = true};
+    ofd.habit = (struct habit){.paid = 1, .paid_last = true};
+    expect("after a pause, and a batch that paid", (int)policy_write(&facts, &slot, &ofd), REASON_NONE);
+    ofd.habit = (struct habit){.paid = 1, .wasted = 1};
+    expect("after a pause, and one that didn't", (int)policy_write(&facts, &slot, &ofd), REASON_warming);
+    ofd.habit = (struct habit){.wasted = POLICY_WASTED};
+    facts.running = true;
+    expect("what doesn't pay, though some is pending", (int)policy_write(&facts, &slot, &ofd), REASON_unprofitable);
+}
+
 /* The writes that aren't timed must not make a quick writer look slow: one just within the gap is found out too. */
 static void fresh(void) {
     struct fd_slot slot = {.other = 0};
@@ -170,6 +185,7 @@ static void reading(void) {
 int main(void) {
     one_fact_at_a_time();
     warming();
+    pausing();
     fresh();
     backing_off();
     reading();
