@@ -17,7 +17,7 @@ VICTIMS := $(patsubst tests/victims/%.c,$(BUILD)/victims/%,$(wildcard tests/vict
 
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 
-.PHONY: all victims units check check-foreign demo bench format clean help
+.PHONY: all victims units check check-foreign demo bench bench-quick format clean help
 all: $(LIBRARY)
 
 # liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
@@ -61,7 +61,12 @@ check-foreign:
 bench:
 	scripts/setup build bench
 	$(MAKE) all
-	scripts/bench
+	scripts/bench -o $(BUILD)/bench.json
+	scripts/bench-chart $(BUILD)/bench.json >$(BUILD)/bench.svg
+
+bench-quick: all
+	scripts/bench -q -o $(BUILD)/bench.json
+	scripts/bench-chart $(BUILD)/bench.json >$(BUILD)/bench.svg
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -74,7 +79,7 @@ help:
 	@echo 'demo     real programs, natively and shimmed, compared'
 	@echo 'check    the whole test suite'
 	@echo 'check-foreign  the test suites of CPython and stress-ng, natively and shimmed, compared case by case'
-	@echo 'bench    write benchmarks: native, shimmed, hand-coalesced'
+	@echo 'bench    benchmarks, natively and shimmed: tables, build/bench.json and build/bench.svg; bench-quick: the core'
 	@echo 'format   clang-format over the tree'
 	@echo 'clean    remove build/'
 

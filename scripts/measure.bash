@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the samples and medians that note_result tells of
 # What the scripts that measure share: where things are, and figures from strace and from samples.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -96,4 +96,22 @@ traced_calls() {
                  reads += $4
          }
          END { print writes + 0, reads + 0, all + 0 }' "$1"
+}
+
+# note_result GROUP NAME [LIMIT]: what was compared last, as a line of $results, if that is wanted: the medians in
+# nanoseconds, the ratios native / shimmed of the rounds (median and quartiles), native / LIMIT, and the system calls.
+note_result() {
+    local middle low high
+    [ -n "$results" ] || return 0
+    read -r middle low high < <(quartiles "${walls[native]}" "${walls[shimmed]}" | tr -d '(to)')
+    {
+        printf '{"group":"%s","name":"%s","native_ns":%s,"shimmed_ns":%s,' "$1" "$2" \
+            "${wall_median[native]}" "${wall_median[shimmed]}"
+        printf '"ratio":%s,"ratio_low":%s,"ratio_high":%s' "$middle" "$low" "$high"
+        [ -z "${3-}" ] || printf ',"limit":"%s","limit_ratio":%s' "$3" \
+            "$(ratio "${wall_median[native]}" "${wall_median[$3]}")"
+        printf ',"cpu_ratio":%s' "$(ratio "${cpu_median[native]}" "${cpu_median[shimmed]}" | sed 's/^-$/null/')"
+        [ ${#native[@]} -eq 0 ] || printf ',"calls_native":%s,"calls_shimmed":%s' "${native[2]}" "${shimmed[2]}"
+        echo '}'
+    } >>"$results"
 }
