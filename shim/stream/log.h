@@ -29,14 +29,27 @@ struct extent {
     bool together;   /* direct: performed at the same time as others */
 };
 
+/*
+ * The last extent of the piece that is being filled, while it may be extended: what the next write of its owner needs
+ * to know. The extent and the piece are told of it when it is closed.
+ */
+struct wb_open {
+    int fd; /* -1: none is open */
+    uint32_t direct, least;
+    int64_t next;
+    char *to, *end; /* where the next byte goes, and where there is no more room */
+    uint32_t calls;
+    struct extent *extent;
+};
+
 /* May a write with this buffer and size extend the extent as far as direct I/O goes? The kernel refuses what is odd. */
-static inline bool log_takes(struct extent *extent, const void *bytes, size_t n) {
-    if (likely(!extent->direct))
+static inline bool log_takes(struct wb_open *open, const void *bytes, size_t n) {
+    if (likely(!open->direct))
         return true;
-    if (((uintptr_t)bytes | n) & extent->direct)
+    if (((uintptr_t)bytes | n) & open->direct)
         return false;
-    if (n < extent->least)
-        extent->least = (uint32_t)n;
+    if (n < open->least)
+        open->least = (uint32_t)n;
     return true;
 }
 
@@ -54,6 +67,7 @@ struct piece {
 
 struct wb_log {
     struct biased_lock lock;
+    struct wb_open open;
     struct piece piece[2];
     struct piece *filling; /* one of the two; the other one may be in flight */
     uint32_t limit;        /* bytes that a piece takes now */

@@ -150,6 +150,33 @@ static enum reason direct_opens(const struct ofd *ofd, int fd, int64_t offset) {
     return sys(SYS_lseek, fd, 0, SEEK_CUR) & ofd->direct ? REASON_unaligned : REASON_NONE;
 }
 
+/* The last extent can be extended without a look at it, until it is closed again. */
+static void open_last(struct wb_log *log, struct extent *last) {
+    struct piece *piece = log->filling;
+    log->open = (struct wb_open){
+        .fd = last->fd,
+        .direct = last->direct,
+        .least = last->least,
+        .next = last->next,
+        .to = piece->data + piece->used,
+        .end = piece->data + log->limit,
+        .extent = last,
+    };
+}
+
+static void close_last(struct wb_log *log) {
+    struct wb_open *open = &log->open;
+    if (!open->extent)
+        return;
+    uint32_t used = (uint32_t)(open->to - log->filling->data);
+    open->extent->length += used - log->filling->used;
+    open->extent->calls += open->calls;
+    open->extent->next = open->next;
+    open->extent->least = open->least;
+    log->filling->used = used;
+    *open = (struct wb_open){.fd = -1};
+}
+
 static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct fd_slot *slot, int64_t offset,
                          const struct iovec *vector, int count, size_t total) {
     struct piece *piece = log->filling;
@@ -201,6 +228,7 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
         extent_opened(log, piece, ofd); /* and keeps the reference */
     else
         files_release(ofd);
+    open_last(log, last);
     return REASON_NONE;
 }
 
@@ -216,6 +244,7 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
         biased_lock(&log->lock, &self->holder);
         if (biased)
             bias_learn(&log->lock, &self->holder);
+        close_last(log);
         reason = defer(self, log, fd, slot, offset, vector, count, total);
         biased_unlock(&log->lock);
     }
@@ -232,6 +261,7 @@ static void settle(struct wb_log *log) {
 }
 
 static void flush(struct thread *self, struct wb_log *log, enum flush_cause cause) {
+    close_last(log);
     perform_wait(self, log);
     if (log->filling && log->filling->extents) /* a log of another thread may not be equipped yet */
         perform_piece(self, log, cause);
@@ -309,6 +339,7 @@ int wb_sync(struct thread *self, int fd, bool data_only) {
     critical_enter();
     flush_others(self, log, FLUSH_FSYNC);
     biased_lock(&log->lock, &self->holder);
+    close_last(log);
     if (!perform_with_sync(self, log, ofd, fd, data_only, &result))
         flush(self, log, FLUSH_FSYNC);
     settle(log);

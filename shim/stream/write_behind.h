@@ -31,18 +31,14 @@ static inline __attribute__((always_inline)) bool wb_extend(struct thread *self,
     if (!log || !self->faults_caught || !thread_free(self) || !bias_enter(&log->lock, &self->holder))
         return false;
     bool done = false;
-    struct piece *piece = log->filling;
-    if (likely(piece->extents && n <= log->limit - piece->used)) {
-        struct extent *last = &piece->extent[piece->extents - 1];
-        if (last->fd == fd && last->next == offset && log_takes(last, bytes, n) &&
-            copy_in(piece->data + piece->used, bytes, n)) {
-            piece->used += (uint32_t)n;
-            last->length += (uint32_t)n;
-            last->calls++;
-            if (offset != WB_AT_POSITION)
-                last->next += (int64_t)n;
-            done = true;
-        }
+    struct wb_open *open = &log->open;
+    if (open->fd == fd && open->next == offset && n <= (size_t)(open->end - open->to) && log_takes(open, bytes, n) &&
+        copy_in(open->to, bytes, n)) {
+        open->to += n;
+        open->calls++;
+        if (offset != WB_AT_POSITION)
+            open->next += (int64_t)n;
+        done = true;
     }
     bias_leave(&self->holder);
     return done;
