@@ -22,7 +22,14 @@ static void *map_file(const char *call, void *start, size_t length, int prot, in
     return (void *)answer(result);
 }
 
+/* Direct I/O refuses to write what is in memory for writing only (get_user_pages in mm/gup.c), which we could copy. */
+static void look_at_protection(const char *call, int prot) {
+    if (unlikely((prot & (PROT_READ | PROT_WRITE)) == PROT_WRITE) && files_forbid_direct())
+        drain(call);
+}
+
 static void *map(const char *call, void *start, size_t length, int prot, int flags, int fd, off_t offset) {
+    look_at_protection(call, prot);
     bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, file = !(flags & MAP_ANONYMOUS);
     bool over = (flags & MAP_FIXED) && shared_memory_any();
     if (likely(!shared && !file && !over) || !thread_free(thread_self()))
@@ -87,6 +94,7 @@ EXPORT void *mremap(void *start, size_t length, size_t new_length, int flags, ..
 }
 
 static void protecting(const char *call, void *start, size_t length, int prot) {
+    look_at_protection(call, prot);
     if (!(prot & PROT_WRITE) || !may_concern_shared())
         return;
     sharing_begins();

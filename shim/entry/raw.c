@@ -175,7 +175,16 @@ EXPORT long syscall(long number, ...) {
     case SYS_setrlimit:
     case SYS_prlimit64:
         return raw_limit(number, a);
+    case SYS_mprotect:
+        if (files_forbid_direct())
+            drain("syscall");
+        announce("syscall");
+        break;
     case SYS_mmap:
+        files_forbid_direct(); /* it may be for writing only; nobody looks */
+        sharing_hidden();
+        drain("syscall");
+        break;
     case SYS_shmat:
         sharing_hidden();
         drain("syscall");

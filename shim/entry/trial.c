@@ -36,6 +36,15 @@ static void try_essentials(void) {
     sys(SYS_fstat, -1, NULL);
     sys(SYS_fstatfs, -1, NULL);
     sys(SYS_fcntl, -1, 0, 0);
+    sys(SYS_fcntl, -1, F_GETSIG, 0);
+    sys(SYS_fcntl, -1, F_GETOWN_EX, 0);
+    sys(SYS_fcntl, -1, F_SETOWN_EX, 0);
+    sys(SYS_fcntl, -1, F_GETLEASE, 0);
+    sys(SYS_fcntl, -1, F_SETLEASE, 0);
+    sys(SYS_statx, -1, NULL, 0, 0, NULL);
+    sys(SYS_sync_file_range, -1, 0, 0, 0);
+    sys(SYS_fdatasync, -1);
+    sys(SYS_clock_gettime, -1, NULL);
     sys(SYS_lseek, -1, 0, 0);
     sys(SYS_openat, -1, "", 0, 0);
     sys(SYS_write, -1, NULL, 0);

@@ -115,8 +115,12 @@ void files_passed_on(void) {
         atomic_store_explicit(&passings, 1, memory_order_relaxed);
 }
 
+bool files_is_private(const struct ofd *ofd) {
+    return ofd->born == atomic_load_explicit(&passings, memory_order_relaxed);
+}
+
 bool files_position_is_ours(const struct ofd *ofd) {
-    return __libc_single_threaded && ofd->born == atomic_load_explicit(&passings, memory_order_relaxed);
+    return __libc_single_threaded && files_is_private(ofd);
 }
 
 static bool position_is_far(int fd, const struct inode *inode) {
@@ -137,6 +141,15 @@ void files_moved(int fd, int64_t position) {
         ofd->far = (uint64_t)position > ofd->inode->file_system->far_offset;
 }
 
+static _Atomic bool direct_forbidden;
+
+bool files_forbid_direct(void) {
+    if (atomic_exchange(&direct_forbidden, true))
+        return false;
+    atomic_fetch_add(&files_generation, 1);
+    return true;
+}
+
 /*
  * The bits that must be 0 in addresses, sizes and offsets for direct I/O to be done as such (statx(2), STATX_DIOALIGN);
  * 0 where the kernel doesn't say.
@@ -144,7 +157,8 @@ void files_moved(int fd, int64_t position) {
 static uint32_t direct_bits(int fd) {
     enum { STRICTEST = 4096 };
     struct statx stx = {0};
-    if (sys(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) != 0 || !(stx.stx_mask & STATX_DIOALIGN) ||
+    if (atomic_load_explicit(&direct_forbidden, memory_order_relaxed) ||
+        sys(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) != 0 || !(stx.stx_mask & STATX_DIOALIGN) ||
         !stx.stx_dio_mem_align || !stx.stx_dio_offset_align)
         return 0;
     uint32_t bits = (stx.stx_dio_mem_align - 1) | (stx.stx_dio_offset_align - 1);
@@ -152,20 +166,20 @@ static uint32_t direct_bits(int fd) {
 }
 
 /* The reason, from the descriptor's flags, not to defer its writes. */
-static enum reason flags_reason(long flags, uint32_t direct) {
+static enum reason flags_reason(long flags) {
     if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == O_RDONLY)
         return REASON_bad_fd;
     if (flags & O_DSYNC) /* O_SYNC includes it */
         return REASON_sync_flag;
-    return flags & O_DIRECT && (!direct || flags & O_APPEND) ? REASON_direct_flag : REASON_NONE;
+    return flags & O_DIRECT && flags & (O_APPEND | O_ASYNC) ? REASON_direct_flag : REASON_NONE;
 }
 
 /* Direct reads may be read ahead only by who can be alone with the file: a read lease wants a descriptor for reading.
  */
-static enum ahead flags_ahead(long flags, uint32_t direct) {
+static enum ahead flags_ahead(long flags) {
     if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_WRONLY)
         return AHEAD_NEVER;
-    if (flags & O_DIRECT && (!direct || (flags & O_ACCMODE) != O_RDONLY))
+    if (flags & O_DIRECT && (flags & O_ASYNC || (flags & O_ACCMODE) != O_RDONLY))
         return AHEAD_NEVER;
     return (flags & O_ACCMODE) == O_RDONLY ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET;
 }
@@ -173,9 +187,20 @@ static enum ahead flags_ahead(long flags, uint32_t direct) {
 /* What the descriptor's flags say of its OFD. */
 static void look_at_flags(int fd, struct ofd *ofd) {
     long flags = sys(SYS_fcntl, fd, F_GETFL);
-    ofd->direct = flags >= 0 && flags & O_DIRECT ? direct_bits(fd) : 0;
-    ofd->reason = flags_reason(flags, ofd->direct);
-    ofd->ahead = flags_ahead(flags, ofd->direct);
+    ofd->direct = flags >= 0 && flags & O_DIRECT ? DIRECT_UNKNOWN : 0;
+    ofd->reason = flags_reason(flags);
+    ofd->ahead = flags_ahead(flags);
+}
+
+/* Not when it is classified: a filter may forbid the question, and nobody has tried yet whether it does. */
+static void settle_direct(int fd, struct ofd *ofd) {
+    if (ofd->direct != DIRECT_UNKNOWN)
+        return;
+    ofd->direct = direct_bits(fd);
+    if (!ofd->direct) {
+        ofd->reason = ofd->reason ? ofd->reason : REASON_direct_flag;
+        ofd->ahead = AHEAD_NEVER;
+    }
 }
 
 /* Fills the slot: ofd, or other; leaves it empty if the number is not open. files_lock held. */
@@ -232,10 +257,11 @@ bool files_verify(int fd, struct fd_slot *slot) {
     if (!ofd || stat_fd(fd, &st) != 0 || st.st_ino != ofd->inode->number || st.st_dev != ofd->inode->device)
         return false;
     uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
-    if (ofd->generation != generation) {
+    if (ofd->generation != generation || !files_is_private(ofd)) { /* who shares the description may set them, too */
         ofd->generation = generation;
         look_at_flags(fd, ofd);
     }
+    settle_direct(fd, ofd);
     if ((uint64_t)st.st_size > ofd->inode->file_system->far_offset)
         ofd->reason = REASON_far_offset;
     return true;

@@ -48,6 +48,8 @@ struct habit {
 /* May it be read ahead: not at all; by reads that bring their offset; at the file position too, for it only reads. */
 enum ahead { AHEAD_NEVER, AHEAD_AT_OFFSET, AHEAD_AT_POSITION };
 
+#define DIRECT_UNKNOWN UINT32_MAX
+
 struct ofd {
     struct inode *inode;
     _Atomic uint32_t references; /* slots that name it, extents pending on it, callers that detached it */
@@ -57,7 +59,9 @@ struct ofd {
     bool far;                    /* the file position is near the largest file size */
     uint64_t verified_at;        /* ticks: when the number was last seen to be this file */
     uint64_t batch;              /* the last batch of the write-behind log for which it was verified */
-    uint32_t direct;             /* O_DIRECT: the bits that must be 0 in addresses, sizes and offsets; else 0 */
+    /* O_DIRECT: the bits that must be 0 in addresses, sizes and offsets, known when it has been verified; else 0 */
+    uint32_t direct;
+    _Atomic bool asking; /* a thread asks whether we are alone with the file */
     enum ahead ahead;
     uint32_t window; /* bytes that the next window on it fetches; 0: none has */
     bool pinned;     /* stands, or stood, in a ring's file table, under its serial number */
@@ -130,6 +134,10 @@ int files_highest(void);
 void files_opened(int fd);
 void files_passed_on(void);
 bool files_position_is_ours(const struct ofd *ofd);
+bool files_is_private(const struct ofd *ofd); /* the first half of that */
+
+/* No direct I/O by us from the next batch on: it may refuse memory that we can read. True: until now there was some. */
+bool files_forbid_direct(void);
 
 /* The file position of the number is now this. */
 void files_moved(int fd, int64_t position);

@@ -202,6 +202,8 @@ static void scan_line(const char *p) {
     uintptr_t start = parse(&p, 16);
     skip_field(&p);
     bool shared_writable = p[1] == 'w' && p[3] == 's';
+    if (p[0] != 'r' && p[1] == 'w')
+        files_forbid_direct();
     skip_field(&p);
     skip_field(&p);
     skip_field(&p);

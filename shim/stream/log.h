@@ -24,7 +24,7 @@ struct extent {
     uint32_t calls;
     int fd;
     uint32_t direct; /* the OFD's: the bits that must be 0 */
-    uint32_t least;  /* direct: the length of the shortest call */
+    uint32_t step;   /* direct: the length of each call */
     bool refused;    /* direct: somebody else had the file open, so each call was performed for itself */
     bool together;   /* direct: performed at the same time as others */
 };
@@ -35,22 +35,19 @@ struct extent {
  */
 struct wb_open {
     int fd; /* -1: none is open */
-    uint32_t direct, least;
+    uint32_t direct, step;
     int64_t next;
     char *to, *end; /* where the next byte goes, and where there is no more room */
     uint32_t calls;
     struct extent *extent;
 };
 
-/* May a write with this buffer and size extend the extent as far as direct I/O goes? The kernel refuses what is odd. */
-static inline bool log_takes(struct wb_open *open, const void *bytes, size_t n) {
-    if (likely(!open->direct))
-        return true;
-    if (((uintptr_t)bytes | n) & open->direct)
-        return false;
-    if (n < open->least)
-        open->least = (uint32_t)n;
-    return true;
+/*
+ * May a write with this buffer and size extend the extent as far as direct I/O goes? The kernel refuses what is odd,
+ * and where each call has to be performed by itself all must have the same length.
+ */
+static inline bool log_takes(const struct wb_open *open, const void *bytes, size_t n) {
+    return likely(!open->direct) || (((uintptr_t)bytes & open->direct) == 0 && n == open->step);
 }
 
 struct piece {

@@ -8,7 +8,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/ticks.h"
-#include "files/lease.h"
+#include "files/alone.h"
 #include "ring/direct.h"
 #include "ring/engine.h"
 #include "ring/ring.h"
@@ -53,24 +53,21 @@ static bool write_part(struct thread *self, struct piece *piece, struct extent *
 }
 
 /*
- * Direct writes go to the device in any order, as parts of one call: who reads the file meanwhile might see a later
- * write without an earlier one. So nobody may have it open; or else they go one by one, as the program made them.
+ * The device does the parts of a direct write in any order: who has the file open might see a later call's bytes
+ * without an earlier one's. So we must be alone with it; or else they are performed one by one, as the program made
+ * them.
  */
 static void write_direct_extent(struct thread *self, struct piece *piece, struct extent *extent) {
     uint32_t step = extent->length;
-    int error = extent->calls > 1 ? lease_take(extent->fd, LEASE_WRITE, flusher_id()) : 0;
+    int error = extent->calls > 1 ? alone_with(extent->ofd, extent->fd, ALONE_TO_WRITE, flusher_id()) : 0;
     if (error) {
-        stats_fallback("lease", -error);
+        stats_fallback("alone", -error);
         extent->refused = true;
-        step = extent->least;
+        step = extent->step;
     }
-    for (uint32_t done = 0; done < extent->length; done += step) {
-        step = step < extent->length - done ? step : extent->length - done;
+    for (uint32_t done = 0; done < extent->length; done += step)
         if (!write_part(self, piece, extent, done, step))
             break;
-    }
-    if (!error && extent->calls > 1)
-        lease_give_back(extent->fd);
 }
 
 /* Writes what is missing of an extent. Nothing more is written to a file after an error that isn't reported yet. */
@@ -331,7 +328,7 @@ static bool perform_together(struct thread *self, struct wb_log *log, struct pie
         return false;
     struct ring *ring = ring_of(self, log);
     int file = ring && ring_room(ring, piece->extents) ? pin(ring, piece, NULL, ofd, fd) : -1;
-    if (file < 0 || lease_take(fd, LEASE_WRITE, flusher_id()) != 0)
+    if (file < 0 || alone_with(ofd, fd, ALONE_TO_WRITE, flusher_id()) != 0)
         return false;
     for (uint32_t i = 0; i < piece->extents && !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed);) {
         write_part(self, piece, &piece->extent[i], 0, piece->extent[i].length);
@@ -339,7 +336,6 @@ static bool perform_together(struct thread *self, struct wb_log *log, struct pie
             i = some_together(self, ring, piece, file, i);
     }
     ring_drain(ring);
-    lease_give_back(fd);
     return true;
 }
 

@@ -4,10 +4,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "files/lease.h"
+#include "files/alone.h"
 #include "stream/flusher.h"
 
 struct window window = {.fd = -1};
@@ -80,8 +81,8 @@ static bool is_open(const struct window *w) {
 static struct ofd *readable(int fd, struct fd_slot *slot, bool at_position) {
     mutex_lock(&files_lock);
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
-    if (ofd && files_verify(fd, slot) && ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) &&
-        !ofd->inode->mapped)
+    if (ofd && files_verify(fd, slot) && (!ofd->direct || files_is_private(ofd)) &&
+        ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped)
         atomic_fetch_add_explicit(&ofd->references, 1, memory_order_relaxed);
     else
         ofd = NULL;
@@ -177,16 +178,36 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
     return (ssize_t)answered;
 }
 
-/* A device reads in any order: nobody may be able to write meanwhile. -EAGAIN: somebody is. */
-static int64_t fetched_alone(const struct window *w, int fd, const struct fetch *fetch) {
-    int error = lease_take(fd, LEASE_READ, flusher_id());
+/*
+ * When the file was changed last, if that was so long ago that another change would show: the kernel's clock for it has
+ * steps of up to 10 ms.
+ */
+static bool changed_at(int fd, struct timespec *changed) {
+    enum { STEPS_MS = 50 };
+    struct stat st;
+    struct timespec now;
+    if (sys(SYS_fstat, fd, &st) != 0 || sys(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &now) != 0)
+        return false;
+    *changed = st.st_ctim;
+    return (now.tv_sec - changed->tv_sec) * 1000 + (now.tv_nsec - changed->tv_nsec) / 1000000 > STEPS_MS;
+}
+
+/*
+ * A device reads in any order, too: nobody may write meanwhile, for a byte might be older than one before it. Nobody
+ * can who doesn't open the file for writing first, and nobody has if it hasn't changed at the end. -EAGAIN: it isn't
+ * so.
+ */
+static int64_t fetched_alone(const struct window *w, struct ofd *ofd, int fd, const struct fetch *fetch) {
+    struct timespec before, after;
+    if (!changed_at(fd, &before))
+        return -EBUSY;
+    int error = alone_with(ofd, fd, ALONE_TO_READ, flusher_id());
     if (error) {
-        stats_fallback("lease", -error);
+        stats_fallback("alone", -error);
         return -EAGAIN;
     }
     int64_t got = sys(SYS_pread64, fd, w->data, fetch->size, fetch->from);
-    lease_give_back(fd);
-    return got;
+    return changed_at(fd, &after) && after.tv_sec == before.tv_sec && after.tv_nsec == before.tv_nsec ? got : -EAGAIN;
 }
 
 /*
@@ -194,10 +215,10 @@ static int64_t fetched_alone(const struct window *w, int fd, const struct fetch 
  * older than what he has read before, were the file changed meanwhile. Who reads the other way might: so all of it is
  * fetched again and must be the same, for then each byte is one that was there after those behind it.
  */
-static int64_t fetched(const struct window *w, int fd, const struct fetch *fetch) {
+static int64_t fetched(const struct window *w, struct ofd *ofd, int fd, const struct fetch *fetch) {
     char *again = w->data + WINDOW_MAX;
     if (w->direct)
-        return fetched_alone(w, fd, fetch);
+        return fetched_alone(w, ofd, fd, fetch);
     int64_t got = sys(SYS_pread64, fd, w->data, fetch->size, fetch->from);
     if (fetch->direction < 0 && got > 0 &&
         (sys(SYS_pread64, fd, again, fetch->size, fetch->from) != got || memcmp(again, w->data, (size_t)got) != 0))
@@ -212,7 +233,7 @@ static int64_t fetched(const struct window *w, int fd, const struct fetch *fetch
 static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_slot *slot, void *bytes, size_t n,
                               int64_t offset, int direction) {
     struct fetch fetch = planned(w, n, offset, direction);
-    const struct ofd *ofd = w->ofd;
+    struct ofd *ofd = w->ofd;
     int fd = atomic_load_explicit(&w->fd, memory_order_relaxed);
     fetch.epoch = atomic_load(&window_epoch);
     fetch.writes = atomic_load(&window_writes);
@@ -222,7 +243,7 @@ static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_s
     w->fetching = true;
     w->start = w->end = fetch.at; /* nothing can be served */
     biased_unlock(&w->lock);
-    int64_t got = fetched(w, fd, &fetch);
+    int64_t got = fetched(w, ofd, fd, &fetch);
     biased_lock(&w->lock, &self->holder);
     w->fetching = false;
     /* If it was closed, the kernel's position is that of before this read. So may the number have been. */

@@ -70,7 +70,7 @@ static uint32_t gathered(char *to, const struct iovec *vector, int count) {
 
 static bool stale(struct ofd *ofd) {
     uint64_t now = ticks_now();
-    if (now - ofd->verified_at < VERIFIED_TICKS &&
+    if (files_is_private(ofd) && ofd->direct != DIRECT_UNKNOWN && now - ofd->verified_at < VERIFIED_TICKS &&
         ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed))
         return false;
     ofd->verified_at = now;
@@ -143,6 +143,8 @@ static uint64_t bits_of(const struct iovec *vector, int count, int64_t offset) {
  * refuse, or to do in another way. A position that somebody else may move could be odd when the write's turn comes.
  */
 static enum reason direct_opens(const struct ofd *ofd, int fd, int64_t offset) {
+    if (!files_is_private(ofd))
+        return REASON_direct_flag;
     if (offset != WB_AT_POSITION)
         return REASON_NONE;
     if (!files_position_is_ours(ofd))
@@ -156,7 +158,7 @@ static void open_last(struct wb_log *log, struct extent *last) {
     log->open = (struct wb_open){
         .fd = last->fd,
         .direct = last->direct,
-        .least = last->least,
+        .step = last->step,
         .next = last->next,
         .to = piece->data + piece->used,
         .end = piece->data + log->limit,
@@ -172,7 +174,6 @@ static void close_last(struct wb_log *log) {
     open->extent->length += used - log->filling->used;
     open->extent->calls += open->calls;
     open->extent->next = open->next;
-    open->extent->least = open->least;
     log->filling->used = used;
     *open = (struct wb_open){.fd = -1};
 }
@@ -194,7 +195,7 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
     if (reason != REASON_NONE)
         return reason;
     struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
-    bool opens = !last || last->ofd != ofd || last->next != offset;
+    bool opens = !last || last->ofd != ofd || last->next != offset || (ofd->direct && last->step != total);
     uint32_t start = piece->used;
     if (ofd->direct) {
         if (bits_of(vector, count, offset) & ofd->direct)
@@ -214,10 +215,8 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
         last = &piece->extent[piece->extents++];
         *last = (struct extent){.ofd = ofd, .next = offset, .offset = offset, .start = start, .fd = fd};
         last->direct = ofd->direct;
-        last->least = (uint32_t)total;
+        last->step = (uint32_t)total;
         piece->used = start;
-    } else if (total < last->least) {
-        last->least = (uint32_t)total;
     }
     last->calls++;
     last->length += (uint32_t)total;

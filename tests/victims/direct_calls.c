@@ -9,9 +9,12 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-enum { UNIT = 512, LARGEST = 48 << 10, FILE_MAX = 1 << 20, STEPS = 120, DESCRIPTORS = 3, BLOCK = 4096, BLOCKS = 2000 };
+enum { LARGEST = 48 << 10, FILE_MAX = 1 << 20, STEPS = 120, DESCRIPTORS = 3, BLOCK = 4096, BLOCKS = 2000 };
 
 static uint64_t rng;
+// What sizes and offsets are multiples of. Of a page, where the file is read and written through the page cache, too:
+// what comes of direct writes to parts of a page that is dirty there isn't always the same.
+static size_t unit;
 static char *memory; // aligned as much as anybody could want
 static int fds[DESCRIPTORS], flags[DESCRIPTORS];
 
@@ -20,14 +23,14 @@ static unsigned pick(unsigned limit) {
 }
 
 static size_t some_size(void) {
-    size_t size = (size_t)UNIT << pick(5);
-    return pick(25) ? size : pick(2) ? pick(LARGEST) : size + UNIT / 2;
+    size_t size = unit << pick(4);
+    return pick(25) ? size : pick(2) ? pick(LARGEST) | 1 : size + 24;
 }
 
 static off_t some_offset(off_t *next, size_t size) {
-    off_t at = pick(4) ? *next : (off_t)pick(FILE_MAX / UNIT) * UNIT;
+    off_t at = pick(4) ? *next : (off_t)pick(FILE_MAX / (unsigned)unit) * (off_t)unit;
     if (!pick(40))
-        at += pick(UNIT);
+        at += 1 + pick(500);
     *next = at + (off_t)size;
     if (*next >= FILE_MAX)
         *next = 0;
@@ -35,7 +38,7 @@ static off_t some_offset(off_t *next, size_t size) {
 }
 
 static char *some_memory(void) {
-    return memory + (pick(40) ? (size_t)pick(8) * UNIT : pick(UNIT));
+    return memory + (pick(40) ? (size_t)pick(8) * 512 : pick(512));
 }
 
 static void note_bytes(const void *bytes, long got) {
@@ -59,7 +62,7 @@ static void one_call(off_t *next) {
         TRY(write(fd, bytes, size));
         break;
     case 16:
-        TRY(writev(fd, (struct iovec[]){{bytes, size}, {memory, UNIT}}, 2));
+        TRY(writev(fd, (struct iovec[]){{bytes, size}, {memory, unit}}, 2));
         break;
     case 17 ... 19:
         memset(bytes, 0, size);
@@ -87,7 +90,7 @@ static void one_call(off_t *next) {
         note("    owner %d, lease %d\n", fcntl(fd, F_GETOWN), fcntl(fd, F_GETLEASE));
         break;
     case 26:
-        if (!pick(3))
+        if (unit == BLOCK && !pick(3))
             TRY(fcntl(fds[0], F_SETFL, pick(2) ? O_DIRECT : 0));
         break;
     default:
@@ -97,7 +100,7 @@ static void one_call(off_t *next) {
 
 // Reads and writes that go on where the last one ended, as most programs do.
 static void in_sequence(off_t at) {
-    size_t size = (size_t)UNIT << pick(5);
+    size_t size = unit << pick(4);
     int fd = fds[pick(DESCRIPTORS)], kind = (int)pick(4);
     TRY(lseek(fd, at, SEEK_SET));
     for (unsigned i = pick(60); i > 0; i--, at += (off_t)size) {
@@ -113,6 +116,10 @@ static void in_sequence(off_t at) {
         else
             note_bytes(bytes, TRY(read(fd, bytes, n)));
     }
+}
+
+static bool is_buffered(int kind) {
+    return kind >= 0 && !(kind & O_DIRECT);
 }
 
 static void open_all(void) {
@@ -132,6 +139,9 @@ static void open_all(void) {
             exit(77);
         require(fds[i] >= 0);
     }
+    unit = is_buffered(kind[1]) || is_buffered(kind[2]) || pick(2) ? BLOCK : 512;
+    if (kind[1] < 0 && !(kind[0] & O_ACCMODE))
+        usleep(60000); // only read: and what has just been changed isn't read ahead
     note("opened %x %x %x\n", flags[0], flags[1], flags[2]);
 }
 
@@ -173,7 +183,7 @@ int main(int argc, char **argv) {
             if (pick(12))
                 one_call(&next);
             else
-                in_sequence((off_t)pick(FILE_MAX / UNIT) * UNIT);
+                in_sequence((off_t)pick(FILE_MAX / (unsigned)unit) * (off_t)unit);
         for (int i = 0; i < DESCRIPTORS; i++)
             TRY(close(fds[i]));
     }

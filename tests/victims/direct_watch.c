@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, BLOCKS = 256, STEP = 37, ROUNDS_FRESH = 150 };
+enum { BLOCK = 4096, BLOCKS = 256, STEP = 37, ROUNDS_FRESH = 30 };
 
 static char *block;
 
@@ -180,6 +180,7 @@ static int listen_and_read(void) {
     int fd = open_direct(O_RDONLY), stale = 0;
     char heard;
     for (int64_t generation = 2; generation < ROUNDS_FRESH; generation++) {
+        usleep(60000); // what has just been changed isn't read ahead
         int read_first = 20 + (int)(generation % 7), index = read_first + (int)(generation % 5);
         for (int i = 0; i < read_first; i++)
             generation_at(fd, i);
@@ -203,7 +204,7 @@ static int mirror(int64_t milliseconds) {
                 write_block(fd, index, generation);
             require(close(fd) == 0);
             if (generation % 8 == 0)
-                usleep(20000);
+                usleep(100000);
         }
     int64_t end = now_us() + milliseconds * 1000, wrong = 0;
     int fd = open_direct(O_RDONLY);

@@ -1,4 +1,5 @@
-// refuse_seccomp EPERM|ENOSYS|KILL io_uring|clone CMD [ARG]…: runs CMD under a seccomp filter that refuses these calls.
+// refuse_seccomp EPERM|ENOSYS|KILL io_uring|clone|statx CMD [ARG]…: runs CMD under a seccomp filter that refuses these
+// calls.
 
 #include "common.h"
 
@@ -16,10 +17,11 @@ static uint32_t action_of(const char *name) {
 }
 
 int main(int argc, char **argv) {
-    static const int families[2][3] = {{SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register},
-                                       {SYS_clone, SYS_clone3, SYS_clone3}};
+    static const int families[3][3] = {{SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register},
+                                       {SYS_clone, SYS_clone3, SYS_clone3},
+                                       {SYS_statx, SYS_statx, SYS_statx}};
     require(argc >= 4);
-    const int *refused = families[!strcmp(argv[2], "clone")];
+    const int *refused = families[!strcmp(argv[2], "clone") ? 1 : !strcmp(argv[2], "statx") ? 2 : 0];
     uint32_t action = action_of(argv[1]);
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
