@@ -132,13 +132,33 @@ singles() {
     done
 }
 
+# What becomes of direct writes to pages that are in the page cache isn't the same natively each time, once in a hundred
+# runs: a difference counts if it is there again, to another native run.
+same_as_some_native() { # SETTING… -- CMD
+    local try settings=()
+    while [[ $1 != -- ]]; do
+        settings+=("$1")
+        shift
+    done
+    shift
+    for try in 1 2 3 4; do
+        record native "$@"
+        ! same_as_recorded shim "${settings[@]}" "$@" || return 0
+    done
+    fail "differs, $try times: ${settings[*]}"
+}
+
 @test "random calls, aligned or not, alone with the file or beside others" {
     direct_here
-    local seed=${URINGSHIM_TEST_SEED:-$RANDOM} i
+    local seed=${URINGSHIM_TEST_SEED:-$RANDOM} i mode victim
     echo "seed $seed"
     rm -f "$STATS"
     for ((i = 0; i < ${URINGSHIM_TEST_SEEDS:-3}; i++)); do
-        same_as_native timeout -s KILL 60 "$VICTIMS/direct_calls" $((seed + i)) 6 || fail "seed $((seed + i))"
+        victim=(timeout -s KILL 60 "$VICTIMS/direct_calls" $((seed + i)) 6)
+        same_as_some_native -- "${victim[@]}" || fail "seed $((seed + i))"
+        for mode in "${MODES[@]}"; do
+            same_as_some_native URINGSHIM_TEST_EAGER=1 "$mode" -- "${victim[@]}" || fail "seed $((seed + i))"
+        done
     done
     assert_deferred
     assert_served
