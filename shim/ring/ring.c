@@ -239,13 +239,19 @@ unsigned ring_guest_submit_each(struct ring *ring) {
         do
             done = enter(ring->guest, 1, 0);
         while (done < 0 && done != -EBADF && done != -EINVAL);
-        if (done == 1)
-            submitted++;
-        if (done != 1 || (ring_completed(ring, tag, &result) && result < 0))
+        if (done != 1) { /* the kernel hasn't taken it, and must not find it later */
+            __atomic_store_n(sq->ktail, --sq->sqe_head, __ATOMIC_RELEASE);
+            break;
+        }
+        submitted++;
+        if (ring_completed(ring, tag, &result) && result < 0)
             break;
     }
-    sq->sqe_tail = sq->sqe_head;
     return submitted;
+}
+
+void ring_drop(struct ring *ring) {
+    ring->uring.sq.sqe_tail = ring->uring.sq.sqe_head;
 }
 
 void ring_wait(struct ring *ring, unsigned wait) {

@@ -72,9 +72,11 @@ unsigned ring_publish(struct ring *ring);
 void ring_guest_submit(struct ring *ring, unsigned count);
 /*
  * Or by the helper thread alone, while the owner waits: what was prepared is published and submitted one by one, as
- * long as each is under way then. How many were; the rest is forgotten.
+ * long as each is under way then. How many were.
  */
 unsigned ring_guest_submit_each(struct ring *ring);
+/* By the owner: what was prepared and not submitted is forgotten. */
+void ring_drop(struct ring *ring);
 /* By the owner: waits for `wait` completions to be there. A signal may end that early: look with ring_completed. */
 void ring_wait(struct ring *ring, unsigned wait);
 

@@ -295,6 +295,7 @@ static uint32_t some_together(struct thread *self, struct ring *ring, struct pie
         ring_prepare_write(ring, file, piece->data + piece->extent[i].start, piece->extent[i].length,
                            piece->extent[i].offset, RING_NOWAIT, tag(piece->batch, i));
     uint32_t started = flusher_submit_each(ring), end = first + started;
+    ring_drop(ring);
     self->stats.count[COUNT_RING_WRITES] += started;
     self->stats.count[COUNT_RING_ENTERS] += started;
     for (uint32_t i = first; i < end; i++) {
