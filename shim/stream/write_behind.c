@@ -195,10 +195,11 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
     if (reason != REASON_NONE)
         return reason;
     struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
-    bool opens = !last || last->ofd != ofd || last->next != offset || (ofd->direct && last->step != total);
+    uint32_t direct = ofd->direct; /* once: another thread may be looking at the flags anew */
+    bool opens = !last || last->ofd != ofd || last->next != offset || (direct && last->step != total);
     uint32_t start = piece->used;
-    if (ofd->direct) {
-        if (bits_of(vector, count, offset) & ofd->direct)
+    if (direct) {
+        if (bits_of(vector, count, offset) & direct)
             reason = REASON_unaligned;
         else if (opens)
             reason = direct_opens(ofd, fd, offset);
@@ -214,7 +215,7 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
     if (opens) {
         last = &piece->extent[piece->extents++];
         *last = (struct extent){.ofd = ofd, .next = offset, .offset = offset, .start = start, .fd = fd};
-        last->direct = ofd->direct;
+        last->direct = direct;
         last->step = (uint32_t)total;
         piece->used = start;
     }

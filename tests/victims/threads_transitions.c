@@ -42,6 +42,12 @@ static void await_turns(long count) {
         bare_call(SYS_sched_yield, 0, 0, 0, 0);
 }
 
+// By now it may have made all of its turns: one that waited for another would wait for ever.
+static void await_first_turn(void) {
+    while (turns == 0)
+        bare_call(SYS_sched_yield, 0, 0, 0, 0);
+}
+
 static pthread_t begin(void *(*function)(void *)) {
     pthread_t thread;
     over = false;
@@ -71,7 +77,7 @@ static void *write_until_refused(void *unused) {
 
 static void refuse_by(void (*change)(void)) {
     pthread_t writer = begin(write_until_refused);
-    await_turns(1);
+    await_first_turn();
     linger(3000);
     change();
     end(writer);
@@ -130,7 +136,7 @@ static void flags(void) {
     static char block[PAGE];
     file = open("blocks", O_RDWR | O_CREAT | O_TRUNC, 0600);
     pthread_t writer = begin(write_blocks);
-    await_turns(1);
+    await_first_turn();
     for (int i = 0; i < 10; i++) {
         require(fcntl(file, F_SETFL, O_DIRECT) == 0);
         linger(30000);
@@ -338,7 +344,7 @@ static void made(void) {
     round_made = round_forked = 0;
     enough = false;
     pthread_t writer = begin(write_and_count);
-    await_turns(1);
+    await_first_turn();
     require(pthread_create(&maker, NULL, make_pages, NULL) == 0);
     for (int round = 1; round <= 100; round++) {
         int status;
