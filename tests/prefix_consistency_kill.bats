@@ -5,7 +5,7 @@
 
 load lib/common
 
-CASES=15
+CASES=18
 
 # kill_writer [NAME=VALUE]…: kills prefix_writer, with its options in OPTIONS, under the library.
 kill_writer() {
@@ -25,6 +25,7 @@ kill_writer() {
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_SQPOLL=1
 }
 
 @test "one thread, after the warm-up that every program has" {
@@ -45,11 +46,13 @@ kill_writer() {
     options=(--rewrites --direct) check_options=(--rewrites --direct)
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_SQPOLL=1 URINGSHIM_IOPOLL=1
 }
 
 @test "threads that take turns, by a lock or by an atomic that nobody else sees" {
     options=(--threads 3 --rewrites) check_options=(--rewrites)
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_SQPOLL=1
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
     kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=direct
 }

@@ -38,6 +38,7 @@ static const char *const counter_names[COUNTERS] = {
     [COUNT_RING_WRITES] = "ring.writes",
     [COUNT_RING_FSYNCS] = "ring.fsyncs",
     [COUNT_SYNCS_SHARED] = "fsync.shared",
+    [COUNT_POLLING_US] = "polling.cpu_us",
     [COUNT_DIRECT_CALLS] = "direct.calls",
     [COUNT_LATE_ERRORS] = "late.errors",
     [COUNT_WINDOWS] = "window.filled",

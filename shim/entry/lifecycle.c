@@ -43,6 +43,7 @@ void finish(const char *call, enum flush_cause cause) {
     if (stats_wanted) {
         int saved = errno;
         self->stats.count[COUNT_CALLS]++;
+        wb_count_polling(self);
         thread_collect_stats();
         stats_report(program, state_name());
         errno = saved;

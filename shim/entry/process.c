@@ -190,16 +190,10 @@ EXPORT int pthread_cancel(pthread_t thread) {
     return CALL(pthread_cancel, (thread));
 }
 
-/* A second thread makes these fail, or leaves it behind with other credentials or namespaces than the program's. */
-#define ALONE(type, name, parameters, arguments)                                                                       \
-    EXPORT type name parameters {                                                                                      \
-        visit_begins(#name); /* no other thread starts anything anew meanwhile */                                      \
-        deactivate(#name);                                                                                             \
-        type result = CALL(name, arguments);                                                                           \
-        visit_ends();                                                                                                  \
-        return result;                                                                                                 \
-    }
-
+/*
+ * A second thread makes these fail, or leaves it behind with other credentials or namespaces than the program's. No
+ * other thread starts anything anew meanwhile.
+ */
 EXPORT int unshare(int flags) {
     if (flags & CLONE_FILES)
         keep_out("unshare");
@@ -210,22 +204,41 @@ EXPORT int unshare(int flags) {
     return result;
 }
 
-ALONE(int, setns, (int fd, int kind), (fd, kind))
-ALONE(int, setuid, (uid_t user), (user))
-ALONE(int, setgid, (gid_t group), (group))
-ALONE(int, seteuid, (uid_t user), (user))
-ALONE(int, setegid, (gid_t group), (group))
-ALONE(int, setreuid, (uid_t real, uid_t effective), (real, effective))
-ALONE(int, setregid, (gid_t real, gid_t effective), (real, effective))
-ALONE(int, setresuid, (uid_t real, uid_t effective, uid_t saved), (real, effective, saved))
-ALONE(int, setresgid, (gid_t real, gid_t effective, gid_t saved), (real, effective, saved))
-ALONE(int, setgroups, (size_t n, const gid_t *groups), (n, groups))
-ALONE(int, initgroups, (const char *user, gid_t group), (user, group))
+EXPORT int setns(int fd, int kind) {
+    visit_begins("setns");
+    deactivate("setns");
+    int result = CALL(setns, (fd, kind));
+    visit_ends();
+    return result;
+}
+
+/* And a polling thread of the kernel's keeps the credentials that it was made with. */
+#define IDENTITY(name, parameters, arguments)                                                                          \
+    EXPORT int name parameters {                                                                                       \
+        visit_begins(#name);                                                                                           \
+        wb_forbid_queue_polling();                                                                                     \
+        deactivate(#name);                                                                                             \
+        int result = CALL(name, arguments);                                                                            \
+        visit_ends();                                                                                                  \
+        return result;                                                                                                 \
+    }
+
+IDENTITY(setuid, (uid_t user), (user))
+IDENTITY(setgid, (gid_t group), (group))
+IDENTITY(seteuid, (uid_t user), (user))
+IDENTITY(setegid, (gid_t group), (group))
+IDENTITY(setreuid, (uid_t real, uid_t effective), (real, effective))
+IDENTITY(setregid, (gid_t real, gid_t effective), (real, effective))
+IDENTITY(setresuid, (uid_t real, uid_t effective, uid_t saved), (real, effective, saved))
+IDENTITY(setresgid, (gid_t real, gid_t effective, gid_t saved), (real, effective, saved))
+IDENTITY(setgroups, (size_t n, const gid_t *groups), (n, groups))
+IDENTITY(initgroups, (const char *user, gid_t group), (user, group))
 
 /* These change the calling thread only: from now on one thread must not write for another. */
 #define OWN_CREDENTIALS(name, parameters, arguments)                                                                   \
     EXPORT int name parameters {                                                                                       \
         wb_hinder(REASON_credentials);                                                                                 \
+        wb_forbid_queue_polling();                                                                                     \
         deactivate(#name);                                                                                             \
         return CALL(name, arguments);                                                                                  \
     }

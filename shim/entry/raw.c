@@ -142,6 +142,7 @@ EXPORT long syscall(long number, ...) {
     case SYS_setresuid:
     case SYS_setresgid:
         wb_hinder(REASON_credentials);
+        wb_forbid_queue_polling();
         deactivate("syscall");
         break;
     case SYS_rt_sigprocmask:

@@ -49,6 +49,7 @@ static void try_essentials(void) {
     sys(SYS_openat, -1, "", 0, 0);
     sys(SYS_write, -1, NULL, 0);
     sys(SYS_pwrite64, -1, NULL, 0, 0);
+    sys(SYS_pwritev2, -1, NULL, 0, 0, 0, 0);
     sys(SYS_prlimit64, 0, 0, NULL, NULL);
     sys(SYS_process_vm_readv, 0, NULL, 0, NULL, 0, 0);
     sys(SYS_clone, CLONE_THREAD, 0, 0, 0, 0); /* invalid without CLONE_SIGHAND: filters see the flags alone */

@@ -57,9 +57,9 @@ struct file_system *file_system_get(int fd, dev_t device) {
     return fs;
 }
 
-void file_system_check(int fd, struct file_system *fs) {
+void file_system_check(int fd, struct file_system *fs, bool early) {
     struct statfs st;
-    if (fs->unchecked < CHECK_BYTES && ticks_now() - fs->checked_at < CHECK_TICKS)
+    if (fs->unchecked < CHECK_BYTES >> early && ticks_now() - fs->checked_at < CHECK_TICKS >> early)
         return;
     if (sys(SYS_fstatfs, fd, &st) == 0)
         measure(fs, &st);

@@ -6,13 +6,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Does the kernel do such a write without a wait for a lock or a worker (RWF_NOWAIT)? Learnt from the first one. */
+enum inline_writes { INLINE_UNKNOWN, INLINE_YES, INLINE_NO };
+
 struct file_system {
     dev_t device;
-    bool known;          /* a kind that we know to be local and well-behaved */
-    bool headroom;       /* room enough that a small write can't fail for want of it */
-    uint64_t far_offset; /* writes that end beyond it are left to the kernel */
-    uint64_t unchecked;  /* bytes deferred since headroom was last looked at */
-    uint64_t checked_at; /* ticks */
+    bool known;                       /* a kind that we know to be local and well-behaved */
+    bool headroom;                    /* room enough that a small write can't fail for want of it */
+    uint64_t far_offset;              /* writes that end beyond it are left to the kernel */
+    _Atomic uint8_t buffered, direct; /* enum inline_writes */
+    uint64_t unchecked;               /* bytes deferred since headroom was last looked at */
+    uint64_t checked_at;              /* ticks */
     struct file_system *next;
     void *pool_link;
 };
@@ -20,7 +24,10 @@ struct file_system {
 /* The file system that the open file `fd` is on; NULL without memory. */
 struct file_system *file_system_get(int fd, dev_t device);
 
-/* Measures the free space anew if enough was deferred or enough time went by since the last time. */
-void file_system_check(int fd, struct file_system *fs);
+/*
+ * Measures the free space anew if enough was deferred or enough time went by since the last time; `early`: half of
+ * that.
+ */
+void file_system_check(int fd, struct file_system *fs, bool early);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/sys.h"
+#include "base/ticks.h"
 
 enum { PAGE = FILES_PAGE, PAGES = FILES_PAGES, INODE_BUCKETS = 256 };
 
@@ -269,7 +270,21 @@ bool files_verify(int fd, struct fd_slot *slot) {
 
 void files_check_headroom(int fd, struct file_system *fs, uint64_t bytes) {
     fs->unchecked += bytes;
-    file_system_check(fd, fs);
+    file_system_check(fd, fs, false);
+}
+
+void files_look_again(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    if (!slot)
+        return;
+    mutex_lock(&files_lock);
+    uint64_t now = ticks_now();
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    if (ofd && files_verify(fd, slot)) {
+        ofd->verified_at = now;
+        file_system_check(fd, ofd->inode->file_system, true);
+    }
+    mutex_unlock(&files_lock);
 }
 
 /* The last reference is gone: nobody can find it any more. files_lock held. */

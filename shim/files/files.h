@@ -110,6 +110,9 @@ struct ofd *files_ofd(int fd, struct fd_slot *slot);
 /* Is the number still the file that its slot says (one fstat, more after a change of generation)? files_lock held. */
 bool files_verify(int fd, struct fd_slot *slot);
 
+/* By the helper thread: the same look in time, so that who defers through the number need not make it. */
+void files_look_again(int fd);
+
 /* Looks at the file system's free space if it is time to; `bytes` are about to be deferred. files_lock held. */
 void files_check_headroom(int fd, struct file_system *fs, uint64_t bytes);
 

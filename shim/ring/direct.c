@@ -1,6 +1,7 @@
 #include "ring/direct.h"
 
 #include <errno.h>
+#include <sys/uio.h>
 
 #include "base/sys.h"
 
@@ -18,6 +19,12 @@ int direct_write(int fd, const void *buffer, uint32_t length, int64_t offset, ui
         *written += (uint32_t)done;
     }
     return 0;
+}
+
+long direct_write_inline(int fd, const void *buffer, uint32_t length, int64_t offset) {
+    struct iovec vector = {(void *)(uintptr_t)buffer, length};
+    long done = sys(SYS_pwritev2, fd, &vector, 1, offset, 0, RWF_NOWAIT);
+    return done > 0 || done == -EOPNOTSUPP ? done : 0;
 }
 
 int direct_sync(int fd, bool data_only) {

@@ -10,6 +10,11 @@
  * either case, and *calls counts the system calls.
  */
 int direct_write(int fd, const void *buffer, uint32_t length, int64_t offset, uint32_t *written, uint64_t *calls);
+/*
+ * The same as far as the kernel does it inline: how much that is, or -EOPNOTSUPP where the file system never does;
+ * 0: not now, or refused.
+ */
+long direct_write_inline(int fd, const void *buffer, uint32_t length, int64_t offset);
 int direct_sync(int fd, bool data_only);
 
 #endif

@@ -17,17 +17,26 @@ struct engine_facts {
     uint64_t flush_ticks; /* what performing the last piece took */
     uint32_t inline_for;  /* > 0: background work was late recently */
     uint32_t filled;      /* pieces filled so far: making a ring costs what a few of them may save */
+    bool punted;          /* the file system isn't known to do writes inline: a kernel worker does them */
+    bool polled;          /* somebody asked for a polling thread: to hand over costs nothing */
 };
+
+/* Pieces before a program counts as one that goes on writing. */
+enum { ENGINE_STEADY = 16 };
 
 /*
  * A full piece: hand it to the ring and go on (true), or perform it here? A buffered write is punted to a kernel worker
  * on most file systems, which costs 10 to 15 µs and moves the data to another core's caches: not worth it for a program
  * that does nothing but write. One that takes longer to fill a piece than it takes to perform one computes meanwhile.
+ * Where the kernel does the write inline the helper thread's wake-up is all that it costs.
  */
 static inline bool engine_background(const struct engine_facts *facts) {
     if (facts->engine != ENGINE_AUTO)
         return facts->engine == ENGINE_RING;
-    return facts->inline_for == 0 && facts->filled >= 16 && facts->flush_ticks > 20ull * TICKS_PER_US &&
+    if (facts->polled)
+        return true;
+    uint64_t cost = (facts->punted ? 20ull : 8ull) * TICKS_PER_US;
+    return facts->inline_for == 0 && facts->filled >= ENGINE_STEADY && facts->flush_ticks > cost &&
            facts->fill_ticks > facts->flush_ticks + facts->flush_ticks / 2;
 }
 

@@ -1,15 +1,21 @@
 #include "ring/ring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "base/sys.h"
+#include "base/text.h"
+#include "base/ticks.h"
 
 /* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */
 #define USE_REGISTERED_RING (1u << 31)
@@ -17,6 +23,9 @@
 struct ring {
     struct io_uring uring;
     int guest; /* the helper thread's index of this ring */
+    unsigned polling;
+    long poller; /* the id of the kernel's thread that polls the queue */
+    uint64_t poller_us;
     bool fixed_buffers;
     unsigned buffer_count;
     struct iovec buffers[4];
@@ -26,6 +35,17 @@ struct ring {
         uint32_t used;
     } files[RING_FILES];
 };
+
+/* As long as this the owner of a ring with a polling thread waits without a system call. */
+#define SPIN_TICKS (1000ull * TICKS_PER_US)
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("yield");
+#endif
+}
 
 static int register_op(int index, unsigned operation, void *argument, unsigned count) {
     return (int)sys(SYS_io_uring_register, index, operation | USE_REGISTERED_RING, argument, count);
@@ -46,6 +66,40 @@ static int restrict_to_our_operations(struct io_uring *uring) {
     return io_uring_register_restrictions(uring, allowed, sizeof allowed / sizeof *allowed);
 }
 
+/* What the ring's descriptor says of the polling thread's id (io_uring_show_fdinfo in io_uring/fdinfo.c), or 0. */
+static long poller_shown(int ring_fd) {
+    static const char field[] = "SqThread:\t";
+    char bytes[1024];
+    TEXT(path, 64);
+    text_add(&path, "/proc/thread-self/fdinfo/");
+    text_number(&path, ring_fd);
+    path_bytes[path.length] = '\0';
+    long fd = sys(SYS_openat, AT_FDCWD, path_bytes, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    long got = sys(SYS_read, fd, bytes, sizeof bytes - 1);
+    sys(SYS_close, fd);
+    bytes[got > 0 ? got : 0] = '\0';
+    const char *found = strstr(bytes, field);
+    return found ? strtol(found + sizeof field - 1, NULL, 10) : 0;
+}
+
+/*
+ * Its id, or 0: can't be known. Until it has run for the first time that of the thread which made it is shown, and
+ * while the kernel is busy with it none (io_sq_thread in io_uring/sqpoll.c).
+ */
+static long poller_of(int ring_fd) {
+    enum { LOOKS = 1000 };
+    struct timespec pause = {0, 20 * 1000};
+    long own = sys(SYS_gettid), shown;
+    for (int looks = 0; looks < LOOKS; looks++) {
+        if ((shown = poller_shown(ring_fd)) == 0 || (shown > 0 && shown != own))
+            return shown;
+        sys(SYS_nanosleep, &pause, NULL);
+    }
+    return 0;
+}
+
 /* Everything between set-up and hiding: the ring's descriptor is open. */
 static int ring_equip(struct ring *ring, int (*host)(int ring_fd)) {
     struct io_uring *uring = &ring->uring;
@@ -58,13 +112,23 @@ static int ring_equip(struct ring *ring, int (*host)(int ring_fd)) {
         stats_fallback("fixed_buffers", -error);
     if ((error = restrict_to_our_operations(uring)) != 0 || (error = io_uring_enable_rings(uring)) != 0)
         return error;
+    if (ring->polling & RING_POLL_QUEUE && !(ring->poller = poller_of(uring->ring_fd)))
+        return -ESRCH;
     ring->guest = host(uring->ring_fd);
     return ring->guest < 0 ? ring->guest : 0;
 }
 
-int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, int (*host)(int ring_fd)) {
-    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN |
-                                              IORING_SETUP_SUBMIT_ALL};
+static void leave(int index) {
+    struct io_uring_rsrc_update update = {.offset = (uint32_t)index};
+    register_op(index, IORING_UNREGISTER_RING_FDS, &update, 1);
+}
+
+int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, unsigned polling,
+                int (*host)(int ring_fd)) {
+    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
+                                     .sq_thread_idle = RING_POLL_IDLE_MS};
+    params.flags |= polling & RING_POLL_QUEUE ? IORING_SETUP_SQPOLL : IORING_SETUP_COOP_TASKRUN;
+    params.flags |= polling & RING_POLL_DEVICE ? IORING_SETUP_IOPOLL : 0;
     struct ring *ring = arena_map(sizeof *ring, ARENA_DONTFORK);
     if (!ring)
         return -ENOMEM;
@@ -81,11 +145,14 @@ int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, 
     }
     for (unsigned i = 0; i < ring->uring.sq.ring_entries; i++)
         ring->uring.sq.array[i] = i; /* requests are submitted in the order of their slots */
+    ring->polling = polling;
     ring->buffer_count = count;
     memcpy(ring->buffers, buffers, count * sizeof *buffers);
     error = ring_equip(ring, host);
     sys(SYS_close, ring->uring.ring_fd);
     if (error) {
+        if (polling & RING_POLL_QUEUE) /* nor may its thread live on */
+            leave(ring->uring.enter_ring_fd);
         ring_abandon(ring);
         return error;
     }
@@ -112,8 +179,29 @@ int ring_guest_register(int ring_fd) {
 }
 
 void ring_guest_leave(struct ring *ring) {
-    struct io_uring_rsrc_update update = {.offset = (uint32_t)ring->guest};
-    register_op(ring->guest, IORING_UNREGISTER_RING_FDS, &update, 1);
+    leave(ring->guest);
+}
+
+void ring_end(struct ring *ring) {
+    struct timespec pause = {0, 50 * 1000};
+    long poller = ring->poller, process = sys(SYS_getpid);
+    leave(ring->uring.enter_ring_fd);
+    ring_abandon(ring);
+    while (sys(SYS_tgkill, process, poller, 0) == 0)
+        sys(SYS_nanosleep, &pause, NULL);
+}
+
+unsigned ring_polling(const struct ring *ring) {
+    return ring->polling;
+}
+
+/* The clock of another thread of the process (MAKE_THREAD_CPUCLOCK in include/linux/posix-timers.h, CPUCLOCK_SCHED). */
+uint64_t ring_poller_us(struct ring *ring) {
+    struct timespec used;
+    uint64_t before = ring->poller_us;
+    if (sys(SYS_clock_gettime, ~ring->poller << 3 | 4 | 2, &used) == 0)
+        ring->poller_us = (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+    return ring->poller_us - before;
 }
 
 static int file_update(struct ring *ring, unsigned slot, int fd, bool as_guest) {
@@ -250,12 +338,63 @@ unsigned ring_guest_submit_each(struct ring *ring) {
     return submitted;
 }
 
+/* The kernel's thread looks at the queue once more between saying that it sleeps and doing so: hence the fence. */
+static bool wake_poller(struct ring *ring) {
+    struct io_uring *uring = &ring->uring;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!(__atomic_load_n(uring->sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_NEED_WAKEUP))
+        return false;
+    sys(SYS_io_uring_enter, uring->enter_ring_fd, 0, 0, IORING_ENTER_REGISTERED_RING | IORING_ENTER_SQ_WAKEUP, NULL, 0);
+    return true;
+}
+
+bool ring_submit(struct ring *ring) {
+    ring_publish(ring);
+    return wake_poller(ring);
+}
+
+/* The head moves on when a request is under way, or has failed and completed (io_submit_sqes in io_uring/io_uring.c).
+ */
+static void await_taken(struct ring *ring) {
+    struct io_uring_sq *sq = &ring->uring.sq;
+    uint64_t began = ticks_now();
+    while (__atomic_load_n(sq->khead, __ATOMIC_ACQUIRE) != *sq->ktail) {
+        if (ticks_now() - began < SPIN_TICKS)
+            relax();
+        else if (!wake_poller(ring))
+            sys(SYS_sched_yield);
+    }
+}
+
+unsigned ring_submit_each(struct ring *ring) {
+    struct io_uring_sq *sq = &ring->uring.sq;
+    unsigned submitted = 0;
+    int32_t result;
+    while (sq->sqe_head != sq->sqe_tail) {
+        uint64_t tag = sq->sqes[sq->sqe_head & *sq->kring_mask].user_data;
+        __atomic_store_n(sq->ktail, ++sq->sqe_head, __ATOMIC_RELEASE);
+        wake_poller(ring);
+        await_taken(ring);
+        submitted++;
+        if (ring_completed(ring, tag, &result) && result < 0)
+            break;
+    }
+    return submitted;
+}
+
 void ring_drop(struct ring *ring) {
     ring->uring.sq.sqe_tail = ring->uring.sq.sqe_head;
 }
 
-void ring_wait(struct ring *ring, unsigned wait) {
+bool ring_wait(struct ring *ring, unsigned wait) {
+    uint64_t began = ticks_now();
+    while (ring->polling & RING_POLL_QUEUE && ticks_now() - began < SPIN_TICKS) {
+        if (io_uring_cq_ready(&ring->uring) >= wait)
+            return false;
+        relax();
+    }
     enter(ring->uring.enter_ring_fd, 0, wait);
+    return true;
 }
 
 bool ring_completed(const struct ring *ring, uint64_t tag, int32_t *result) {
@@ -270,6 +409,16 @@ bool ring_completed(const struct ring *ring, uint64_t tag, int32_t *result) {
         }
     }
     return false;
+}
+
+bool ring_take(struct ring *ring, uint64_t *tag, int32_t *result) {
+    struct io_uring_cqe *cqe;
+    if (io_uring_cq_ready(&ring->uring) == 0 || io_uring_peek_cqe(&ring->uring, &cqe) != 0)
+        return false;
+    *tag = cqe->user_data;
+    *result = cqe->res;
+    io_uring_cqe_seen(&ring->uring, cqe);
+    return true;
 }
 
 void ring_drain(struct ring *ring) {

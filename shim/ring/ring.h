@@ -20,11 +20,22 @@ struct ring;
 enum { RING_ENTRIES = 64, RING_FILES = 16 };
 
 /*
+ * Polling by the kernel (io_uring_setup(2)). QUEUE: a kernel thread, one of the process's threads, looks for requests
+ * and sleeps when there have been none for RING_POLL_IDLE_MS. DEVICE: completions are looked for at the device; such a
+ * ring is for direct writes alone, and any of them may be refused with -EOPNOTSUPP.
+ */
+enum { RING_POLL_QUEUE = 1, RING_POLL_DEVICE = 2, RING_POLL_IDLE_MS = 20 };
+
+/*
  * Makes a ring with fixed buffers over `buffers` (which must outlive it). `host` is called, with the ring's
  * descriptor still open, to let the helper thread register it as a guest; it returns the guest's index or -errno.
  * 0 and *out, or -errno. Without permission to lock memory for buffers the ring works with plain ones.
  */
-int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, int (*host)(int ring_fd));
+int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, unsigned polling,
+                int (*host)(int ring_fd));
+unsigned ring_polling(const struct ring *ring);
+/* QUEUE: microseconds of processor time that the kernel's thread used since this was last asked. */
+uint64_t ring_poller_us(struct ring *ring);
 /*
  * By its owner. Nothing may be in flight, nor any file in the table. Gives back the memory; the kernel's part ends with
  * the thread: the kernel tells each thread that used a ring of its end by interrupting it, some time later
@@ -32,6 +43,12 @@ int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, 
  * can have 16 rings in all (io_uring_register(2), IORING_REGISTER_RING_FDS).
  */
 void ring_abandon(struct ring *ring);
+
+/*
+ * By its owner, and when it has no guest any more: the same for a ring with RING_POLL_QUEUE, whose kernel thread is
+ * gone on return. So are the interruptions, for it ends after them.
+ */
+void ring_end(struct ring *ring);
 
 /* By the helper thread: registers a ring's descriptor for itself. Its index, or -errno. */
 int ring_guest_register(int ring_fd);
@@ -75,13 +92,27 @@ void ring_guest_submit(struct ring *ring, unsigned count);
  * long as each is under way then. How many were.
  */
 unsigned ring_guest_submit_each(struct ring *ring);
+/*
+ * The same two by the owner of a ring with RING_POLL_QUEUE: the kernel's thread submits. True: it slept, and had to be
+ * woken by a system call.
+ */
+bool ring_submit(struct ring *ring);
+unsigned ring_submit_each(struct ring *ring);
 /* By the owner: what was prepared and not submitted is forgotten. */
 void ring_drop(struct ring *ring);
-/* By the owner: waits for `wait` completions to be there. A signal may end that early: look with ring_completed. */
-void ring_wait(struct ring *ring, unsigned wait);
+/*
+ * By the owner: waits for `wait` completions to be there. A signal may end that early: look with ring_completed. True:
+ * by a system call.
+ */
+bool ring_wait(struct ring *ring, unsigned wait);
 
 /* Looks for the completion of `tag` without taking it out. Any thread, under the log's lock. */
 bool ring_completed(const struct ring *ring, uint64_t tag, int32_t *result);
+/*
+ * By the owner: takes out the completion that came first. False: there is none. A ring with RING_POLL_DEVICE isn't
+ * looked at as long as there are completions to take (io_iopoll_check in io_uring/io_uring.c).
+ */
+bool ring_take(struct ring *ring, uint64_t *tag, int32_t *result);
 /* By the owner: takes out everything that has completed. */
 void ring_drain(struct ring *ring);
 

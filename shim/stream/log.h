@@ -8,7 +8,8 @@
 enum {
     WB_AT_POSITION = -1,      /* an offset: at the description's file position */
     WB_LARGE = 64 << 10,      /* writes of this size and more are never deferred: copying costs what it saves */
-    WB_PIECE_MIN = 64 << 10,  /* what a piece holds at first */
+    WB_PIECE_LEAST = 8 << 10, /* what a piece holds if a larger one isn't full in time */
+    WB_PIECE_MIN = 64 << 10,  /* at first */
     WB_PIECE_MAX = 256 << 10, /* and when it was filled often */
     WB_EXTENTS = 48,          /* fits into one submission with a sync behind */
     WB_DIRECT_ALIGN = 4096,   /* where direct extents begin in a piece */
@@ -70,6 +71,9 @@ struct wb_log {
     uint32_t limit;        /* bytes that a piece takes now */
     /* how long filling a piece took lately, and performing one, in ticks: who is to perform the next */
     uint64_t fill_ticks, flush_ticks;
+    /* where the file position of the OFD with this serial number is after what is in flight; 0: not known */
+    uint64_t position_of;
+    int64_t position;
     uint32_t filled;             /* pieces filled so far */
     uint32_t inline_for;         /* fillings still to be performed by the writer itself */
     _Atomic uint64_t open_batch; /* the batch being filled if it has anything, else 0; for the flusher */

@@ -11,13 +11,12 @@
 #include "files/alone.h"
 #include "ring/direct.h"
 #include "ring/engine.h"
-#include "ring/ring.h"
 #include "stream/flusher.h"
+#include "stream/rings.h"
 
 enum {
     SYNC_INDEX = 255,
     INLINE_AFTER_LATE = 64, /* fillings performed inline after a background one that wasn't done in time */
-    ABANDONED_MAX = 8,      /* rings, after which a thread does without */
     FOREIGN_WAIT_US = 20,   /* how often to look at another thread's ring */
 };
 
@@ -31,6 +30,10 @@ bool perform_in_flight(const struct wb_log *log) {
 
 static uint64_t tag(uint64_t batch, uint32_t index) {
     return batch << 8 | index;
+}
+
+static uint32_t tag_index(uint64_t of) {
+    return of & 0xff;
 }
 
 /* Storage refused a write that the program was told is done: it will be told at its next call on the file. */
@@ -136,11 +139,11 @@ static void repair_position(const struct extent *extent, uint32_t done) {
 }
 
 /* Where the file position will be when an extent's turn comes. */
-static int64_t expected_position(const struct piece *piece, const struct extent *extent) {
+static int64_t expected_position(const struct wb_log *log, const struct piece *piece, const struct extent *extent) {
     for (const struct extent *before = extent; before-- > piece->extent;)
         if (before->ofd == extent->ofd && before->offset == WB_AT_POSITION)
             return before->position + (int64_t)before->length;
-    return sys(SYS_lseek, extent->fd, 0, SEEK_CUR);
+    return log->position_of == extent->ofd->serial ? log->position : sys(SYS_lseek, extent->fd, 0, SEEK_CUR);
 }
 
 /* Waits until all of the piece's requests have completed, and finishes what the ring left undone. */
@@ -151,8 +154,7 @@ static void collect(struct thread *self, struct piece *piece) {
         int32_t result;
         while (!ring_completed(ring, tag(piece->batch, i), &result)) {
             if (piece->ring_owner == self) {
-                self->stats.count[COUNT_RING_ENTERS]++;
-                ring_wait(ring, i + 1);
+                self->stats.count[COUNT_RING_ENTERS] += ring_wait(ring, i + 1);
             } else {
                 struct timespec pause = {0, FOREIGN_WAIT_US * 1000};
                 sys(SYS_nanosleep, &pause, NULL);
@@ -172,33 +174,6 @@ void perform_wait(struct thread *self, struct wb_log *log) {
         collect(self, piece);
         retire(self, log, piece, piece->cause);
     }
-}
-
-static bool rings_forbidden;
-
-void perform_forbid_rings(void) {
-    rings_forbidden = true;
-}
-
-/* This thread's ring, made at the first need; anew if the helper thread that was its guest has gone meanwhile. */
-static struct ring *ring_of(struct thread *self, struct wb_log *log) {
-    if (self->ring && self->ring_generation != flusher_generation()) {
-        ring_abandon(self->ring);
-        self->ring = NULL;
-        self->no_ring = ++self->abandoned_rings == ABANDONED_MAX;
-    }
-    if (self->ring || self->no_ring || rings_forbidden)
-        return self->ring;
-    struct iovec buffers[2] = {{log->piece[0].data, WB_PIECE_MAX}, {log->piece[1].data, WB_PIECE_MAX}};
-    int error = ring_create(&self->ring, buffers, 2, flusher_host_ring);
-    if (error) {
-        stats_fallback("ring", -error);
-        self->no_ring = true;
-        return NULL;
-    }
-    self->ring_generation = flusher_generation();
-    self->stats.count[COUNT_RINGS]++;
-    return self->ring;
 }
 
 struct sync {
@@ -230,7 +205,7 @@ static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece
     for (uint32_t i = 0; i < piece->extents; i++)
         if (piece->extent[i].direct)
             return false;
-    struct ring *ring = ring_of(self, log);
+    struct ring *ring = rings_get(self, log, false);
     if (!ring)
         return false;
     ring_drain(ring);
@@ -247,7 +222,7 @@ static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece
     for (uint32_t i = 0; i < piece->extents; i++) {
         struct extent *extent = &piece->extent[i];
         if (extent->offset == WB_AT_POSITION)
-            extent->position = expected_position(piece, extent);
+            extent->position = expected_position(log, piece, extent);
         ring_prepare_write(ring, files[i], piece->data + extent->start, extent->length, extent->offset,
                            sync || i + 1 < piece->extents ? RING_LINKED : RING_PLAIN, tag(piece->batch, i));
     }
@@ -259,15 +234,23 @@ static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece
     return true;
 }
 
-/* What was prepared is published here, and submitted by the helper thread. */
+/* What was prepared is published here, and submitted by the polling thread or the helper thread. */
 static void launch(struct thread *self, struct wb_log *log, struct piece *piece, enum flush_cause cause) {
+    const struct extent *last = &piece->extent[piece->extents - 1];
+    bool at_position = last->offset == WB_AT_POSITION;
+    log->position_of = at_position ? last->ofd->serial : 0;
+    log->position = at_position ? last->position + (int64_t)last->length : 0;
     piece->ring = self->ring;
     piece->ring_owner = self;
     piece->cause = cause;
     log->filling = other_piece(log);
     atomic_store_explicit(&log->open_batch, 0, memory_order_relaxed);
-    self->stats.count[COUNT_RING_ENTERS]++;
-    flusher_submit(self->ring, ring_publish(self->ring));
+    if (ring_polling(self->ring) & RING_POLL_QUEUE) {
+        self->stats.count[COUNT_RING_ENTERS] += ring_submit(self->ring);
+    } else {
+        self->stats.count[COUNT_RING_ENTERS]++;
+        flusher_submit(self->ring, ring_publish(self->ring));
+    }
 }
 
 /* Are these direct writes to places of one file that don't overlap, so that it doesn't matter which is done first? */
@@ -294,18 +277,27 @@ static uint32_t some_together(struct thread *self, struct ring *ring, struct pie
     for (uint32_t i = first; i < piece->extents; i++)
         ring_prepare_write(ring, file, piece->data + piece->extent[i].start, piece->extent[i].length,
                            piece->extent[i].offset, RING_NOWAIT, tag(piece->batch, i));
-    uint32_t started = flusher_submit_each(ring), end = first + started;
+    bool polled = ring_polling(ring) & RING_POLL_QUEUE;
+    uint32_t started = polled ? ring_submit_each(ring) : flusher_submit_each(ring), end = first + started;
     ring_drop(ring);
     self->stats.count[COUNT_RING_WRITES] += started;
-    self->stats.count[COUNT_RING_ENTERS] += started;
+    self->stats.count[COUNT_RING_ENTERS] += polled ? 0 : started;
+    int32_t results[WB_EXTENTS], result;
+    uint64_t landed;
+    for (uint32_t left = started; left > 0;) {
+        if (ring_take(ring, &landed, &result)) {
+            results[tag_index(landed)] = result;
+            left--;
+        } else {
+            self->stats.count[COUNT_RING_ENTERS] += ring_wait(ring, left);
+        }
+    }
     for (uint32_t i = first; i < end; i++) {
         struct extent *extent = &piece->extent[i];
-        int32_t result;
-        while (!ring_completed(ring, tag(piece->batch, i), &result)) {
-            self->stats.count[COUNT_RING_ENTERS]++;
-            ring_wait(ring, started);
-        }
-        if (result == -EAGAIN && i + 1 == end)
+        result = results[i];
+        if (result == -EOPNOTSUPP && !rings_refused_device_polling(ring, EOPNOTSUPP))
+            atomic_store_explicit(&extent->ofd->inode->file_system->direct, INLINE_NO, memory_order_relaxed);
+        if ((result == -EAGAIN || result == -EOPNOTSUPP) && i + 1 == end)
             return i;
         uint32_t done = result > 0 ? (uint32_t)result : 0;
         extent->together = true;
@@ -325,9 +317,10 @@ static bool perform_together(struct thread *self, struct wb_log *log, struct pie
     struct ofd *ofd = piece->extent[0].ofd;
     int fd = piece->extent[0].fd;
     if (config.engine == ENGINE_DIRECT || piece->extents < few || self->log != log || !independent(piece) ||
-        atomic_load_explicit(&ofd->inode->error, memory_order_relaxed))
+        atomic_load_explicit(&ofd->inode->error, memory_order_relaxed) ||
+        atomic_load_explicit(&ofd->inode->file_system->direct, memory_order_relaxed) == INLINE_NO)
         return false;
-    struct ring *ring = ring_of(self, log);
+    struct ring *ring = rings_get(self, log, true);
     int file = ring && ring_room(ring, piece->extents) ? pin(ring, piece, NULL, ofd, fd) : -1;
     if (file < 0 || alone_with(ofd, fd, ALONE_TO_WRITE, flusher_id()) != 0)
         return false;
@@ -340,8 +333,34 @@ static bool perform_together(struct thread *self, struct wb_log *log, struct pie
     return true;
 }
 
-static void perform_one_by_one(struct thread *self, struct piece *piece) {
-    for (uint32_t i = 0; i < piece->extents; i++)
+static struct file_system *file_system_of(const struct piece *piece) {
+    return piece->extent[0].ofd->inode->file_system;
+}
+
+/*
+ * A program that goes on writing may gain by having its writes done in the background: the first extent, which is to
+ * be written anyway, tells what that would cost on its file system. Returns how much of it has been written so.
+ */
+static uint32_t learn_capability(struct thread *self, const struct wb_log *log, const struct piece *piece) {
+    const struct extent *extent = &piece->extent[0];
+    struct file_system *fs = file_system_of(piece);
+    if (log->filled != ENGINE_STEADY || config.engine != ENGINE_AUTO || extent->direct ||
+        atomic_load_explicit(&fs->buffered, memory_order_relaxed) != INLINE_UNKNOWN ||
+        atomic_load_explicit(&extent->ofd->inode->error, memory_order_relaxed))
+        return 0;
+    long done = direct_write_inline(extent->fd, piece->data + extent->start, extent->length, extent->offset);
+    self->stats.count[COUNT_DIRECT_CALLS]++;
+    if (done)
+        atomic_store_explicit(&fs->buffered, done > 0 ? INLINE_YES : INLINE_NO, memory_order_relaxed);
+    log_debug("a write without waiting, to learn whether the file system does such; bytes, or errno", done);
+    return done > 0 ? (uint32_t)done : 0;
+}
+
+static void perform_one_by_one(struct thread *self, struct wb_log *log, struct piece *piece) {
+    uint32_t done = learn_capability(self, log, piece);
+    if (done < piece->extent[0].length)
+        finish_directly(self, piece, &piece->extent[0], done);
+    for (uint32_t i = 1; i < piece->extents; i++)
         finish_directly(self, piece, &piece->extent[i], 0);
 }
 
@@ -354,7 +373,7 @@ void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cau
         perform_wait(self, log);
     } else {
         if (!perform_together(self, log, piece))
-            perform_one_by_one(self, piece);
+            perform_one_by_one(self, log, piece);
         retire(self, log, piece, cause);
     }
     log->flush_ticks = ticks_now() - began;
@@ -366,6 +385,8 @@ bool perform_in_background(struct thread *self, struct wb_log *log) {
         .fill_ticks = log->fill_ticks,
         .flush_ticks = log->flush_ticks,
         .inline_for = log->inline_for,
+        .punted = atomic_load_explicit(&file_system_of(log->filling)->buffered, memory_order_relaxed) != INLINE_YES,
+        .polled = config.sqpoll,
         .filled = ++log->filled,
     };
     if (log->inline_for)
@@ -402,8 +423,7 @@ bool perform_with_sync(struct thread *self, struct wb_log *log, struct ofd *ofd,
     biased_unlock(&log->lock);
     int32_t synced;
     while (!ring_completed(ring, tag(batch, SYNC_INDEX), &synced)) {
-        self->stats.count[COUNT_RING_ENTERS]++;
-        ring_wait(ring, writes + 1);
+        self->stats.count[COUNT_RING_ENTERS] += ring_wait(ring, writes + 1);
     }
     biased_lock(&log->lock, &self->holder);
     if (piece->ring == ring && piece->batch == batch)

@@ -6,7 +6,6 @@
 #include "stream/log.h"
 
 /* Performs the log's current piece, after what is in flight. The piece is empty then. */
-void perform_forbid_rings(void);
 void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause);
 
 /* Puts the current piece in flight and makes the other one current; false if that isn't possible. */

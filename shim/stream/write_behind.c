@@ -10,6 +10,7 @@
 #include "ring/ring.h"
 #include "stream/flusher.h"
 #include "stream/perform.h"
+#include "stream/rings.h"
 
 /* With ORDER=thread this many threads may defer at once: 32 MiB of pieces. */
 enum { LOGS_MAX = 64 };
@@ -65,12 +66,19 @@ static uint32_t gathered(char *to, const struct iovec *vector, int count) {
     return done;
 }
 
-/* How long a look at what a number really is holds good. */
+/*
+ * How long a look at what a number really is holds good. With a polling thread it is the flusher that looks, each tick
+ * anew, at the number that was verified last: the writer makes no system calls.
+ */
 #define VERIFIED_TICKS (300ull * TICKS_PER_US)
+#define WATCHED_TICKS (3000ull * TICKS_PER_US)
+
+static _Atomic int watched = -1;
 
 static bool stale(struct ofd *ofd) {
     uint64_t now = ticks_now();
-    if (files_is_private(ofd) && ofd->direct != DIRECT_UNKNOWN && now - ofd->verified_at < VERIFIED_TICKS &&
+    if (files_is_private(ofd) && ofd->direct != DIRECT_UNKNOWN &&
+        now - ofd->verified_at < (config.sqpoll ? WATCHED_TICKS : VERIFIED_TICKS) &&
         ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed))
         return false;
     ofd->verified_at = now;
@@ -98,6 +106,7 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
     if (reason == REASON_NONE && ofd->batch != batch) {
         files_check_headroom(fd, ofd->inode->file_system, log->limit);
         ofd->batch = batch;
+        atomic_store_explicit(&watched, fd, memory_order_relaxed);
     }
     if (reason == REASON_NONE && !ofd->inode->file_system->headroom)
         reason = REASON_headroom;
@@ -112,8 +121,18 @@ static void make_room(struct thread *self, struct wb_log *log) {
     log->fill_ticks = ticks_now() - log->filling->opened_at;
     if (!perform_in_background(self, log))
         perform_piece(self, log, FLUSH_FULL);
-    if (log->limit < WB_PIECE_MAX)
+    bool late = config.sqpoll && log->fill_ticks > (uint64_t)config.max_delay_us * TICKS_PER_US / 10;
+    if (log->limit < WB_PIECE_MAX && !late)
         log->limit *= 2;
+}
+
+/*
+ * With a polling thread a piece that isn't full in time costs the writer what handing it over doesn't: the next are
+ * smaller.
+ */
+static void expect_less(struct wb_log *log) {
+    if (config.sqpoll && log->filling->extents && log->limit > WB_PIECE_LEAST)
+        log->limit /= 2;
 }
 
 static void extent_opened(struct wb_log *log, struct piece *piece, struct ofd *ofd) {
@@ -161,7 +180,7 @@ static void open_last(struct wb_log *log, struct extent *last) {
         .step = last->step,
         .next = last->next,
         .to = piece->data + piece->used,
-        .end = piece->data + log->limit,
+        .end = piece->data + (log->limit > piece->used ? log->limit : piece->used),
         .extent = last,
     };
 }
@@ -184,7 +203,7 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* looked at again under the lock: who puts one up drains the logs after it */
         return (enum reason)__builtin_ctzll(hindrances);
-    if (piece->extents && (total + WB_DIRECT_ALIGN > log->limit - piece->used || piece->extents == WB_EXTENTS)) {
+    if (piece->extents && (piece->used + total + WB_DIRECT_ALIGN > log->limit || piece->extents == WB_EXTENTS)) {
         make_room(self, log);
         piece = log->filling;
     }
@@ -262,6 +281,7 @@ static void settle(struct wb_log *log) {
 
 static void flush(struct thread *self, struct wb_log *log, enum flush_cause cause) {
     close_last(log);
+    log->position_of = 0;
     perform_wait(self, log);
     if (log->filling && log->filling->extents) /* a log of another thread may not be equipped yet */
         perform_piece(self, log, cause);
@@ -303,6 +323,9 @@ static uint64_t seen_batch[LOGS_MAX];
 
 static bool perform_stale(struct thread *self) {
     bool all = true;
+    int fd = atomic_load_explicit(&watched, memory_order_relaxed);
+    if (config.sqpoll && fd >= 0 && wb_any_pending())
+        files_look_again(fd);
     for (uint32_t i = 0; i < logs_made(); i++) {
         struct wb_log *log = &logs[i];
         uint64_t batch = atomic_load_explicit(&log->open_batch, memory_order_relaxed);
@@ -313,6 +336,7 @@ static bool perform_stale(struct thread *self) {
         if (!stale)
             continue;
         if (biased_trylock(&log->lock, &self->holder)) {
+            expect_less(log);
             flusher_catch_up(); /* what is in flight may be waiting for the flusher itself to submit it */
             flush(self, log, FLUSH_DELAY);
             if (stats_wanted) /* the flusher isn't in the list of threads */
@@ -397,7 +421,24 @@ int wb_start(void) {
 }
 
 void wb_forbid_rings(void) {
-    perform_forbid_rings();
+    rings_forbid();
+}
+
+void wb_forbid_queue_polling(void) {
+    rings_forbid_queue_polling();
+}
+
+void wb_count_polling(struct thread *self) {
+    for (struct thread *thread = thread_list(); config.sqpoll && thread; thread = thread->next) {
+        struct wb_log *log = thread->log;
+        if (!thread->ring || !log)
+            continue;
+        critical_enter();
+        biased_lock(&log->lock, &self->holder);
+        rings_count_polling(thread);
+        biased_unlock(&log->lock);
+        critical_leave();
+    }
 }
 
 /* The flusher, a guest on every ring, empties their file tables; and leaves them, if they won't be used again. */
@@ -421,6 +462,11 @@ void wb_stop(struct thread *self) {
         atomic_store_explicit(&logs[i].lock.owner, NULL, memory_order_relaxed);
         biased_unlock(&logs[i].lock);
     }
+    if (self->ring) {
+        biased_lock(&self->log->lock, &self->holder);
+        rings_end_polling(self);
+        biased_unlock(&self->log->lock);
+    }
     flusher_stop();
 }
 
@@ -440,13 +486,9 @@ void wb_thread_ends(struct thread *self) {
     biased_lock(&log->lock, &self->holder);
     if (config.order == ORDER_THREAD || self->ring)
         flush(self, log, FLUSH_BARRIER);
-    if (self->ring) {
-        if (self->ring_generation == flusher_generation())
-            flusher_forget_all(self->ring, true);
-        if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
-            ring_abandon(self->ring);
-        self->ring = NULL;
-    }
+    if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
+        rings_thread_ends(self);
+    self->ring = NULL;
     bias_drop(&log->lock, &self->holder);
     biased_unlock(&log->lock);
     self->log = NULL;
@@ -474,6 +516,7 @@ void wb_fork_done(struct thread *self, bool child) {
     }
     if (child) {
         flusher_forked();
+        rings_forked();
         self->log = NULL;
         atomic_fetch_and(&wb_pending, WB_WATCHED);
         atomic_store_explicit(&log_count, 0, memory_order_relaxed);

@@ -68,6 +68,10 @@ int wb_sync(struct thread *self, int fd, bool data_only);
 void wb_unpin(struct thread *self, struct ofd *ofd);
 /* No rings from now on: making one might be fatal. */
 void wb_forbid_rings(void);
+/* The process changes its credentials: no kernel thread with the old ones polls for it. */
+void wb_forbid_queue_polling(void);
+/* Counts, for the report, what polling threads used of the processor. */
+void wb_count_polling(struct thread *self);
 /* Performs what is pending and ends the flusher; no ring is used again. A hindrance must keep others from deferring. */
 void wb_stop(struct thread *self);
 /* The process ends, or becomes another one: the kernel frees rings some time later, and the files in them with them. */

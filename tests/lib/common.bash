@@ -11,7 +11,7 @@ VICTIMS=${URINGSHIM_TEST_VICTIMS:-$ROOT/build/victims}
 # Each way to run the library, as assignments for `shim`: `for mode in "${MODES[@]}"; do shim "$mode" cmd; done`
 # shellcheck disable=SC2034
 MODES=(URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_ENGINE=direct URINGSHIM_ORDER=thread URINGSHIM_BATCH=0
-    URINGSHIM=observe)
+    URINGSHIM=observe URINGSHIM_SQPOLL=1)
 
 # /tmp is often a tmpfs, on which much of the library does not act as it does on a disk.
 setup() {

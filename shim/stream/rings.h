@@ -1,0 +1,34 @@
+/*
+ * Each thread's ring: made at the first need, given up when the helper thread that was its guest has gone, done without
+ * where the kernel refuses. A log's lock is held, unless something else is said.
+ *
+ * Kernel-side polling (URINGSHIM_SQPOLL, URINGSHIM_IOPOLL) is had as far as the kernel grants it. One ring of a process
+ * has a polling thread; and device polling is for direct I/O alone, so only a ring whose first need is that has it.
+ */
+#ifndef URINGSHIM_STREAM_RINGS_H
+#define URINGSHIM_STREAM_RINGS_H
+
+#include "ring/ring.h"
+#include "stream/log.h"
+
+/* The calling thread's ring, for direct I/O or buffered. NULL: this thread does without, or it isn't for that kind. */
+struct ring *rings_get(struct thread *self, struct wb_log *log, bool direct);
+
+/* No rings from now on: making one might be fatal. Without a lock. */
+void rings_forbid(void);
+/* No polling threads from now on: one would go on with credentials that the process gave up. Without a lock. */
+void rings_forbid_queue_polling(void);
+/* A device refused to be polled (a positive errno). Its ring isn't used again. False: this one doesn't poll any. */
+bool rings_refused_device_polling(struct ring *ring, int error);
+
+/* The calling thread's ring ends, if it has a polling thread, and that with it: returns when it is gone. */
+void rings_end_polling(struct thread *self);
+/* Gives up the ring of a thread that ends. */
+void rings_thread_ends(struct thread *self);
+/* Counts what a thread's polling thread used of the processor since the last time. */
+void rings_count_polling(struct thread *thread);
+
+/* In the child of a fork: there is none. */
+void rings_forked(void);
+
+#endif
