@@ -109,7 +109,7 @@ refused() {
 
 @test "where the kernel refuses a polling thread one line says so, and a ring without one does" {
     # shellcheck disable=SC2016
-    refused 1 'no polling thread (URINGSHIM_SQPOLL)' -E URINGSHIM_ENGINE=ring perl -e "$WRITE_LINES"
+    refused 1 'done without: sqpoll' -E URINGSHIM_ENGINE=ring perl -e "$WRITE_LINES"
     assert_lines
     (($(stat_value fallback.sqpoll.EINVAL) == 1))
     (($(stat_value ring.created) == 1))
@@ -119,14 +119,14 @@ refused() {
 
 @test "where it refuses to poll the device one line says so, and both are refused one after the other" {
     dd if=/dev/zero of=probe bs=4096 count=1 oflag=direct status=none || skip "no direct I/O on this file system"
-    refused 1 'no device polling (URINGSHIM_IOPOLL)' -E URINGSHIM_IOPOLL=1 -E URINGSHIM_TEST_EAGER=1 \
+    refused 1 'done without: iopoll' -E URINGSHIM_IOPOLL=1 -E URINGSHIM_TEST_EAGER=1 \
         "$VICTIMS/direct_watch" scattered
     (($(stat_value polling.cpu_us) > 0))
     (($(stat_value ring.writes) > 1000))
     rm -f "$STATS" log
-    refused 2 'no polling thread (URINGSHIM_SQPOLL)' -E URINGSHIM_IOPOLL=1 -E URINGSHIM_TEST_EAGER=1 \
+    refused 2 'done without: sqpoll' -E URINGSHIM_IOPOLL=1 -E URINGSHIM_TEST_EAGER=1 \
         "$VICTIMS/direct_watch" scattered
-    grep -q 'no device polling' log
+    grep -q 'done without: iopoll' log
     (($(stat_value polling.cpu_us) == 0))
     (($(stat_value ring.writes) > 1000))
 }

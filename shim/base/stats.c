@@ -93,7 +93,12 @@ void stats_window_closed(const char *call) {
 }
 
 void stats_fallback(const char *what, int error) {
-    log_info(what, error);
+    TEXT(line, 128);
+    text_add(&line, "refused, and done without: ");
+    text_add(&line, what);
+    text_add(&line, "; errno");
+    line_bytes[line.length < 127 ? line.length : 127] = '\0';
+    log_info(line_bytes, error);
     if (stats_wanted)
         named_count(&fallbacks, what, error);
 }

@@ -199,7 +199,7 @@ unsigned ring_polling(const struct ring *ring) {
 uint64_t ring_poller_us(struct ring *ring) {
     struct timespec used;
     uint64_t before = ring->poller_us;
-    if (sys(SYS_clock_gettime, ~ring->poller << 3 | 4 | 2, &used) == 0)
+    if (sys(SYS_clock_gettime, ~(unsigned long)ring->poller << 3 | 4 | 2, &used) == 0)
         ring->poller_us = (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
     return ring->poller_us - before;
 }

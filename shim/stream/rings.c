@@ -1,7 +1,6 @@
 #include "stream/rings.h"
 
 #include "base/config.h"
-#include "base/log.h"
 #include "stream/flusher.h"
 
 enum { ABANDONED_MAX = 8 }; /* rings, after which a thread does without */
@@ -28,10 +27,6 @@ static void refuse(unsigned kind, int error) {
     if (atomic_fetch_or(&refused, kind) & kind)
         return;
     stats_fallback(kind == RING_POLL_DEVICE ? "iopoll" : "sqpoll", error);
-    if (kind == RING_POLL_DEVICE)
-        log_info("no device polling (URINGSHIM_IOPOLL): doing without; errno", error);
-    else
-        log_info("no polling thread (URINGSHIM_SQPOLL): doing without; errno", error);
 }
 
 void rings_forbid_queue_polling(void) {

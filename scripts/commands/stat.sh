@@ -1,0 +1,133 @@
+# shellcheck shell=sh
+# uringshim stat: runs CMD and then says what was saved. Sourced by uringshim, whose variables and functions it uses.
+# shellcheck disable=SC2154
+
+# Ends as CMD did. The shell puts death by signal 15 and exit status 143 into the same number, but
+# names a death (in $shim_temp/death) unless the signal was INT or PIPE: that tells them apart.
+end_like() { # STATUS
+    case $1 in
+    130 | 141) ;;
+    *) [ -s "$shim_temp/death" ] || exit "$1" ;;
+    esac
+    rm -rf "$shim_temp"
+    trap - EXIT INT QUIT TERM HUP
+    # shellcheck disable=SC3045 # every sh of Linux has it
+    ulimit -c 0 # CMD has dumped its core: ours must not replace it
+    kill -"$(($1 - 128))" $$
+    exit "$1" # the signal is ignored here
+}
+
+command_main() { # [--] CMD…
+    case ${1-} in
+    --) shift ;;
+    -*) unknown_option "$1" ;;
+    esac
+    check_command "$@"
+    check_program "$1"
+    make_temp
+    # What ends CMD must not end the report; a trapped signal, unlike an ignored one, is default in CMD.
+    trap : INT QUIT TERM HUP
+    : >"$shim_temp/stats.json"
+    {
+        (
+            URINGSHIM_STATS=$shim_temp/stats.json
+            export URINGSHIM_STATS
+            run "$@"
+        ) 2>&7 7>&-
+        shim_status=$? # in here: the shell names a death only at the next command
+    } 7>&2 2>"$shim_temp/death"
+    report "$shim_temp/stats.json" >&2
+    end_like "$shim_status"
+}
+
+# Adds up the flat JSON objects, one a process image, that the library left in FILE.
+report() { # FILE
+    awk '
+    function add(line,   pair, key) {
+        images++
+        while (match(line, /"([^"\\]|\\.)*": *("([^"\\]|\\.)*"|-?[0-9]+)/)) {
+            pair = substr(line, RSTART, RLENGTH)
+            line = substr(line, RSTART + RLENGTH)
+            match(pair, /^"([^"\\]|\\.)*"/)
+            key = substr(pair, 2, RLENGTH - 2)
+            pair = substr(pair, RLENGTH + 1)
+            sub(/^: */, "", pair)
+            if (key == "pid")
+                processes += !seen[pair]++
+            else if (pair ~ /^"/)
+                count(key, substr(pair, 2, length(pair) - 2))
+            else
+                sum[key] += pair
+        }
+    }
+    function count(key, name) {
+        if (times[key, name]++ == 0)
+            words[key] = words[key] (words[key] == "" ? "" : ", ") name
+    }
+    function row(label, value, note) {
+        printf "  %-26s %14.0f%s\n", label, value, note == "" ? "" : "  " note
+    }
+    # The members of a family, largest first.
+    function family(prefix, indent,   key, best) {
+        for (;;) {
+            best = ""
+            for (key in sum)
+                if (index(key, prefix) == 1 && sum[key] > 0 && (best == "" || sum[key] > sum[best]))
+                    best = key
+            if (best == "")
+                return
+            row(indent substr(best, length(prefix) + 1), sum[best])
+            delete sum[best]
+        }
+    }
+    { add($0) }
+    END {
+        if (!images) {
+            print "uringshim stat: no process reported (static, setuid, or ended by a signal)"
+            exit
+        }
+        printf "uringshim stat: %d process%s (%s), engine %s\n", \
+            processes, processes == 1 ? "" : "es", words["program"], words["engine"]
+        native = sum["write.calls"]
+        shimmed = sum["write.passed"] + sum["ring.enters"] + sum["direct.calls"]
+        row("intercepted calls", sum["calls"])
+        row("write calls", native)
+        row("  deferred", sum["write.deferred"])
+        row("    bytes", sum["deferred.bytes"])
+        row("    extents", sum["deferred.extents"])
+        row("  passed through", sum["write.passed"])
+        family("passed.", "    ")
+        flushes = sum["flush.full"] + sum["flush.barrier"] + sum["flush.delay"] + sum["flush.fsync"] + sum["flush.exit"]
+        row("flushes", flushes)
+        row("  buffer full", sum["flush.full"])
+        row("  barrier", sum["flush.barrier"])
+        family("barrier.", "    ")
+        row("  delay bound", sum["flush.delay"])
+        row("  fsync", sum["flush.fsync"])
+        row("  exit", sum["flush.exit"])
+        row("rings", sum["ring.created"])
+        row("  enters", sum["ring.enters"])
+        row("  writes", sum["ring.writes"])
+        row("  fsyncs", sum["ring.fsyncs"])
+        row("  polling thread, CPU us", sum["polling.cpu_us"])
+        row("direct write calls", sum["direct.calls"])
+        row("reads from windows", sum["read.served"])
+        row("  bytes", sum["read.bytes"])
+        row("  seeks", sum["lseek.served"])
+        row("windows", sum["window.filled"])
+        row("  bytes", sum["window.bytes"])
+        row("  half used or more", sum["window.used"])
+        row("  for fewer than 4 reads", sum["window.wasted"])
+        row("  left for another place", sum["window.elsewhere"])
+        row("  file written", sum["window.write"])
+        row("  too old", sum["window.old"])
+        row("  ended by an input", sum["window.input"])
+        family("input.", "    ")
+        print "  fallbacks"
+        family("fallback.", "  ")
+        if (sum["late.errors"])
+            row("late storage errors", sum["late.errors"])
+        printf "  write system calls: %.0f without uringshim, %.0f with it%s\n", \
+            native, shimmed, native ? sprintf(" (%.1f%%)", 100 * shimmed / native) : ""
+    }' "$1"
+}
