@@ -25,7 +25,7 @@ struct named_list {
 bool stats_wanted;
 
 static struct mutex lock;
-static struct stats total;
+static struct stats own_total, *total = &own_total;
 static struct named_list barriers, inputs, fallbacks;
 
 static const char *const counter_names[COUNTERS] = {
@@ -62,8 +62,29 @@ static const char *const reason_names[REASONS] = {
 #include "base/reasons.def"
 };
 
+const char *stats_key_family(int index) {
+    return index >= COUNTERS && index < COUNTERS + REASONS ? "passed." : "";
+}
+
+const char *stats_key(int index) {
+    const struct {
+        const char *const *names;
+        int count;
+    } parts[] = {
+        {counter_names, COUNTERS}, {reason_names, REASONS}, {cause_names, FLUSH_CAUSES}, {end_names, WINDOW_ENDS}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; index -= parts[i++].count)
+        if (index < parts[i].count)
+            return parts[i].names[index];
+    return "";
+}
+
+void stats_move(struct stats *to) {
+    total = to ? to : &own_total;
+    memset(total, 0, sizeof *total);
+}
+
 void stats_start(void) {
-    stats_wanted = config.stats != NULL;
+    stats_wanted = config.stats || config.live;
     if (stats_wanted)
         text_watch_stderr();
 }
@@ -105,9 +126,9 @@ void stats_fallback(const char *what, int error) {
 
 void stats_collect(struct stats *thread) {
     mutex_lock(&lock);
-    uint64_t *to = (uint64_t *)&total;
+    uint64_t *to = (uint64_t *)total;
     uint64_t *from = (uint64_t *)thread;
-    for (size_t i = 0; i < sizeof total / sizeof *to; i++) {
+    for (size_t i = 0; i < STATS_KEYS; i++) {
         to[i] += from[i];
         from[i] = 0;
     }
@@ -150,21 +171,21 @@ static const char *errno_name(int error, char number[16]) {
 static void add_numbers(struct text *text, const struct form *form) {
     uint64_t passed = 0;
     for (int i = 0; i < REASONS; i++)
-        passed += total.passed[i];
-    total.count[COUNT_CALLS] += total.count[COUNT_DEFERRED] + total.count[COUNT_READS] + total.count[COUNT_SEEKS];
+        passed += total->passed[i];
+    total->count[COUNT_CALLS] += total->count[COUNT_DEFERRED] + total->count[COUNT_READS] + total->count[COUNT_SEEKS];
     for (int i = 0; i < COUNTERS; i++)
-        add(text, form, "", counter_names[i], total.count[i]);
-    add(text, form, "", "write.calls", passed + total.count[COUNT_DEFERRED]);
+        add(text, form, "", counter_names[i], total->count[i]);
+    add(text, form, "", "write.calls", passed + total->count[COUNT_DEFERRED]);
     add(text, form, "", "write.passed", passed);
     for (int i = 0; i < REASONS; i++)
-        if (total.passed[i])
-            add(text, form, "passed.", reason_names[i], total.passed[i]);
+        if (total->passed[i])
+            add(text, form, "passed.", reason_names[i], total->passed[i]);
     for (int i = 0; i < FLUSH_CAUSES; i++)
-        add(text, form, "", cause_names[i], total.flushes[i]);
+        add(text, form, "", cause_names[i], total->flushes[i]);
     for (int i = 0; i < barriers.used; i++)
         add(text, form, "barrier.", barriers.entry[i].name, barriers.entry[i].count);
     for (int i = 0; i < WINDOW_ENDS; i++)
-        add(text, form, "", end_names[i], total.ended[i]);
+        add(text, form, "", end_names[i], total->ended[i]);
     for (int i = 0; i < inputs.used; i++)
         add(text, form, "input.", inputs.entry[i].name, inputs.entry[i].count);
     for (int i = 0; i < fallbacks.used; i++) {
@@ -200,7 +221,7 @@ static void add_word(struct text *text, const char *key, const char *word) {
 void stats_report(const char *program, const char *mode) {
     static char bytes[16384];
     int fd;
-    if (!stats_wanted || (fd = text_open_target(config.stats)) < 0)
+    if (!stats_wanted || !config.stats || (fd = text_open_target(config.stats)) < 0)
         return;
     mutex_lock(&lock);
     struct text text = {bytes, sizeof bytes, 0};
@@ -227,7 +248,7 @@ void stats_report(const char *program, const char *mode) {
     }
     text_write(&text, fd);
     text_close_target(fd);
-    memset(&total, 0, sizeof total);
+    memset(total, 0, sizeof *total);
     memset(&barriers, 0, sizeof barriers);
     memset(&inputs, 0, sizeof inputs);
     memset(&fallbacks, 0, sizeof fallbacks);
@@ -240,7 +261,7 @@ void stats_fork_prepare(void) {
 
 void stats_fork_done(bool child) {
     if (child) { /* the parent reports what was before */
-        memset(&total, 0, sizeof total);
+        stats_move(NULL);
         memset(&barriers, 0, sizeof barriers);
         memset(&inputs, 0, sizeof inputs);
         memset(&fallbacks, 0, sizeof fallbacks);

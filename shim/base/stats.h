@@ -63,6 +63,14 @@ void stats_window_closed(const char *call);
 /* Something was refused and done without: `what` a string constant, `error` a positive errno. Any thread. */
 void stats_fallback(const char *what, int error);
 
+/* A struct stats as an array of 64-bit numbers: how many, and the name of each, in two parts. */
+enum { STATS_KEYS = sizeof(struct stats) / sizeof(uint64_t) };
+const char *stats_key_family(int index); /* "passed." or "" */
+const char *stats_key(int index);
+
+/* What was collected is kept there from now on, or, with NULL, in the library's own memory; it begins anew. */
+void stats_move(struct stats *to);
+
 /*
  * Adds a thread's counters to what the report shows: when a thread ends, and for all of them before a report. The
  * source is zeroed.

@@ -3,8 +3,9 @@
 #include <pthread.h>
 
 #include "base/arena.h"
+#include "base/live.h"
 
-struct thread thread_nobody;
+struct thread thread_nobody = {.stats = &thread_nobody.own_stats};
 static struct thread first_thread; /* so that a program's only thread costs no mapping */
 
 __thread struct thread *thread_self_pointer __attribute__((tls_model("initial-exec"))) = &thread_nobody;
@@ -22,7 +23,7 @@ static void at_thread_end(void *argument) {
     struct thread *self = argument;
     if (thread_at_exit)
         thread_at_exit(self);
-    stats_collect(&self->stats);
+    stats_collect(self->stats);
     thread_self_pointer = &thread_nobody;
     mutex_lock(&lock);
     self->log = (struct wb_log *)unused;
@@ -44,6 +45,14 @@ static void reset(struct thread *thread) {
     thread_mask_changed(thread);
 }
 
+/* Its counters go where they can be watched, if there is a place; once it has one it keeps it. */
+static void count_in_sight(struct thread *thread) {
+    if (thread->stats && thread->stats != &thread->own_stats)
+        return;
+    struct stats *place = live_place();
+    thread->stats = place ? place : &thread->own_stats;
+}
+
 struct thread *thread_attach(void) {
     if (!key_made)
         return NULL;
@@ -62,6 +71,7 @@ struct thread *thread_attach(void) {
     if (!self)
         return NULL;
     reset(self);
+    count_in_sight(self);
     thread_self_pointer = self;
     pthread_setspecific(key, self);
     return self;
@@ -80,7 +90,8 @@ static void forget_the_others(void) {
     unused = NULL;
     for (struct thread *thread = all; thread; thread = thread->next) {
         bool mine = thread == self;
-        thread->stats = (struct stats){0}; /* the parent reports these */
+        thread->stats = &thread->own_stats;
+        thread->own_stats = (struct stats){0}; /* the parent reports these */
         if (mine) {
             thread->ring = NULL;
             thread->no_ring = false;
@@ -99,8 +110,14 @@ void thread_fork_done(bool child) {
     mutex_unlock(&lock);
 }
 
+void thread_count_in_sight(void) {
+    for (struct thread *thread = thread_list(); thread; thread = thread->next)
+        if (thread == thread_self())
+            count_in_sight(thread);
+}
+
 void thread_collect_stats(void) {
     for (struct thread *thread = thread_list(); thread; thread = thread->next)
-        stats_collect(&thread->stats);
-    stats_collect(&thread_nobody.stats);
+        stats_collect(thread->stats);
+    stats_collect(thread_nobody.stats);
 }

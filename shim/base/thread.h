@@ -27,7 +27,8 @@ struct thread {
     bool faults_caught;   /* and it isn't: a bad buffer is noticed */
     bool no_ring;         /* a ring was refused; not asked for again */
     uint8_t abandoned_rings;
-    struct stats stats;
+    struct stats *stats; /* this thread's counters: own_stats, or a place where others can watch them */
+    struct stats own_stats;
     struct thread *next; /* all threads */
     void *pool_link;
 };
@@ -70,6 +71,9 @@ struct thread *thread_list(void);
 /* The process forks: before, and after in both. In the child only the caller is left; its ring is gone. */
 void thread_fork_prepare(void);
 void thread_fork_done(bool child);
+
+/* In the child of a fork, when the live counters have been made anew: the caller's go there. */
+void thread_count_in_sight(void);
 
 /* Adds every thread's counters to the report's. */
 void thread_collect_stats(void);

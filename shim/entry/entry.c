@@ -31,7 +31,7 @@ static void flush_for(struct thread *self, const char *call) {
 
 void announce_slowly(const char *call) {
     struct thread *self = attached_self();
-    self->stats.count[COUNT_CALLS]++;
+    self->stats->count[COUNT_CALLS]++;
     if (!thread_free(self))
         return;
     window_close(self, call);
@@ -47,7 +47,7 @@ void announce_write(const char *call, int fd) {
         return;
     }
     struct thread *self = attached_self();
-    self->stats.count[COUNT_CALLS]++;
+    self->stats->count[COUNT_CALLS]++;
     if (thread_free(self) && wb_any_pending())
         flush_for(self, call);
 }
@@ -63,7 +63,7 @@ static bool touches_pending(int fd) {
 
 void announce_touch_slowly(const char *call, int fd) {
     struct thread *self = attached_self();
-    self->stats.count[COUNT_CALLS]++;
+    self->stats->count[COUNT_CALLS]++;
     if (!thread_free(self))
         return;
     window_close(self, call);

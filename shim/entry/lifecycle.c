@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/live.h"
 #include "base/log.h"
 #include "base/put_off.h"
 #include "base/signals.h"
@@ -42,10 +43,12 @@ void finish(const char *call, enum flush_cause cause) {
         wb_forget_files(attached_self());
     if (stats_wanted) {
         int saved = errno;
-        self->stats.count[COUNT_CALLS]++;
+        self->stats->count[COUNT_CALLS]++;
         wb_count_polling(self);
         thread_collect_stats();
         stats_report(program, state_name());
+        if (cause == FLUSH_EXIT)
+            live_end();
         errno = saved;
     }
 }
@@ -60,7 +63,7 @@ void finish_for_good(const char *call) {
 }
 
 void report_before_close(const char *call, int fd) {
-    if (unlikely(fd == 2 && stats_wanted) && strcmp(config.stats, "stderr") == 0)
+    if (unlikely(fd == 2 && stats_wanted) && config.stats && strcmp(config.stats, "stderr") == 0)
         finish(call, FLUSH_BARRIER);
 }
 
@@ -114,6 +117,7 @@ static void fork_done(bool child) {
     if (!prepared) {
         if (child) {
             put_off_forked();
+            stats_move(NULL);
             wb_hinder(REASON_disabled);
         }
         return;
@@ -125,8 +129,12 @@ static void fork_done(bool child) {
     shared_memory_fork_done();
     files_fork_done();
     wb_fork_done(self, child);
-    if (child)
+    if (child) {
         group_sync_forked();
+        live_forked();
+        live_start(program);
+        thread_count_in_sight();
+    }
     window_fork_done(child);
     activation_fork_done(child);
     visits_fork_done(child);
@@ -233,6 +241,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     }
     log_start();
     stats_start();
+    live_start(program);
     if (stats_wanted)
         atomic_fetch_or(&wb_pending, WB_WATCHED);
     thread_at_exit = thread_ends;

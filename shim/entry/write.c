@@ -117,7 +117,7 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
     struct thread *self = stats_wanted ? attached_self() : thread_self();
     if (reason == REASON_NONE)
         return DEFERRED;
-    self->stats.passed[reason]++;
+    self->stats->passed[reason]++;
     announce_write(offer->call, offer->fd);
     return unlikely((late = files_take_error(offer->fd)) != 0) ? -late : PASS;
 }
@@ -228,7 +228,7 @@ static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(
 /* A sync of one file: after everything pending, in one submission with it where that is worth it. */
 static int sync_file(int fd, bool data_only, int (*real)(int)) {
     struct thread *self = stats_wanted ? attached_self() : thread_self();
-    self->stats.count[COUNT_CALLS]++;
+    self->stats->count[COUNT_CALLS]++;
     int result = wb_sync(self, fd, data_only);
     if (result != WB_SYNC_YOURSELF)
         result = (int)answer(result);

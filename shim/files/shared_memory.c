@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/arena.h"
+#include "base/live.h"
 #include "base/lock.h"
 #include "base/sys.h"
 #include "files/files.h"
@@ -209,14 +210,14 @@ static void scan_line(const char *p) {
     skip_field(&p);
     ino_t inode = parse(&p, 10);
     /* io_uring's own rings are shared with the kernel only; ours are not made yet, the program's own count elsewhere */
-    bool ring = strstr(p, "[io_uring]") != NULL;
+    bool ring = strstr(p, "[io_uring]") != NULL, ours = start == (uintptr_t)live_mapping();
     mutex_lock(&lock);
-    if (shared_writable && !ring && !region_known(start))
+    if (shared_writable && !ring && !ours && !region_known(start))
         hidden = true;
     mutex_unlock(&lock);
     if (strstr(p, "/liburing.so") || (strstr(p, "/libaio.so") && !io_submit))
         asynchronous = true;
-    if (inode && !ring)
+    if (inode && !ring && !ours)
         files_mark_mapped_inode(inode);
 }
 

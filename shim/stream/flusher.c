@@ -125,6 +125,7 @@ int flusher_start(const struct flusher_work *work, uint64_t tick_us) {
     atomic_store(&flusher.request, NOTHING);
     flusher.work = work;
     flusher.tick_us = tick_us;
+    flusher.thread.stats = &flusher.thread.own_stats;
     flusher.thread.no_ring = true; /* it only does small things, and none may wait for it to make one */
     int made = __clone(run, flusher.stack + STACK, flags, NULL, &flusher.alive, pointer, &flusher.alive);
     int error = made < 0 ? -errno : 0;

@@ -97,7 +97,7 @@ int group_sync(struct thread *self, int fd, bool data_only) {
     int result = GROUP_YOURSELF;
     struct group *group = join(fd);
     if (group && wait_to_be_served(group, data_only)) {
-        self->stats.count[COUNT_SYNCS_SHARED]++;
+        self->stats->count[COUNT_SYNCS_SHARED]++;
         result = own_error(group, fd);
     } else if (group) {
         result = lead(group, fd, data_only);

@@ -39,7 +39,7 @@ static uint32_t tag_index(uint64_t of) {
 /* Storage refused a write that the program was told is done: it will be told at its next call on the file. */
 static void late_error(struct thread *self, struct extent *extent, int error) {
     atomic_store_explicit(&extent->ofd->inode->error, error, memory_order_relaxed);
-    self->stats.count[COUNT_LATE_ERRORS]++;
+    self->stats->count[COUNT_LATE_ERRORS]++;
     log_info("a deferred write failed; errno", error);
 }
 
@@ -49,7 +49,7 @@ static bool write_part(struct thread *self, struct piece *piece, struct extent *
     uint32_t written;
     int64_t offset = extent->offset == WB_AT_POSITION ? WB_AT_POSITION : extent->offset + done;
     int error = direct_write(extent->fd, piece->data + extent->start + done, length, offset, &written,
-                             &self->stats.count[COUNT_DIRECT_CALLS]);
+                             &self->stats->count[COUNT_DIRECT_CALLS]);
     if (error)
         late_error(self, extent, -error);
     return error == 0;
@@ -114,13 +114,13 @@ static void retire(struct thread *self, struct wb_log *log, struct piece *piece,
     judge(piece, cause);
     for (uint32_t i = 0; i < piece->extents; i++) {
         struct extent *extent = &piece->extent[i];
-        self->stats.count[COUNT_DEFERRED] += extent->calls;
-        self->stats.count[COUNT_DEFERRED_BYTES] += extent->length;
+        self->stats->count[COUNT_DEFERRED] += extent->calls;
+        self->stats->count[COUNT_DEFERRED_BYTES] += extent->length;
         atomic_fetch_sub_explicit(&extent->ofd->inode->pending, 1, memory_order_release);
         files_release(extent->ofd);
     }
-    self->stats.count[COUNT_EXTENTS] += piece->extents;
-    self->stats.flushes[cause]++;
+    self->stats->count[COUNT_EXTENTS] += piece->extents;
+    self->stats->flushes[cause]++;
     piece->extents = 0;
     piece->used = 0;
     piece->ring = NULL;
@@ -154,7 +154,7 @@ static void collect(struct thread *self, struct piece *piece) {
         int32_t result;
         while (!ring_completed(ring, tag(piece->batch, i), &result)) {
             if (piece->ring_owner == self) {
-                self->stats.count[COUNT_RING_ENTERS] += ring_wait(ring, i + 1);
+                self->stats->count[COUNT_RING_ENTERS] += ring_wait(ring, i + 1);
             } else {
                 struct timespec pause = {0, FOREIGN_WAIT_US * 1000};
                 sys(SYS_nanosleep, &pause, NULL);
@@ -226,10 +226,10 @@ static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece
         ring_prepare_write(ring, files[i], piece->data + extent->start, extent->length, extent->offset,
                            sync || i + 1 < piece->extents ? RING_LINKED : RING_PLAIN, tag(piece->batch, i));
     }
-    self->stats.count[COUNT_RING_WRITES] += piece->extents;
+    self->stats->count[COUNT_RING_WRITES] += piece->extents;
     if (sync) {
         ring_prepare_sync(ring, sync_file, sync->data_only, tag(piece->batch, SYNC_INDEX));
-        self->stats.count[COUNT_RING_FSYNCS]++;
+        self->stats->count[COUNT_RING_FSYNCS]++;
     }
     return true;
 }
@@ -246,9 +246,9 @@ static void launch(struct thread *self, struct wb_log *log, struct piece *piece,
     log->filling = other_piece(log);
     atomic_store_explicit(&log->open_batch, 0, memory_order_relaxed);
     if (ring_polling(self->ring) & RING_POLL_QUEUE) {
-        self->stats.count[COUNT_RING_ENTERS] += ring_submit(self->ring);
+        self->stats->count[COUNT_RING_ENTERS] += ring_submit(self->ring);
     } else {
-        self->stats.count[COUNT_RING_ENTERS]++;
+        self->stats->count[COUNT_RING_ENTERS]++;
         flusher_submit(self->ring, ring_publish(self->ring));
     }
 }
@@ -280,8 +280,8 @@ static uint32_t some_together(struct thread *self, struct ring *ring, struct pie
     bool polled = ring_polling(ring) & RING_POLL_QUEUE;
     uint32_t started = polled ? ring_submit_each(ring) : flusher_submit_each(ring), end = first + started;
     ring_drop(ring);
-    self->stats.count[COUNT_RING_WRITES] += started;
-    self->stats.count[COUNT_RING_ENTERS] += polled ? 0 : started;
+    self->stats->count[COUNT_RING_WRITES] += started;
+    self->stats->count[COUNT_RING_ENTERS] += polled ? 0 : started;
     int32_t results[WB_EXTENTS], result;
     uint64_t landed;
     for (uint32_t left = started; left > 0;) {
@@ -289,7 +289,7 @@ static uint32_t some_together(struct thread *self, struct ring *ring, struct pie
             results[tag_index(landed)] = result;
             left--;
         } else {
-            self->stats.count[COUNT_RING_ENTERS] += ring_wait(ring, left);
+            self->stats->count[COUNT_RING_ENTERS] += ring_wait(ring, left);
         }
     }
     for (uint32_t i = first; i < end; i++) {
@@ -349,7 +349,7 @@ static uint32_t learn_capability(struct thread *self, const struct wb_log *log, 
         atomic_load_explicit(&extent->ofd->inode->error, memory_order_relaxed))
         return 0;
     long done = direct_write_inline(extent->fd, piece->data + extent->start, extent->length, extent->offset);
-    self->stats.count[COUNT_DIRECT_CALLS]++;
+    self->stats->count[COUNT_DIRECT_CALLS]++;
     if (done)
         atomic_store_explicit(&fs->buffered, done > 0 ? INLINE_YES : INLINE_NO, memory_order_relaxed);
     log_debug("a write without waiting, to learn whether the file system does such; bytes, or errno", done);
@@ -423,7 +423,7 @@ bool perform_with_sync(struct thread *self, struct wb_log *log, struct ofd *ofd,
     biased_unlock(&log->lock);
     int32_t synced;
     while (!ring_completed(ring, tag(batch, SYNC_INDEX), &synced)) {
-        self->stats.count[COUNT_RING_ENTERS] += ring_wait(ring, writes + 1);
+        self->stats->count[COUNT_RING_ENTERS] += ring_wait(ring, writes + 1);
     }
     biased_lock(&log->lock, &self->holder);
     if (piece->ring == ring && piece->batch == batch)

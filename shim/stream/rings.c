@@ -42,7 +42,7 @@ bool rings_refused_device_polling(struct ring *ring, int error) {
 
 void rings_count_polling(struct thread *thread) {
     if (polls(thread->ring, RING_POLL_QUEUE))
-        thread->stats.count[COUNT_POLLING_US] += ring_poller_us(thread->ring);
+        thread->stats->count[COUNT_POLLING_US] += ring_poller_us(thread->ring);
 }
 
 void rings_end_polling(struct thread *self) {
@@ -105,6 +105,6 @@ struct ring *rings_get(struct thread *self, struct wb_log *log, bool direct) {
     if (polling & RING_POLL_QUEUE)
         atomic_store(&queue_polled, true);
     self->ring_generation = flusher_generation();
-    self->stats.count[COUNT_RINGS]++;
+    self->stats->count[COUNT_RINGS]++;
     return self->ring;
 }

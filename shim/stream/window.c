@@ -37,7 +37,7 @@ static void put_position_right(struct window *w) {
 
 static void wasted(struct thread *self, struct ofd *ofd) {
     ofd->reading.wasted++;
-    self->stats.count[COUNT_WINDOWS_WASTED]++;
+    self->stats->count[COUNT_WINDOWS_WASTED]++;
 }
 
 /* The bytes won't be used any more: was it worth fetching them? Counted, and the next window made after that. */
@@ -55,10 +55,10 @@ static void let_go(struct thread *self, struct window *w, enum window_end cause)
         ofd->window *= 2;
     else if (!used && ofd->window > WINDOW_MIN)
         ofd->window /= 2;
-    self->stats.ended[used ? WINDOW_USED : cause]++;
-    self->stats.count[COUNT_READS] += w->served;
-    self->stats.count[COUNT_READ_BYTES] += w->served_bytes;
-    self->stats.count[COUNT_SEEKS] += w->seeks;
+    self->stats->ended[used ? WINDOW_USED : cause]++;
+    self->stats->count[COUNT_READS] += w->served;
+    self->stats->count[COUNT_READ_BYTES] += w->served_bytes;
+    self->stats->count[COUNT_SEEKS] += w->seeks;
     w->served = 0;
     w->served_bytes = w->seeks = 0;
 }
@@ -158,8 +158,8 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
     size_t answered = there <= 0 ? 0 : there < (int64_t)fetch->n ? (size_t)there : fetch->n;
     if (answered == 0) /* the kernel's to say: it judges the buffer's address even if there is nothing to copy */
         return WINDOW_MISS;
-    self->stats.count[COUNT_WINDOWS]++;
-    self->stats.count[COUNT_WINDOW_BYTES] += (uint64_t)got;
+    self->stats->count[COUNT_WINDOWS]++;
+    self->stats->count[COUNT_WINDOW_BYTES] += (uint64_t)got;
     w->start = fetch->from;
     w->end = fetch->from + got;
     atomic_store_explicit(&w->last, fetch->at, memory_order_relaxed);

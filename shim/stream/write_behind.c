@@ -340,7 +340,7 @@ static bool perform_stale(struct thread *self) {
             flusher_catch_up(); /* what is in flight may be waiting for the flusher itself to submit it */
             flush(self, log, FLUSH_DELAY);
             if (stats_wanted) /* the flusher isn't in the list of threads */
-                stats_collect(&self->stats);
+                stats_collect(self->stats);
             biased_unlock(&log->lock);
         } else {
             all = false;
