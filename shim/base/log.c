@@ -32,18 +32,24 @@ void log_start(void) {
     text_write(&line, 2);
 }
 
-void log_line(enum log_level level, const char *what, long number) {
+void log_text(enum log_level level, const struct text *what) {
     int fd = text_open_target(target);
     if (fd < 0)
         return;
-    TEXT(line, 512);
+    TEXT(line, 640);
     text_add(&line, "uringshim[");
     text_number(&line, sys(SYS_gettid));
     text_add(&line, level == LOG_INFO ? "] info: " : "] debug: ");
-    text_add(&line, what);
-    text_add(&line, " ");
-    text_number(&line, number);
+    text_append(&line, what);
     text_add(&line, "\n");
     text_write(&line, fd);
     text_close_target(fd);
+}
+
+void log_line(enum log_level level, const char *what, long number) {
+    TEXT(line, 512);
+    text_add(&line, what);
+    text_add(&line, " ");
+    text_number(&line, number);
+    log_text(level, &line);
 }

@@ -12,6 +12,10 @@ void log_start(void);
 /* One line: what happened, and a number that belongs to it (an errno, a descriptor, a count). */
 void log_line(enum log_level level, const char *what, long number);
 
+/* The same with a text of more than that. */
+struct text;
+void log_text(enum log_level level, const struct text *what);
+
 #define log_info(what, number) (log_level >= LOG_INFO ? log_line(LOG_INFO, what, number) : (void)0)
 #define log_debug(what, number) (log_level >= LOG_DEBUG ? log_line(LOG_DEBUG, what, number) : (void)0)
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/trace.h"
 
 /* Events that have a name instead of a number: few different ones, so a list is searched. */
 enum { NAMED_MAX = 96 };
@@ -78,6 +79,18 @@ const char *stats_key(int index) {
     return "";
 }
 
+const char *stats_cause(enum flush_cause cause) {
+    return cause_names[cause];
+}
+
+const char *stats_end(enum window_end end) {
+    return end_names[end];
+}
+
+const char *stats_reason(enum reason reason) {
+    return reason_names[reason];
+}
+
 void stats_move(struct stats *to) {
     total = to ? to : &own_total;
     memset(total, 0, sizeof *total);
@@ -104,6 +117,7 @@ static void named_count(struct named_list *list, const char *name, int error) {
 }
 
 void stats_barrier(const char *call) {
+    trace_barrier(call);
     if (stats_wanted)
         named_count(&barriers, call, 0);
 }
@@ -114,12 +128,7 @@ void stats_window_closed(const char *call) {
 }
 
 void stats_fallback(const char *what, int error) {
-    TEXT(line, 128);
-    text_add(&line, "refused, and done without: ");
-    text_add(&line, what);
-    text_add(&line, "; errno");
-    line_bytes[line.length < 127 ? line.length : 127] = '\0';
-    log_info(line_bytes, error);
+    trace_fallback(what, error);
     if (stats_wanted)
         named_count(&fallbacks, what, error);
 }

@@ -68,6 +68,11 @@ enum { STATS_KEYS = sizeof(struct stats) / sizeof(uint64_t) };
 const char *stats_key_family(int index); /* "passed." or "" */
 const char *stats_key(int index);
 
+/* Their names in the report. */
+const char *stats_cause(enum flush_cause cause);
+const char *stats_end(enum window_end end);
+const char *stats_reason(enum reason reason);
+
 /* What was collected is kept there from now on, or, with NULL, in the library's own memory; it begins anew. */
 void stats_move(struct stats *to);
 

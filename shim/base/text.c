@@ -22,6 +22,11 @@ void text_add(struct text *text, const char *string) {
     text->length += length;
 }
 
+void text_append(struct text *text, const struct text *other) {
+    for (size_t i = 0; i < other->length && text->length < text->capacity; i++)
+        text->bytes[text->length++] = other->bytes[i];
+}
+
 void text_number(struct text *text, long number) {
     char digits[24];
     char *p = digits + sizeof digits - 1;

@@ -19,6 +19,7 @@ struct text {
     struct text name = {name##_bytes, size, 0}
 
 void text_add(struct text *text, const char *string);
+void text_append(struct text *text, const struct text *other);
 void text_number(struct text *text, long number);
 /* One write(2); errors are ignored: there is nobody to tell. */
 void text_write(const struct text *text, int fd);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/put_off.h"
 #include "base/signals.h"
+#include "base/trace.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
@@ -240,6 +241,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         return;
     }
     log_start();
+    trace_start(program);
     stats_start();
     live_start(program);
     if (stats_wanted)

@@ -1,6 +1,7 @@
 #include "stream/attention.h"
 
 #include "base/thread.h"
+#include "base/trace.h"
 
 _Atomic uint32_t wb_pending;
 _Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
@@ -9,11 +10,15 @@ struct inode *_Atomic window_inode;
 
 /* A vfork child's limits, filters and handlers are its own, though the memory isn't. */
 void wb_hinder(enum reason reason) {
-    if (!thread_self()->vfork_child)
-        atomic_fetch_or(&wb_hindrances, 1ull << reason);
+    if (thread_self()->vfork_child)
+        return;
+    if (!(atomic_fetch_or(&wb_hindrances, 1ull << reason) & 1ull << reason))
+        trace_hindrance(stats_reason(reason), true);
 }
 
 void wb_unhinder(enum reason reason) {
-    if (!thread_self()->vfork_child)
-        atomic_fetch_and(&wb_hindrances, ~(1ull << reason));
+    if (thread_self()->vfork_child)
+        return;
+    if (atomic_fetch_and(&wb_hindrances, ~(1ull << reason)) & 1ull << reason)
+        trace_hindrance(stats_reason(reason), false);
 }

@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/ticks.h"
+#include "base/trace.h"
 #include "files/alone.h"
 #include "ring/direct.h"
 #include "ring/engine.h"
@@ -112,6 +113,7 @@ static void judge(struct piece *piece, enum flush_cause cause) {
 /* The piece's bytes are in the files. */
 static void retire(struct thread *self, struct wb_log *log, struct piece *piece, enum flush_cause cause) {
     judge(piece, cause);
+    trace_flush(stats_cause(cause), piece->extents, piece->used);
     for (uint32_t i = 0; i < piece->extents; i++) {
         struct extent *extent = &piece->extent[i];
         self->stats->count[COUNT_DEFERRED] += extent->calls;

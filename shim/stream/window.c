@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/trace.h"
 #include "files/alone.h"
 #include "stream/flusher.h"
 
@@ -56,6 +57,7 @@ static void let_go(struct thread *self, struct window *w, enum window_end cause)
     else if (!used && ofd->window > WINDOW_MIN)
         ofd->window /= 2;
     self->stats->ended[used ? WINDOW_USED : cause]++;
+    trace_window_end(stats_end(used ? WINDOW_USED : cause), w->served);
     self->stats->count[COUNT_READS] += w->served;
     self->stats->count[COUNT_READ_BYTES] += w->served_bytes;
     self->stats->count[COUNT_SEEKS] += w->seeks;
@@ -160,6 +162,7 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
         return WINDOW_MISS;
     self->stats->count[COUNT_WINDOWS]++;
     self->stats->count[COUNT_WINDOW_BYTES] += (uint64_t)got;
+    trace_window_fill(atomic_load_explicit(&w->fd, memory_order_relaxed), fetch->from, got);
     w->start = fetch->from;
     w->end = fetch->from + got;
     atomic_store_explicit(&w->last, fetch->at, memory_order_relaxed);

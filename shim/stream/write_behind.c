@@ -247,6 +247,9 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
         extent_opened(log, piece, ofd); /* and keeps the reference */
     else
         files_release(ofd);
+    if (opens)
+        trace_extent(fd, offset);
+    trace_defer(fd, total);
     open_last(log, last);
     return REASON_NONE;
 }

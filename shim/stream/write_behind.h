@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #include "base/copy.h"
+#include "base/trace.h"
 #include "stream/attention.h"
 #include "stream/log.h"
 
@@ -34,6 +35,7 @@ static inline __attribute__((always_inline)) bool wb_extend(struct thread *self,
     struct wb_open *open = &log->open;
     if (open->fd == fd && open->next == offset && n <= (size_t)(open->end - open->to) && log_takes(open, bytes, n) &&
         copy_in(open->to, bytes, n)) {
+        trace_defer(fd, n);
         open->to += n;
         open->calls++;
         if (offset != WB_AT_POSITION)

@@ -133,7 +133,7 @@ int main(int argc, char **argv) {
         abort();
     exactly_once(self);
     never_stale(self);
-    uint64_t served = self->stats.count[COUNT_READS];
+    uint64_t served = self->stats->count[COUNT_READS];
     unlink(path);
     if (atomic_load(&failures) || served == 0)
         printf("%lu failures, %lu reads by windows\n", (unsigned long)atomic_load(&failures), (unsigned long)served);

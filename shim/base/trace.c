@@ -1,0 +1,100 @@
+#include "base/trace.h"
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/text.h"
+
+#if __has_include(<sys/sdt.h>)
+#define PROBE1(name, a) DTRACE_PROBE1(uringshim, name, a)
+#define PROBE3(name, a, b, c) DTRACE_PROBE3(uringshim, name, a, b, c)
+#else
+#define PROBE1(name, a) ((void)(a))
+#define PROBE3(name, a, b, c) ((void)(a), (void)(b), (void)(c))
+#endif
+
+/* SAY(words): a line of the debug log, put together from `line`; nothing without that log. */
+#define SAY(...)                                                                                                       \
+    do {                                                                                                               \
+        if (unlikely(log_level >= LOG_DEBUG)) {                                                                        \
+            TEXT(line, 512);                                                                                           \
+            __VA_ARGS__;                                                                                               \
+            log_text(LOG_DEBUG, &line);                                                                                \
+        }                                                                                                              \
+    } while (0)
+
+static void words(struct text *line, const char *before, long number, const char *after) {
+    text_add(line, before);
+    text_number(line, number);
+    text_add(line, after);
+}
+
+void trace_start(const char *program) {
+    SAY({
+        text_add(&line, program);
+        words(&line, " begins, process ", sys(SYS_getpid), "; engine ");
+        text_add(&line, config_choice("URINGSHIM_ENGINE", config.engine));
+    });
+}
+
+void trace_extent(int fd, int64_t offset) {
+    SAY({
+        words(&line, "writes of descriptor ", fd,
+              offset < 0 ? " are deferred, at its position" : " are deferred, from ");
+        if (offset >= 0)
+            words(&line, "offset ", offset, " on");
+    });
+}
+
+void trace_flush(const char *cause, uint32_t extents, uint64_t bytes) {
+    PROBE3(flush, cause, extents, bytes);
+    SAY({
+        words(&line, "performed: extents ", extents, "");
+        words(&line, ", bytes ", (long)bytes, "; ");
+        text_add(&line, cause);
+    });
+}
+
+void trace_barrier(const char *call) {
+    PROBE1(barrier, call);
+    SAY({
+        text_add(&line, "barrier: ");
+        text_add(&line, call);
+    });
+}
+
+void trace_window_fill(int fd, int64_t offset, int64_t bytes) {
+    PROBE3(window_fill, fd, offset, bytes);
+    SAY({
+        words(&line, "read ahead of descriptor ", fd, "");
+        words(&line, ": bytes ", bytes, "");
+        words(&line, " from offset ", offset, " on");
+    });
+}
+
+void trace_window_end(const char *cause, uint64_t reads) {
+    PROBE2(window_end, cause, reads);
+    SAY({
+        words(&line, "window ends after ", (long)reads, " reads; ");
+        text_add(&line, cause);
+    });
+}
+
+void trace_fallback(const char *what, int error) {
+    PROBE2(fallback, what, error);
+    if (log_level < LOG_INFO)
+        return;
+    TEXT(line, 512);
+    text_add(&line, "refused, and done without: ");
+    text_add(&line, what);
+    if (error)
+        words(&line, "; errno ", error, "");
+    log_text(LOG_INFO, &line);
+}
+
+void trace_hindrance(const char *reason, bool up) {
+    SAY({
+        text_add(&line, up ? "nothing is deferred from now on: " : "no longer a hindrance: ");
+        text_add(&line, reason);
+    });
+}
