@@ -91,7 +91,9 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
     cp "$LIB" "with space/build"
     local cases=("127 $COMMAND no-such-command-here" "127 $COMMAND ./missing" "126 $COMMAND $SCRATCH" "125 $COMMAND"
         "125 $COMMAND --nonsense" "125 $COMMAND stat" "127 $COMMAND stat no-such-command-here"
-        "127 $COMMAND compare no-such-command-here" "125 bin/uringshim true")
+        "127 $COMMAND compare no-such-command-here" "125 $COMMAND compare --runs 0 true"
+        "125 $COMMAND compare --runs x true" "125 $COMMAND compare --runs" "125 $COMMAND compare --odd true"
+        "125 bin/uringshim true")
     for case in "${cases[@]}"; do
         # shellcheck disable=SC2086 # words
         run "-${case%% *}" --separate-stderr ${case#* }
@@ -150,6 +152,32 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
     [[ $stderr =~ "wall time, s "\ *[0-9.]+\ +[0-9.]+ ]]
     [[ $stderr =~ "CPU time (user + system), s "\ *[0-9.]+\ +[0-9.]+ ]]
     [ "$(awk 'length > 80' <<<"$stderr")" = "" ]
+}
+
+@test "compare --runs N runs each side N times, in turns, and gives medians" {
+    need_tracing
+    run -0 --separate-stderr "$COMMAND" compare --runs 3 sh -c 'echo "${LD_PRELOAD:+s}" >>turns; sleep "0.$(wc -l <turns)"'
+    [ "$(tail -n 6 turns | tr '\n' ,)" = ,s,,s,,s, ]
+    [ "$(wc -l <turns)" -eq 8 ]
+    # natively the 3rd, 5th and 7th run were timed, shimmed the 4th, 6th and 8th
+    awk '/^wall time, s, median of 3 / { found = $7 >= 0.5 && $8 >= 0.6 } END { exit !found }' <<<"$stderr"
+    run ! grep -E '.{81}' <<<"$stderr"
+}
+
+@test "compare --json says the same for programs" {
+    need_tracing
+    URINGSHIM_TEST_EAGER=1 run -3 --separate-stderr "$COMMAND" compare --json --output told --runs 2 \
+        sh -c '"$@" "o\"n,e"; exit 3' sh "${writer[@]}"
+    [ -z "$stderr" ]
+    python3 - <<'TEXT'
+import json
+told = json.load(open("told"))
+assert told["runs"] == 2 and told["command"].startswith("sh -c"), told
+assert told["calls"]["write"]["native"] >= 1000 > 100 > told["calls"]["write"]["shimmed"], told
+for side in "native", "shimmed":
+    assert told["total"][side] == sum(call[side] for call in told["calls"].values()), told
+    assert told["wall_seconds"][side] > 0 and told["cpu_seconds"][side] >= 0, told
+TEXT
 }
 
 @test "compare gives each run the whole input, and ends as CMD ended" {

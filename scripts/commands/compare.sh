@@ -19,16 +19,35 @@ traced() { # FILE [-E NAME=VALUE] -- CMD…
     [ -s "$shim_file" ] || fail 125 "strace could not trace $*"
 }
 
-# Wall, user and system seconds of CMD and its children into FILE. bash, for its clock: sh has hundredths.
+# Wall, user and system seconds of CMD and its children, appended to FILE. bash, for its clock: sh has hundredths.
 timed() { # FILE PRELOAD CMD…
     # The braces make bash keep the clock itself: it would leave that to the subshell, which execs.
     # shellcheck disable=SC2016 # expanded by the bash that it is for
     from_start bash -c 'TIMEFORMAT="%R %U %S"
-        { time { ( [ -z "$2" ] || export LD_PRELOAD=$2; exec "${@:3}" ) 2>&7 7>&-; }; } 7>&2 2>"$1"' uringshim "$@"
+        { time { ( [ -z "$2" ] || export LD_PRELOAD=$2; exec "${@:3}" ) 2>&7 7>&-; }; } 7>&2 2>>"$1"' uringshim "$@"
     shim_ended="$shim_ended $?"
 }
 
-command_main() { # [--] CMD…
+command_main() { # [--json] [--runs N] [--output FILE] [--] CMD…
+    shim_form=table shim_runs=1 shim_output=/dev/stderr
+    while :; do
+        case ${1-} in
+        --json) shim_form=json ;;
+        --runs | --output)
+            [ $# -gt 1 ] || fail 125 "$1 needs an argument"
+            case $1 in
+            --runs) shim_runs=$2 ;;
+            --output) shim_output=$2 ;;
+            esac
+            shift
+            ;;
+        *) break ;;
+        esac
+        shift
+    done
+    case $shim_runs in
+    '' | 0* | *[!0-9]*) fail 125 "--runs needs a number from 1 on, not $shim_runs" ;;
+    esac
     case ${1-} in
     --) shift ;;
     -*) unknown_option "$1" ;;
@@ -45,19 +64,48 @@ command_main() { # [--] CMD…
     shim_ended=
     traced "$shim_temp/native" -- "$@"
     traced "$shim_temp/shimmed" -E "LD_PRELOAD=$shim_preload" -- "$@"
-    timed "$shim_temp/native.time" "" "$@"
-    timed "$shim_temp/shimmed.time" "$shim_preload" "$@"
-    table >&2
-    # shellcheck disable=SC2086 # four statuses
+    shim_run=0
+    while [ "$shim_run" -lt "$shim_runs" ]; do
+        timed "$shim_temp/native.time" "" "$@"
+        timed "$shim_temp/shimmed.time" "$shim_preload" "$@"
+        shim_run=$((shim_run + 1))
+    done
+    compared "$shim_form" "$*" >"$shim_temp/compared"
+    if [ "$shim_output" = /dev/stderr ]; then # opened anew it would be written from its beginning
+        cat "$shim_temp/compared" >&2
+    else
+        cat "$shim_temp/compared" >"$shim_output" || fail 125 "cannot write $shim_output"
+    fi
+    # shellcheck disable=SC2086 # a status for each run
     set -- $shim_ended
-    [ "$1 $1 $1" = "$2 $3 $4" ] || fail 125 "the runs ended differently: statuses$shim_ended"
+    for shim_status; do
+        [ "$shim_status" = "$1" ] || fail 125 "the runs ended differently: statuses$shim_ended"
+    done
     exit "$1"
 }
 
-table() {
-    awk '
-    function ratio(native, shimmed) {
+# What strace and the clock left in $shim_temp, as a table, or as a line of JSON.
+compared() { # table|json COMMAND
+    form=$1 command=$2 awk '
+    function percent(native, shimmed) {
         return native ? sprintf("%.1f%%", 100 * shimmed / native) : "-"
+    }
+    # Of the values of one column of times: sorted in place, few.
+    function median(of, file, n,   i, j, swap, at) {
+        for (i = 1; i <= n; i++)
+            for (j = i; j > 1 && of[file, j - 1] > of[file, j]; j--) {
+                swap = of[file, j]
+                of[file, j] = of[file, j - 1]
+                of[file, j - 1] = swap
+            }
+        at = int((n + 1) / 2)
+        return n % 2 ? of[file, at] : (of[file, at] + of[file, at + 1]) / 2
+    }
+    function row(name, native, shimmed, how) {
+        printf "%-32s %15" how " %15" how " %12s\n", name, native, shimmed, percent(native, shimmed)
+    }
+    function pair(name, native, shimmed) {
+        return "\"" name "\":{\"native\":" native ",\"shimmed\":" shimmed "}"
     }
     FNR == 1 { file++ }
     { gsub(/,/, ".") }
@@ -67,19 +115,33 @@ table() {
         names[$NF]
     }
     file > 2 && /^[0-9.]+ [0-9.]+ [0-9.]+$/ {
-        wall[file] = $1
-        cpu[file] = $2 + $3
+        wall[file, ++runs[file]] = $1
+        cpu[file, runs[file]] = $2 + $3
     }
     END {
+        native_wall = median(wall, 3, runs[3])
+        shimmed_wall = median(wall, 4, runs[4])
+        native_cpu = median(cpu, 3, runs[3])
+        shimmed_cpu = median(cpu, 4, runs[4])
+        if (ENVIRON["form"] == "json") {
+            command = ENVIRON["command"]
+            gsub(/[^ !#-\[\]-~]/, "?", command)
+            for (name in names)
+                list = list (list == "" ? "" : ",") pair(name, calls[name, 1] + 0, calls[name, 2] + 0)
+            printf "{\"command\":\"%s\",\"runs\":%d,\"calls\":{%s},%s,%s,%s}\n", command, runs[3], list, \
+                pair("total", total[1] + 0, total[2] + 0), pair("wall_seconds", native_wall, shimmed_wall), \
+                pair("cpu_seconds", native_cpu, shimmed_cpu)
+            exit
+        }
         printf "%-32s %15s %15s %12s\n", "system call", "native", "shimmed", "of native"
         fflush()
         sorted = "sort -k2,2nr -k3,3nr -k1,1"
         for (name in names)
             printf "%-32s %15d %15d %12s\n", name, calls[name, 1], calls[name, 2], \
-                ratio(calls[name, 1], calls[name, 2]) | sorted
+                percent(calls[name, 1], calls[name, 2]) | sorted
         close(sorted)
-        printf "%-32s %15d %15d %12s\n", "total", total[1], total[2], ratio(total[1], total[2])
-        printf "%-32s %15.3f %15.3f %12s\n", "wall time, s", wall[3], wall[4], ratio(wall[3], wall[4])
-        printf "%-32s %15.3f %15.3f %12s\n", "CPU time (user + system), s", cpu[3], cpu[4], ratio(cpu[3], cpu[4])
+        row("total", total[1], total[2], "d")
+        row(runs[3] > 1 ? "wall time, s, median of " runs[3] : "wall time, s", native_wall, shimmed_wall, ".3f")
+        row("CPU time (user + system), s", native_cpu, shimmed_cpu, ".3f")
     }' "$shim_temp/native" "$shim_temp/shimmed" "$shim_temp/native.time" "$shim_temp/shimmed.time"
 }
