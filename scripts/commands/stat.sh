@@ -2,21 +2,6 @@
 # uringshim stat: runs CMD and then says what was saved. Sourced by uringshim, whose variables and functions it uses.
 # shellcheck disable=SC2154
 
-# Ends as CMD did. The shell puts death by signal 15 and exit status 143 into the same number, but
-# names a death (in $shim_temp/death) unless the signal was INT or PIPE: that tells them apart.
-end_like() { # STATUS
-    case $1 in
-    130 | 141) ;;
-    *) [ -s "$shim_temp/death" ] || exit "$1" ;;
-    esac
-    rm -rf "$shim_temp"
-    trap - EXIT INT QUIT TERM HUP
-    # shellcheck disable=SC3045 # every sh of Linux has it
-    ulimit -c 0 # CMD has dumped its core: ours must not replace it
-    kill -"$(($1 - 128))" $$
-    exit "$1" # the signal is ignored here
-}
-
 command_main() { # [--] CMD…
     case ${1-} in
     --) shift ;;
@@ -24,24 +9,15 @@ command_main() { # [--] CMD…
     esac
     check_command "$@"
     check_program "$1"
+    # shellcheck source=scripts/commands/reporting.sh
+    . "$shim_commands/reporting.sh"
     make_temp
-    # What ends CMD must not end the report; a trapped signal, unlike an ignored one, is default in CMD.
-    trap : INT QUIT TERM HUP
     : >"$shim_temp/stats.json"
-    {
-        (
-            URINGSHIM_STATS=$shim_temp/stats.json
-            export URINGSHIM_STATS
-            run "$@"
-        ) 2>&7 7>&-
-        shim_status=$? # in here: the shell names a death only at the next command
-    } 7>&2 2>"$shim_temp/death"
-    report "$shim_temp/stats.json" >&2
-    end_like "$shim_status"
+    run_reporting report "URINGSHIM_STATS=$shim_temp/stats.json" -- "$@"
 }
 
-# Adds up the flat JSON objects, one a process image, that the library left in FILE.
-report() { # FILE
+# Adds up the flat JSON objects, one a process image, that the library left.
+report() {
     awk '
     function add(line,   pair, key) {
         images++
@@ -129,5 +105,5 @@ report() { # FILE
             row("late storage errors", sum["late.errors"])
         printf "  write system calls: %.0f without uringshim, %.0f with it%s\n", \
             native, shimmed, native ? sprintf(" (%.1f%%)", 100 * shimmed / native) : ""
-    }' "$1"
+    }' "$shim_temp/stats.json"
 }

@@ -97,7 +97,7 @@ void stats_move(struct stats *to) {
 }
 
 void stats_start(void) {
-    stats_wanted = config.stats || config.live;
+    stats_wanted = config.stats || config.live || (config.survey && config.mode == MODE_OBSERVE);
     if (stats_wanted)
         text_watch_stderr();
 }

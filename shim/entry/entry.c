@@ -1,6 +1,7 @@
 #include <sys/single_threaded.h>
 
 #include "entry/entry.h"
+#include "entry/survey.h"
 
 #include <signal.h>
 
@@ -34,6 +35,8 @@ void announce_slowly(const char *call) {
     self->stats->count[COUNT_CALLS]++;
     if (!thread_free(self))
         return;
+    if (unlikely(survey_wanted))
+        survey_call(call);
     window_close(self, call);
     if (wb_any_pending())
         flush_for(self, call);
@@ -66,6 +69,8 @@ void announce_touch_slowly(const char *call, int fd) {
     self->stats->count[COUNT_CALLS]++;
     if (!thread_free(self))
         return;
+    if (unlikely(survey_wanted))
+        survey_touch(call, fd);
     window_close(self, call);
     if (!wb_any_pending())
         return;

@@ -17,6 +17,7 @@
 #include "entry/lifecycle.h"
 #include "entry/sharing.h"
 #include "entry/stdio.h"
+#include "entry/survey.h"
 #include "files/shared_memory.h"
 #include "stream/group_sync.h"
 
@@ -48,6 +49,8 @@ void finish(const char *call, enum flush_cause cause) {
         wb_count_polling(self);
         thread_collect_stats();
         stats_report(program, state_name());
+        if (survey_wanted)
+            survey_report(program);
         if (cause == FLUSH_EXIT)
             live_end();
         errno = saved;
@@ -132,6 +135,7 @@ static void fork_done(bool child) {
     wb_fork_done(self, child);
     if (child) {
         group_sync_forked();
+        survey_forked();
         live_forked();
         live_start(program);
         thread_count_in_sight();
@@ -254,6 +258,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     }
     if (config.mode == MODE_OBSERVE)
         wb_hinder(REASON_observe);
+    survey_start();
     if (config.no_batch)
         wb_hinder(REASON_batch_off);
     if (config.no_readahead)

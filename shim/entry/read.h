@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/survey.h"
 #include "policy/policy.h"
 
 /* As offer_read, for a read that may be worth a window. */
@@ -20,6 +21,8 @@ static inline bool read_promises(const struct fd_slot *slot) {
 static inline __attribute__((always_inline)) ssize_t offer_unserved(const char *call, int fd, void *bytes, size_t n,
                                                                     int64_t offset) {
     struct fd_slot *slot = likely(n - 1 < WINDOW_CALL_MAX) ? files_slot(fd) : NULL;
+    if (unlikely(survey_wanted))
+        survey_read(call, fd, n, offset);
     if (read_promises(slot))
         return read_ahead(call, fd, slot, bytes, n, offset);
     announce_touch(call, fd);

@@ -7,6 +7,7 @@
 #include "base/ticks.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/survey.h"
 #include "entry/write.h"
 #include "policy/policy.h"
 #include "stream/group_sync.h"
@@ -118,6 +119,8 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
     if (reason == REASON_NONE)
         return DEFERRED;
     self->stats->passed[reason]++;
+    if (unlikely(survey_wanted))
+        survey_write(offer->call, offer->fd, offer->total, offer->offset < 0 ? -1 : offer->offset);
     announce_write(offer->call, offer->fd);
     return unlikely((late = files_take_error(offer->fd)) != 0) ? -late : PASS;
 }

@@ -1,0 +1,39 @@
+# shellcheck shell=sh
+# For the subcommands that run CMD once and report afterwards. Sourced by them.
+# shellcheck disable=SC2154
+
+# Ends as CMD did. The shell puts death by signal 15 and exit status 143 into the same number, but
+# names a death (in $shim_temp/death) unless the signal was INT or PIPE: that tells them apart.
+end_like() { # STATUS
+    case $1 in
+    130 | 141) ;;
+    *) [ -s "$shim_temp/death" ] || exit "$1" ;;
+    esac
+    rm -rf "$shim_temp"
+    trap - EXIT INT QUIT TERM HUP
+    # shellcheck disable=SC3045 # every sh of Linux has it
+    ulimit -c 0 # CMD has dumped its core: ours must not replace it
+    kill -"$(($1 - 128))" $$
+    exit "$1" # the signal is ignored here
+}
+
+# Runs CMD with our variables, calls REPORT, whose output goes to standard error, and ends as CMD did.
+run_reporting() { # REPORT NAME=VALUE… -- CMD…
+    shim_report=$1
+    shift
+    # What ends CMD must not end the report; a trapped signal, unlike an ignored one, is default in CMD.
+    trap : INT QUIT TERM HUP
+    {
+        (
+            while [ "$1" != -- ]; do
+                export "${1?}"
+                shift
+            done
+            shift
+            run "$@"
+        ) 2>&7 7>&-
+        shim_status=$? # in here: the shell names a death only at the next command
+    } 7>&2 2>"$shim_temp/death"
+    "$shim_report" >&2
+    end_like "$shim_status"
+}

@@ -1,0 +1,369 @@
+#include "entry/survey.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "files/shared_memory.h"
+#include "policy/policy.h"
+
+enum {
+    PLACES = 512,
+    FRAMES = 32,
+    KNOWN = 1024, /* addresses of which is known whether they are the program's; a power of two */
+    CUTTERS = 8,  /* different calls remembered for each place */
+    SHORT = 4,    /* a batch, or window, with fewer calls than this gained nothing */
+};
+
+/* One place in the code that writes, or reads, one file. */
+struct place {
+    bool reads;
+    const void *site;
+    dev_t device;
+    ino_t inode;
+    bool regular;
+    char file[200];
+    uint64_t calls, bytes, saved, large, slow, quick, hindered;
+    enum reason hindrance;
+    uint64_t last;  /* ticks */
+    int64_t next;   /* where the last call ended; -1: at the position */
+    uint32_t batch; /* calls in the batch or window that is open */
+    struct {
+        const char *call;
+        uint64_t count;
+    } cut[CUTTERS];
+};
+
+/* What stands against deferring only because it is surveyed, or for a moment. */
+#define OURS                                                                                                           \
+    (1ull << REASON_observe | 1ull << REASON_unready | 1ull << REASON_visiting | 1ull << REASON_pausing |              \
+     1ull << REASON_batch_off)
+
+bool survey_wanted;
+
+static struct mutex lock;
+static struct place places[PLACES];
+static int place_count;
+static const struct place *extended; /* the last write that would be pending was made there */
+static struct place *ahead;          /* the last read that would have one */
+static bool pending, started;
+static uint64_t pending_since;
+static const char *last_read; /* which is announced, too */
+
+static struct {
+    const void *address;
+    bool foreign;
+} known[KNOWN];
+static const void *own_base, *libc_base;
+
+static bool is_programs(const void *address) {
+    uintptr_t at = ((uintptr_t)address >> 2) % KNOWN;
+    Dl_info info;
+    if (known[at].address != address) {
+        known[at].address = address;
+        known[at].foreign = !dladdr(address, &info) || info.dli_fbase == own_base || info.dli_fbase == libc_base;
+    }
+    return !known[at].foreign;
+}
+
+/* Where the program, or a library of its own, called us or libc. */
+static const void *calling_place(void) {
+    void *frame[FRAMES];
+    int count = backtrace(frame, FRAMES);
+    for (int i = 0; i < count; i++)
+        if (is_programs(frame[i]))
+            return frame[i];
+    return NULL;
+}
+
+void survey_start(void) {
+    Dl_info info;
+    if (!config.survey || config.mode != MODE_OBSERVE)
+        return;
+    own_base = dladdr((void *)survey_start, &info) ? info.dli_fbase : NULL;
+    libc_base = dladdr((void *)stdout, &info) ? info.dli_fbase : NULL;
+    survey_wanted = true;
+}
+
+static struct place *find(bool reads, int fd) {
+    struct stat st;
+    const void *site = calling_place();
+    if (sys(SYS_fstat, fd, &st) != 0)
+        return NULL;
+    struct place *other_file = NULL; /* where there is no room for one more */
+    for (int i = 0; i < place_count; i++) {
+        if (places[i].site != site || places[i].reads != reads)
+            continue;
+        other_file = &places[i];
+        if (places[i].inode == st.st_ino && places[i].device == st.st_dev)
+            return other_file;
+    }
+    if (place_count == PLACES)
+        return other_file;
+    struct place *place = &places[place_count++];
+    *place = (struct place){.reads = reads,
+                            .site = site,
+                            .device = st.st_dev,
+                            .inode = st.st_ino,
+                            .regular = S_ISREG(st.st_mode),
+                            .next = INT64_MIN};
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    long length = sys(SYS_readlinkat, AT_FDCWD, link, place->file, sizeof place->file - 1);
+    place->file[length > 0 ? length : 0] = '\0';
+    return place;
+}
+
+static void cut_short(struct place *place, const char *call) {
+    for (int i = 0; i < CUTTERS; i++)
+        if (!place->cut[i].call || strcmp(place->cut[i].call, call) == 0) {
+            place->cut[i].call = call;
+            place->cut[i].count++;
+            return;
+        }
+}
+
+static void end_batch(const char *call) {
+    for (int i = 0; pending && i < place_count; i++) {
+        struct place *place = &places[i];
+        if (place->reads || !place->batch)
+            continue;
+        if (place->batch < SHORT)
+            cut_short(place, call);
+        place->batch = 0;
+    }
+    pending = false;
+    extended = NULL;
+}
+
+static void end_window(const char *call) {
+    if (ahead && ahead->batch < SHORT)
+        cut_short(ahead, call);
+    if (ahead)
+        ahead->batch = 0;
+    ahead = NULL;
+}
+
+/* As policy.c has it: small, quick, and enough of them. */
+static bool would_defer(struct place *place, size_t n, uint64_t now) {
+    bool slow = place->calls > 1 && now - place->last > (uint64_t)POLICY_QUICK_US * TICKS_PER_US;
+    place->last = now;
+    if (!place->regular || n >= WB_LARGE || n == 0) {
+        place->large += place->regular && n;
+        return false;
+    }
+    if (slow)
+        place->quick = place->quick > POLICY_PAUSE ? place->quick - POLICY_PAUSE : 0;
+    else
+        place->quick++;
+    if (place->quick >= (started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS))
+        return started = true;
+    place->slow += slow;
+    return false;
+}
+
+static void written(const char *call, int fd, size_t n, int64_t offset) {
+    uint64_t now = ticks_now();
+    struct place *place = find(false, fd);
+    if (!place)
+        return;
+    place->calls++;
+    place->bytes += n;
+    if (pending && now - pending_since > (uint64_t)config.max_delay_us * TICKS_PER_US)
+        end_batch("the delay bound");
+    if (ahead && ahead->inode == place->inode)
+        end_window(call);
+    uint64_t hindrances = atomic_load(&wb_hindrances) & ~OURS;
+    if (hindrances) {
+        place->hindered++;
+        place->hindrance = (enum reason)__builtin_ctzll(hindrances);
+    }
+    if (!would_defer(place, n, now) || hindrances) {
+        end_batch(call);
+        return;
+    }
+    bool joins = extended && extended->inode == place->inode && extended->device == place->device &&
+                 (offset < 0 ? extended->next == -1 : extended->next == offset);
+    place->next = offset < 0 ? -1 : offset + (int64_t)n;
+    place->saved += joins;
+    place->batch++;
+    if (!pending)
+        pending_since = now;
+    pending = true;
+    extended = place;
+}
+
+static void read_from(const char *call, int fd, size_t n, int64_t offset) {
+    struct place *place = find(true, fd);
+    if (!place)
+        return;
+    place->calls++;
+    place->bytes += n;
+    bool near = offset < 0 || (place->next >= 0 && policy_near(place->next - (int64_t)n, n, offset));
+    place->next = offset < 0 ? -1 : offset + (int64_t)n;
+    if (!place->regular || n - 1 >= WINDOW_CALL_MAX) {
+        place->large += place->regular;
+        end_window(call);
+        if (!place->regular)
+            end_batch(call);
+        return;
+    }
+    if (near && ahead == place) {
+        place->saved++;
+    } else {
+        end_window(call);
+        ahead = near && place->calls > POLICY_READS_FILE ? place : NULL;
+    }
+    place->batch++;
+}
+
+/* What the model itself calls must not be surveyed; nor does a handler that interrupts it wait for it. */
+#define SURVEYED(work)                                                                                                 \
+    do {                                                                                                               \
+        int saved = errno;                                                                                             \
+        if (!thread_free(thread_self()))                                                                               \
+            break;                                                                                                     \
+        critical_enter();                                                                                              \
+        mutex_lock(&lock);                                                                                             \
+        work;                                                                                                          \
+        mutex_unlock(&lock);                                                                                           \
+        critical_leave();                                                                                              \
+        errno = saved;                                                                                                 \
+    } while (0)
+
+void survey_write(const char *call, int fd, size_t n, int64_t offset) {
+    SURVEYED(written(call, fd, n, offset));
+}
+
+void survey_read(const char *call, int fd, size_t n, int64_t offset) {
+    SURVEYED({
+        read_from(call, fd, n, offset);
+        last_read = call;
+    });
+}
+
+void survey_call(const char *call) {
+    SURVEYED({
+        end_batch(call);
+        end_window(call);
+    });
+}
+
+static void touched(const char *call, int fd) {
+    struct stat st;
+    if (call == last_read)
+        return;
+    end_window(call);
+    if (extended && sys(SYS_fstat, fd, &st) == 0 && st.st_ino == extended->inode)
+        end_batch(call);
+}
+
+void survey_touch(const char *call, int fd) {
+    SURVEYED(touched(call, fd));
+}
+
+static void describe_site(struct text *line, const void *site) {
+    Dl_info info;
+    if (!site || !dladdr(site, &info) || !info.dli_fname) {
+        text_add(line, "?");
+        return;
+    }
+    const char *name = strrchr(info.dli_fname, '/');
+    char offset[32];
+    const void *from = info.dli_sname ? info.dli_saddr : info.dli_fbase;
+    snprintf(offset, sizeof offset, "+0x%lx", (unsigned long)((uintptr_t)site - (uintptr_t)from));
+    text_add(line, name ? name + 1 : info.dli_fname);
+    if (info.dli_sname) {
+        text_add(line, ":");
+        text_add(line, info.dli_sname);
+    }
+    text_add(line, offset);
+}
+
+static void add_field(struct text *line, uint64_t number) {
+    text_add(line, "\t");
+    text_number(line, (long)number);
+}
+
+static void report_place(int to, const struct place *place) {
+    int worst = 0;
+    TEXT(line, 1024);
+    text_add(&line, place->reads ? "read\t" : "write\t");
+    text_add(&line, place->file);
+    text_add(&line, "\t");
+    describe_site(&line, place->site);
+    const uint64_t fields[] = {place->calls, place->bytes, place->saved,
+                               place->large, place->slow,  place->regular ? 0 : place->calls};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        add_field(&line, fields[i]);
+    for (int i = 1; i < CUTTERS; i++)
+        if (place->cut[i].count > place->cut[worst].count)
+            worst = i;
+    text_add(&line, "\t");
+    text_add(&line, place->cut[worst].call ? place->cut[worst].call : "-");
+    add_field(&line, place->cut[worst].count);
+    text_add(&line, "\t");
+    text_add(&line, place->hindered ? stats_reason(place->hindrance) : "-");
+    add_field(&line, place->hindered);
+    text_add(&line, "\n");
+    text_write(&line, to);
+}
+
+/* What would have been found when the process began to defer. */
+static void report_hindrances(int to) {
+    uint64_t all = atomic_load(&wb_hindrances) & ~OURS;
+    if (shared_memory_scan() && shared_memory_exists())
+        all |= 1ull << REASON_shared_memory;
+    if (shared_memory_asynchronous())
+        all |= 1ull << REASON_own_io_uring;
+    for (int reason = 1; reason < REASONS; reason++) {
+        TEXT(line, 128);
+        text_add(&line, "against\t");
+        text_add(&line, stats_reason((enum reason)reason));
+        text_add(&line, "\n");
+        if (all & 1ull << reason)
+            text_write(&line, to);
+    }
+}
+
+static void begin_anew(void) {
+    place_count = 0;
+    ahead = NULL;
+    extended = NULL;
+    pending = started = false;
+}
+
+static void report(const char *program) {
+    int to = text_open_target(config.survey);
+    if (to < 0)
+        return;
+    TEXT(line, 512);
+    text_add(&line, "process\t");
+    text_number(&line, sys(SYS_getpid));
+    text_add(&line, "\t");
+    text_add(&line, program);
+    text_add(&line, "\n");
+    text_write(&line, to);
+    report_hindrances(to);
+    for (int i = 0; i < place_count; i++)
+        report_place(to, &places[i]);
+    text_close_target(to);
+    begin_anew();
+}
+
+void survey_forked(void) {
+    lock = (struct mutex){0};
+    begin_anew();
+}
+
+void survey_report(const char *program) {
+    SURVEYED(report(program));
+}

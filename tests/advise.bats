@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# uringshim advise: what would go away, where it is made, and what stands in the way; and CMD doesn't notice.
+
+# What stands in single quotes is for another language, and $stderr is bats's.
+# shellcheck disable=SC2016,SC2154
+
+bats_require_minimum_version 1.5.0
+load lib/common
+
+COMMAND=$ROOT/scripts/uringshim
+
+advise() {
+    run -0 --separate-stderr "$COMMAND" advise "$@"
+    echo "$stderr"
+}
+
+# row FILE: "gone calls kind" and what stands in the way, of the row for the file of that name.
+row() {
+    awk -v file="/$1" '
+        /^ *[0-9]+ +[0-9]+ / { found = substr($0, length($0) - length(file) + 1) == file; if (found) print $1, $2, $3; next }
+        found && /^ {30}/ && ++line % 2 == 0 { sub(/^ +/, ""); print }' <<<"$stderr"
+}
+
+@test "what it says would go away does go away" {
+    seq 20000 >in
+    program='open F, ">", "out"; syswrite F, "line $_\n" for 1 .. 20000; close F;
+        open G, "<", "in"; sysread G, $x, 10 for 1 .. 4000'
+    advise perl -e "$program"
+    read -r gone calls _ < <(row out)
+    shim perl -e "$program"
+    saved=$(($(stat_value write.deferred) - $(stat_value deferred.extents)))
+    ((calls == 20000 && gone > saved * 9 / 10 && gone < saved * 11 / 10)) || fail "$gone said, $saved saved"
+    read -r gone calls _ < <(row in)
+    saved=$(($(stat_value read.served) - $(stat_value window.filled)))
+    ((calls == 4000 && gone > saved * 9 / 10 && gone < saved * 11 / 10)) || fail "$gone said, $saved saved"
+}
+
+@test "the most worthwhile comes first, and each row names the place in the program" {
+    advise perl -e 'open F, ">", "few"; syswrite F, "x" for 1 .. 500; open G, ">", "many"; syswrite G, "x" for 1 .. 5000'
+    [[ $(grep -Eo '/(few|many)$' <<<"$stderr" | tr '\n' ' ') == "/many /few " ]]
+    (($(grep -c 'perl, perl:Perl_pp_syswrite+0x' <<<"$stderr") == 2))
+}
+
+@test "a program that writes by stdio is named itself, not libc" {
+    advise bash -c 'for ((i = 0; i < 1000; i++)); do echo $i; done >out'
+    grep -q 'bash, bash:echo_builtin+0x' <<<"$stderr"
+    read -r gone calls _ < <(row out)
+    ((calls == 1000 && gone > 800))
+}
+
+@test "what stands in the way: a call in between, size, time, no file, too few" {
+    advise perl -e 'open F, ">", "between"; for (1 .. 500) { syswrite F, "x"; -e "nothing" }
+        open G, ">", "large"; syswrite G, "x" x 100000 for 1 .. 20;
+        open H, ">", "slow"; for (1 .. 40) { select undef, undef, undef, 0.005; syswrite H, "x" }'
+    [[ $(row between | tail -n 1) =~ ^stat64\ comes\ in\ between,\ [0-9]+\ times$ ]]
+    [[ $(row large | tail -n 1) == "large calls: nothing to gain" ]]
+    [[ $(row slow | tail -n 1) == "too far apart in time" ]]
+    advise perl -e 'open F, ">", "few"; syswrite F, "x" for 1 .. 2'
+    [[ $(row few | tail -n 1) == "too few" ]]
+    advise perl -e 'syswrite STDOUT, "x" for 1 .. 200'
+    grep -q 'no regular file' <<<"$stderr"
+}
+
+@test "what stands in the way: memory shared with another process" {
+    advise /usr/bin/python3 -c '
+import mmap, os
+fd = os.open("shared", os.O_RDWR | os.O_CREAT); os.ftruncate(fd, 4096); m = mmap.mmap(fd, 4096)
+out = os.open("out", os.O_WRONLY | os.O_CREAT)
+for i in range(1000): os.write(out, b"x")'
+    [[ $(row out | tail -n 1) == "stands against it: shared_memory" ]]
+    [[ $(row out | head -n 1) == 0\ 1000\ write ]]
+}
+
+@test "many files written at one place make one row, and children count once" {
+    advise bash -c 'for ((i = 0; i < 1000; i++)); do echo "$i"; done >first
+        perl -e "for (1 .. 30) { open F, qq(>file\$_); syswrite F, qq(x) for 1 .. 100; close F } fork; wait"'
+    (($(grep -c ' 30 files$' <<<"$stderr") == 1))
+    [[ $(row first | head -n 1) =~ ^9[0-9]+\ 1000\ write ]]
+    awk '/ 30 files$/ { found = $2 == 3000 && $1 > 2000 } END { exit !found }' <<<"$stderr"
+}
+
+@test "CMD's output, input and status are its own, and the advice fits into 80 columns" {
+    run -5 --separate-stderr "$COMMAND" advise sh -c 'cat; exit 5' <<<"input"
+    [[ $output == input ]]
+    [[ $stderr == "uringshim advise: "* ]]
+    run ! grep -E '.{81}' <<<"$stderr"
+    perl -e '$s = system { $ARGV[0] } @ARGV; print $s & 127' "$COMMAND" advise sh -c 'kill -TERM $$' >signal 2>/dev/null
+    [[ $(cat signal) == 15 ]]
+}
+
+@test "nothing is changed: a program that is surveyed writes what it writes, with threads and signals" {
+    local seed=7
+    mkdir native surveyed
+    "$VICTIMS/random_ops" --threads 3 --own-only $seed 200 native >native.log
+    "$COMMAND" advise "$VICTIMS/random_ops" --threads 3 --own-only $seed 200 surveyed >surveyed.log 2>advice
+    diff <(sort -s -k 1,1 native.log) <(sort -s -k 1,1 surveyed.log)
+    diff -r --no-dereference native surveyed
+    cat advice
+    grep -q 'reads and writes would go away' advice
+}
