@@ -10,15 +10,22 @@ SHIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidd
               -Wno-deprecated-declarations $(CFLAGS)
 VICTIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS)
 
-SOURCES := $(wildcard shim/*/*.c)
+SOURCES := $(filter-out shim/tools/%,$(wildcard shim/*/*.c))
 OBJECTS := $(SOURCES:shim/%.c=$(BUILD)/obj/%.o)
 LIBRARY := $(BUILD)/liburingshim.so
+TOOLS := $(patsubst shim/tools/%.c,$(BUILD)/uringshim-%,$(wildcard shim/tools/*.c))
 VICTIMS := $(patsubst tests/victims/%.c,$(BUILD)/victims/%,$(wildcard tests/victims/*.c))
 
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 
-.PHONY: all victims units check check-foreign demo bench bench-quick format clean help
-all: $(LIBRARY)
+PREFIX ?= /usr/local
+BIN = $(DESTDIR)$(PREFIX)/bin
+PRIVATE = $(DESTDIR)$(PREFIX)/lib/uringshim
+SHARE = $(DESTDIR)$(PREFIX)/share
+COMPLETIONS = $(SHARE)/bash-completion/completions
+
+.PHONY: all victims units install uninstall deb check check-foreign demo bench bench-quick format clean help
+all: $(LIBRARY) $(TOOLS)
 
 # liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
 # isn't looked up. noseparate-code: one mapping instead of three. initfirst: our fork handlers are registered before
@@ -41,6 +48,29 @@ units: $(UNITS)
 $(BUILD)/unit/%: tests/unit/%.c $(filter-out $(BUILD)/obj/entry/%,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $^ -l:liburing.a -ldl
+
+install: all
+	install -d $(BIN) $(PRIVATE)/commands $(SHARE)/man/man1 $(SHARE)/man/man7 $(COMPLETIONS) $(SHARE)/doc/uringshim
+	install scripts/uringshim $(BIN)
+	install -m 644 $(LIBRARY) $(PRIVATE)
+	$(if $(TOOLS),install $(TOOLS) $(PRIVATE))
+	install -m 644 scripts/commands/*.sh $(PRIVATE)/commands
+	install -m 644 docs/uringshim.1 $(SHARE)/man/man1
+	install -m 644 docs/uringshim.7 $(SHARE)/man/man7
+	install -m 644 scripts/completion.bash $(COMPLETIONS)/uringshim
+	install -m 644 README.md LICENSE $(SHARE)/doc/uringshim
+
+uninstall:
+	rm -f $(BIN)/uringshim $(SHARE)/man/man1/uringshim.1 $(SHARE)/man/man7/uringshim.7 $(COMPLETIONS)/uringshim
+	rm -rf $(PRIVATE) $(SHARE)/doc/uringshim
+
+# From a copy, for debhelper leaves much beside debian/; and with nothing of this make, whose BUILD isn't the copy's.
+deb:
+	rm -rf $(BUILD)/deb
+	mkdir -p $(BUILD)/deb/uringshim
+	tar -cf - --exclude-vcs --exclude=./build --exclude=./$(patsubst $(CURDIR)/%,%,$(abspath $(BUILD))) . | tar -xf - -C $(BUILD)/deb/uringshim
+	cd $(BUILD)/deb/uringshim && env -u MAKEFLAGS -u MAKELEVEL -u BUILD dpkg-buildpackage -us -uc -b
+	rm -rf $(BUILD)/deb/uringshim
 
 demo:
 	scripts/setup build demo
@@ -76,6 +106,8 @@ clean:
 
 help:
 	@echo 'all      build/liburingshim.so'
+	@echo 'install  under PREFIX (/usr/local), inside DESTDIR where that is given; uninstall, with the same, removes it'
+	@echo 'deb      a Debian package in build/deb'
 	@echo 'demo     real programs, natively and shimmed, compared'
 	@echo 'check    the whole test suite'
 	@echo 'check-foreign  the test suites of CPython and stress-ng, natively and shimmed, compared case by case'
