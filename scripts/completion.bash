@@ -28,12 +28,12 @@ _uringshim() {
     case $subcommand in
     '') options='--help --version --' words='stat compare advise top check doctor' ;;
     stat | advise) options=-- ;;
-    compare) options='--json --runs --' ;;
+    compare) options='--json --runs --output --' ;;
     top) options='-n -d' ;;
     esac
     while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} == -* ]]; do
         case ${COMP_WORDS[at++]} in
-        --runs | -n | -d) ((at++)) ;;
+        --runs | --output | -n | -d) ((at++)) ;;
         --) options='' words='' && break ;;
         esac
     done

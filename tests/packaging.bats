@@ -16,6 +16,11 @@ version() {
     "$ROOT/scripts/uringshim" --version | cut -d' ' -f2
 }
 
+# The names of the subcommands, from the lines of --help that show how each is used.
+subcommands() {
+    "$ROOT/scripts/uringshim" --help | sed -nE 's/^ +uringshim ([a-z]+) .*/\1/p'
+}
+
 # complete_words WORD…: what bash offers for the last of the words, in words of its own.
 complete_words() {
     bash -c 'source "$0" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && _uringshim
@@ -62,16 +67,18 @@ complete_words() {
 
 @test "the manual has every subcommand, variable, statistic and reason" {
     local page=$ROOT/docs/uringshim.7 found=0
-    for command in "$ROOT"/scripts/commands/*.sh; do
-        grep -q "^\.It Cm $(basename "$command" .sh)\$" "$ROOT/docs/uringshim.1" || fail "no subcommand $command"
+    for command in $(subcommands); do
+        grep -q "^\.It Cm $command\$" "$ROOT/docs/uringshim.1" || fail "no subcommand $command"
+        found=$((found + 1))
     done
+    [ "$found" -ge 2 ]
     while read -r name values; do
         grep -E "^\.It Ev (URINGSHIM_ONLY , )?$name( |$)" "$page" | grep -qF -- "${values//,/ , }" ||
             fail "$name ($values) isn't as in the option table"
         found=$((found + 1))
     done < <(sed -nE 's/^OPTION_[A-Z]+\([a-z_]+, "([A-Z_]+)", "?([^", ][^" ]*|[0-9]+)("?,.*)/\1 \2/p; s/^OPTION_TEXT\([a-z_]+, "([A-Z_]+)".*/\1/p' \
         "$ROOT/shim/base/options.def" | grep -v _TEST_)
-    [ "$found" -gt 10 ]
+    [ "$found" -gt 12 ]
     while read -r name; do
         grep -E '^\.It Sy ' "$page" | grep -qE "[ ,]$name( |$)" || fail "no $name"
         found=$((found + 1))
@@ -81,13 +88,12 @@ complete_words() {
 }
 
 @test "bash completes subcommands, their options, commands and processes" {
-    for command in "$ROOT"/scripts/commands/*.sh; do
-        command=$(basename "$command" .sh)
+    for command in $(subcommands); do
         [[ " $(complete_words "${command:0:2}") " == *" $command "* ]]
     done
     [ "$(complete_words --v)" = --version ]
     [[ " $(complete_words mkfif) " == *" mkfifo "* ]]
-    [ "$(complete_words compare -)" = "-- --json --runs" ]
+    [ "$(complete_words compare -)" = "-- --json --output --runs" ]
     [ "$(complete_words compare --json --runs 5 --r)" = --runs ]
     [ -z "$(complete_words compare --runs mkfif)" ]
     [[ " $(complete_words compare --runs 5 mkfif) " == *" mkfifo "* ]]
