@@ -50,7 +50,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(filter-out $(BUILD)/obj/entry/%,$(OBJECTS))
 	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $^ -l:liburing.a -ldl
 
 install: all
-	install -d $(BIN) $(PRIVATE)/commands $(SHARE)/man/man1 $(SHARE)/man/man7 $(COMPLETIONS) $(SHARE)/doc/uringshim
+	install -d $(BIN) $(PRIVATE)/commands $(SHARE)/man/man1 $(SHARE)/man/man7 $(COMPLETIONS) $(SHARE)/doc/uringshim/docs
 	install scripts/uringshim $(BIN)
 	install -m 644 $(LIBRARY) $(PRIVATE)
 	$(if $(TOOLS),install $(TOOLS) $(PRIVATE))
@@ -59,6 +59,7 @@ install: all
 	install -m 644 docs/uringshim.7 $(SHARE)/man/man7
 	install -m 644 scripts/completion.bash $(COMPLETIONS)/uringshim
 	install -m 644 README.md LICENSE $(SHARE)/doc/uringshim
+	install -m 644 docs/*.md docs/*.svg $(SHARE)/doc/uringshim/docs
 
 uninstall:
 	rm -f $(BIN)/uringshim $(SHARE)/man/man1/uringshim.1 $(SHARE)/man/man7/uringshim.7 $(COMPLETIONS)/uringshim
