@@ -75,8 +75,9 @@ static void option_set(const struct option *option, const char *value) {
     char *field = (char *)&config + option->offset;
     if (option->kind == TEXT) {
         char *copy = texts[option - options];
-        if (strlen(value) < PATH_MAX)
-            *(const char **)field = *value ? strcpy(copy, value) : NULL;
+        size_t size = strlen(value) + 1;
+        if (size <= PATH_MAX)
+            *(const char **)field = *value ? memcpy(copy, value, size) : NULL;
         else
             complain(option, value);
     } else if (option->kind == CHOICE) {

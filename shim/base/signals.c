@@ -318,7 +318,7 @@ void signals_start(const struct signals_events *called) {
 static void take_over(void) {
     first_process = sys(SYS_getpid) == 1;
     for (int signal = 1; signal < SIGNALS; signal++) {
-        struct sigaction action, ours;
+        struct sigaction action = {0}, ours;
         if (!managed(signal))
             continue;
         kernel_action(signal, NULL, &action);
@@ -334,7 +334,7 @@ static void take_over(void) {
 void signals_release(void) {
     mutex_lock(&lock);
     for (int signal = 1; signal < SIGNALS; signal++) {
-        struct sigaction action, wanted = remembered(signal);
+        struct sigaction action = {0}, wanted = remembered(signal);
         if (!managed(signal))
             continue;
         kernel_action(signal, NULL, &action);
@@ -348,7 +348,7 @@ void signals_release(void) {
 }
 
 static bool is_ignored(int signal) {
-    struct sigaction action;
+    struct sigaction action = {0};
     kernel_action(signal, NULL, &action);
     return action.sa_handler == SIG_IGN;
 }

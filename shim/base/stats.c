@@ -215,7 +215,7 @@ static void add_program(struct text *text, const char *program) {
     for (; *program; program++) {
         char c = *program;
         bool usual = c >= ' ' && c != '"' && c != '\\' && (unsigned char)c < 0x7f;
-        text_add(text, (char[]){usual ? c : '?', '\0'});
+        text_add(text, (char[]){(char)(usual ? c : '?'), '\0'});
     }
 }
 

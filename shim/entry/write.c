@@ -45,7 +45,7 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     facts.running = ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_relaxed);
     enum reason reason = policy_write(&facts, slot, ofd);
-    if (reason == REASON_unprofitable && policy_rests(&ofd->habit))
+    if (reason == REASON_unprofitable && ofd && policy_rests(&ofd->habit))
         rest();
     if (reason != REASON_NONE)
         return reason;
@@ -79,7 +79,7 @@ struct offer {
 enum { VECTOR_MAX = 16 }; /* longer ones are left to the kernel: they aren't small writes */
 
 static enum reason defer_own(struct offer *offer) {
-    struct fd_slot *slot;
+    struct fd_slot *slot = NULL;
     uint64_t end = offer->offset < 0 ? 0 : (uint64_t)offer->offset + offer->total;
     enum reason reason = admit(offer->fd, offer->total, end, &slot);
     return reason != REASON_NONE
@@ -89,7 +89,7 @@ static enum reason defer_own(struct offer *offer) {
 
 /* The caller's vector: it can be read only once faults are caught, so everything else comes first. */
 static enum reason defer_callers(struct offer *offer) {
-    struct fd_slot *slot;
+    struct fd_slot *slot = NULL;
     struct iovec copy[VECTOR_MAX];
     if (offer->count < 1 || offer->count > VECTOR_MAX)
         return REASON_flags;

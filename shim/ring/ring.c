@@ -90,7 +90,7 @@ static long poller_shown(int ring_fd) {
  */
 static long poller_of(int ring_fd) {
     enum { LOOKS = 1000 };
-    struct timespec pause = {0, 20 * 1000};
+    struct timespec pause = {0, 20000};
     long own = sys(SYS_gettid), shown;
     for (int looks = 0; looks < LOOKS; looks++) {
         if ((shown = poller_shown(ring_fd)) == 0 || (shown > 0 && shown != own))
@@ -183,7 +183,7 @@ void ring_guest_leave(struct ring *ring) {
 }
 
 void ring_end(struct ring *ring) {
-    struct timespec pause = {0, 50 * 1000};
+    struct timespec pause = {0, 50000};
     long poller = ring->poller, process = sys(SYS_getpid);
     leave(ring->uring.enter_ring_fd);
     ring_abandon(ring);

@@ -17,8 +17,8 @@
 
 enum {
     SYNC_INDEX = 255,
-    INLINE_AFTER_LATE = 64, /* fillings performed inline after a background one that wasn't done in time */
-    FOREIGN_WAIT_US = 20,   /* how often to look at another thread's ring */
+    INLINE_AFTER_LATE = 64,  /* fillings performed inline after a background one that wasn't done in time */
+    FOREIGN_WAIT_NS = 20000, /* how often to look at another thread's ring */
 };
 
 static struct piece *other_piece(struct wb_log *log) {
@@ -158,7 +158,7 @@ static void collect(struct thread *self, struct piece *piece) {
             if (piece->ring_owner == self) {
                 self->stats->count[COUNT_RING_ENTERS] += ring_wait(ring, i + 1);
             } else {
-                struct timespec pause = {0, FOREIGN_WAIT_US * 1000};
+                struct timespec pause = {0, FOREIGN_WAIT_NS};
                 sys(SYS_nanosleep, &pause, NULL);
             }
         }

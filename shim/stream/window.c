@@ -94,7 +94,7 @@ static struct ofd *readable(int fd, struct fd_slot *slot, bool at_position) {
 
 static bool open_window(struct window *w, int fd, struct fd_slot *slot, bool at_position) {
     if (!w->data)
-        w->data = arena_map(2 * WINDOW_MAX, ARENA_DONTFORK);
+        w->data = arena_map((size_t)2 * WINDOW_MAX, ARENA_DONTFORK);
     struct ofd *ofd = w->data ? readable(fd, slot, at_position) : NULL;
     if (!ofd)
         return false;

@@ -131,7 +131,7 @@ static void make_room(struct thread *self, struct wb_log *log) {
  * smaller.
  */
 static void expect_less(struct wb_log *log) {
-    if (config.sqpoll && log->filling->extents && log->limit > WB_PIECE_LEAST)
+    if (config.sqpoll && log->filling && log->filling->extents && log->limit > WB_PIECE_LEAST)
         log->limit /= 2;
 }
 
@@ -283,10 +283,12 @@ static void settle(struct wb_log *log) {
 }
 
 static void flush(struct thread *self, struct wb_log *log, enum flush_cause cause) {
+    if (!log->filling) /* another thread's, which isn't equipped yet */
+        return;
     close_last(log);
     log->position_of = 0;
     perform_wait(self, log);
-    if (log->filling && log->filling->extents) /* a log of another thread may not be equipped yet */
+    if (log->filling->extents)
         perform_piece(self, log, cause);
     settle(log);
 }
