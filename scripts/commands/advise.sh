@@ -4,17 +4,12 @@
 # shellcheck disable=SC2154
 
 command_main() { # [--] CMD…
-    case ${1-} in
-    --) shift ;;
-    -*) unknown_option "$1" ;;
-    esac
-    check_command "$@"
-    check_program "$1"
     # shellcheck source=scripts/commands/reporting.sh
     . "$shim_commands/reporting.sh"
     make_temp
     : >"$shim_temp/survey"
-    run_reporting advice URINGSHIM=observe "URINGSHIM_SURVEY=$shim_temp/survey" -- "$@"
+    export URINGSHIM=observe
+    run_reporting advice "URINGSHIM_SURVEY=$shim_temp/survey" "$@"
 }
 
 # One row for each place in the code and file, of all processes of a program, or for each place if it has many files;

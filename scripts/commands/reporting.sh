@@ -17,19 +17,21 @@ end_like() { # STATUS
     exit "$1" # the signal is ignored here
 }
 
-# Runs CMD with our variables, calls REPORT, whose output goes to standard error, and ends as CMD did.
-run_reporting() { # REPORT NAME=VALUE… -- CMD…
-    shim_report=$1
-    shift
+# Runs CMD with one more variable, calls REPORT, whose output goes to standard error, and ends as CMD did.
+run_reporting() { # REPORT NAME=VALUE [--] CMD…
+    shim_report=$1 shim_setting=$2
+    shift 2
+    case ${1-} in
+    --) shift ;;
+    -*) unknown_option "$1" ;;
+    esac
+    check_command "$@"
+    check_program "$1"
     # What ends CMD must not end the report; a trapped signal, unlike an ignored one, is default in CMD.
     trap : INT QUIT TERM HUP
     {
         (
-            while [ "$1" != -- ]; do
-                export "${1?}"
-                shift
-            done
-            shift
+            export "${shim_setting?}"
             run "$@"
         ) 2>&7 7>&-
         shim_status=$? # in here: the shell names a death only at the next command

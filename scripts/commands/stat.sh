@@ -3,17 +3,11 @@
 # shellcheck disable=SC2154
 
 command_main() { # [--] CMD…
-    case ${1-} in
-    --) shift ;;
-    -*) unknown_option "$1" ;;
-    esac
-    check_command "$@"
-    check_program "$1"
     # shellcheck source=scripts/commands/reporting.sh
     . "$shim_commands/reporting.sh"
     make_temp
     : >"$shim_temp/stats.json"
-    run_reporting report "URINGSHIM_STATS=$shim_temp/stats.json" -- "$@"
+    run_reporting report "URINGSHIM_STATS=$shim_temp/stats.json" "$@"
 }
 
 # Adds up the flat JSON objects, one a process image, that the library left.

@@ -316,26 +316,35 @@ void ring_guest_submit(struct ring *ring, unsigned count) {
     } while (count && done != 0 && done != -EBADF && done != -EINVAL);
 }
 
-unsigned ring_guest_submit_each(struct ring *ring) {
+/* Publishes what was prepared, one by one, as long as it is handed over and hasn't failed then. How many were. */
+static unsigned submit_each(struct ring *ring, bool (*hand_over)(struct ring *ring)) {
     struct io_uring_sq *sq = &ring->uring.sq;
     unsigned submitted = 0;
-    int32_t result;
-    while (sq->sqe_head != sq->sqe_tail) {
+    int32_t result = 0;
+    while (sq->sqe_head != sq->sqe_tail && result >= 0) {
         uint64_t tag = sq->sqes[sq->sqe_head & *sq->kring_mask].user_data;
         __atomic_store_n(sq->ktail, ++sq->sqe_head, __ATOMIC_RELEASE);
-        long done;
-        do
-            done = enter(ring->guest, 1, 0);
-        while (done < 0 && done != -EBADF && done != -EINVAL);
-        if (done != 1) { /* the kernel hasn't taken it, and must not find it later */
+        if (!hand_over(ring)) { /* the kernel hasn't taken it, and must not find it later */
             __atomic_store_n(sq->ktail, --sq->sqe_head, __ATOMIC_RELEASE);
             break;
         }
         submitted++;
-        if (ring_completed(ring, tag, &result) && result < 0)
-            break;
+        if (!ring_completed(ring, tag, &result))
+            result = 0;
     }
     return submitted;
+}
+
+static bool enter_one(struct ring *ring) {
+    long done;
+    do
+        done = enter(ring->guest, 1, 0);
+    while (done < 0 && done != -EBADF && done != -EINVAL);
+    return done == 1;
+}
+
+unsigned ring_guest_submit_each(struct ring *ring) {
+    return submit_each(ring, enter_one);
 }
 
 /* The kernel's thread looks at the queue once more between saying that it sleeps and doing so: hence the fence. */
@@ -355,31 +364,21 @@ bool ring_submit(struct ring *ring) {
 
 /* The head moves on when a request is under way, or has failed and completed (io_submit_sqes in io_uring/io_uring.c).
  */
-static void await_taken(struct ring *ring) {
+static bool poller_takes(struct ring *ring) {
     struct io_uring_sq *sq = &ring->uring.sq;
     uint64_t began = ticks_now();
+    wake_poller(ring);
     while (__atomic_load_n(sq->khead, __ATOMIC_ACQUIRE) != *sq->ktail) {
         if (ticks_now() - began < SPIN_TICKS)
             relax();
         else if (!wake_poller(ring))
             sys(SYS_sched_yield);
     }
+    return true;
 }
 
 unsigned ring_submit_each(struct ring *ring) {
-    struct io_uring_sq *sq = &ring->uring.sq;
-    unsigned submitted = 0;
-    int32_t result;
-    while (sq->sqe_head != sq->sqe_tail) {
-        uint64_t tag = sq->sqes[sq->sqe_head & *sq->kring_mask].user_data;
-        __atomic_store_n(sq->ktail, ++sq->sqe_head, __ATOMIC_RELEASE);
-        wake_poller(ring);
-        await_taken(ring);
-        submitted++;
-        if (ring_completed(ring, tag, &result) && result < 0)
-            break;
-    }
-    return submitted;
+    return submit_each(ring, poller_takes);
 }
 
 void ring_drop(struct ring *ring) {
