@@ -12,6 +12,7 @@ VICTIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS)
 
 SOURCES := $(filter-out shim/tools/%,$(wildcard shim/*/*.c))
 OBJECTS := $(SOURCES:shim/%.c=$(BUILD)/obj/%.o)
+BELOW_ENTRY := $(filter-out $(BUILD)/obj/entry/%,$(OBJECTS))
 LIBRARY := $(BUILD)/liburingshim.so
 TOOLS := $(patsubst shim/tools/%.c,$(BUILD)/uringshim-%,$(wildcard shim/tools/*.c))
 VICTIMS := $(patsubst tests/victims/%.c,$(BUILD)/victims/%,$(wildcard tests/victims/*.c))
@@ -38,6 +39,14 @@ $(BUILD)/obj/%.o: shim/%.c
 	@mkdir -p $(@D)
 	$(CC) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Programs of the command's own, with what they need of the library.
+$(BUILD)/uringshim-%: shim/tools/%.c $(BUILD)/obj/below_entry.a
+	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -MMD -MP -o $@ $< $(BUILD)/obj/below_entry.a $(LDFLAGS) -l:liburing.a -ldl
+
+$(BUILD)/obj/below_entry.a: $(BELOW_ENTRY)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
 victims: $(VICTIMS)
 $(BUILD)/victims/%: tests/victims/%.c $(wildcard tests/victims/*.h)
 	@mkdir -p $(@D)
@@ -45,7 +54,7 @@ $(BUILD)/victims/%: tests/victims/%.c $(wildcard tests/victims/*.h)
 
 # Tests of ordinary functions are linked with everything but the shells.
 units: $(UNITS)
-$(BUILD)/unit/%: tests/unit/%.c $(filter-out $(BUILD)/obj/entry/%,$(OBJECTS))
+$(BUILD)/unit/%: tests/unit/%.c $(BELOW_ENTRY)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $^ -l:liburing.a -ldl
 
@@ -106,7 +115,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo 'all      build/liburingshim.so'
+	@echo 'all      build/liburingshim.so, and the programs that uringshim check and doctor use'
 	@echo 'install  under PREFIX (/usr/local), inside DESTDIR where that is given; uninstall, with the same, removes it'
 	@echo 'deb      a Debian package in build/deb'
 	@echo 'demo     real programs, natively and shimmed, compared'
@@ -116,4 +125,4 @@ help:
 	@echo 'format   clang-format over the tree'
 	@echo 'clean    remove build/'
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(TOOLS:=.d)

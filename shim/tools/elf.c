@@ -1,0 +1,100 @@
+/*
+ * uringshim-elf FILE: what a program's file says of how it will run, a line each, for the command uringshim (elf(5)):
+ *
+ *   foreign           for another processor than ours, or of 32 bits; nothing more is said then
+ *   interpreter PATH  the loader that it asks for; without this line it is statically linked
+ *   go                it was made by Go's linker (debug/buildinfo in Go's library)
+ *   io_uring          a name of liburing's, or of its system call, stands in it
+ *   capabilities      it has file capabilities (capabilities(7))
+ *
+ * Exit status 1: it can't be read, or isn't an ELF file.
+ */
+#include <elf.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+struct file {
+    const unsigned char *bytes;
+    size_t size;
+};
+
+static bool file_map(struct file *file, const char *path) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    file->size = (size_t)st.st_size;
+    file->bytes = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    return file->bytes != MAP_FAILED;
+}
+
+/* The bytes at `offset`, or NULL: there aren't that many, in a file that need not be what it says. */
+static const void *part(const struct file *file, uint64_t offset, uint64_t length) {
+    return offset <= file->size && length <= file->size - offset ? file->bytes + offset : NULL;
+}
+
+/* Of our own kind: the processor, the size of addresses and the order of bytes that this program has. */
+static bool ours(const Elf64_Ehdr *header) {
+    struct file self;
+    const Elf64_Ehdr *own = file_map(&self, "/proc/self/exe") ? part(&self, 0, sizeof *own) : NULL;
+    return own && header->e_machine == own->e_machine && memcmp(header->e_ident, own->e_ident, EI_VERSION) == 0;
+}
+
+static void print_interpreter(const struct file *file, const Elf64_Ehdr *header) {
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        const Elf64_Phdr *segment = part(file, header->e_phoff + i * sizeof *segment, sizeof *segment);
+        if (!segment || segment->p_type != PT_INTERP || segment->p_filesz > PATH_MAX)
+            continue;
+        const char *path = part(file, segment->p_offset, segment->p_filesz);
+        if (path)
+            printf("interpreter %.*s\n", (int)segment->p_filesz, path);
+    }
+}
+
+static const Elf64_Shdr *section_of(const struct file *file, const Elf64_Ehdr *header, unsigned number) {
+    return part(file, header->e_shoff + number * sizeof(Elf64_Shdr), sizeof(Elf64_Shdr));
+}
+
+static bool has_section(const struct file *file, const Elf64_Ehdr *header, const char *name) {
+    const Elf64_Shdr *names = section_of(file, header, header->e_shstrndx);
+    for (unsigned i = 0; names && i < header->e_shnum; i++) {
+        const Elf64_Shdr *section = section_of(file, header, i);
+        const char *found = section ? part(file, names->sh_offset + section->sh_name, strlen(name) + 1) : NULL;
+        if (found && memcmp(found, name, strlen(name) + 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool contains(const struct file *file, const char *text) {
+    return memmem(file->bytes, file->size, text, strlen(text)) != NULL;
+}
+
+int main(int argc, char **argv) {
+    struct file file;
+    if (argc != 2 || !file_map(&file, argv[1]))
+        return 1;
+    const Elf64_Ehdr *header = part(&file, 0, sizeof *header);
+    if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+        return 1;
+    if (!ours(header)) {
+        puts("foreign");
+        return 0;
+    }
+    print_interpreter(&file, header);
+    if (has_section(&file, header, ".go.buildinfo") || has_section(&file, header, ".note.go.buildid"))
+        puts("go");
+    if (contains(&file, "io_uring_queue_init") || contains(&file, "io_uring_setup"))
+        puts("io_uring");
+    if (getxattr(argv[1], "security.capability", NULL, 0) > 0)
+        puts("capabilities");
+    return 0;
+}
