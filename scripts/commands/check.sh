@@ -1,0 +1,136 @@
+# shellcheck shell=sh
+# uringshim check: can this program be shimmed? Sourced by uringshim, whose variables and functions it uses.
+# shellcheck disable=SC2154
+
+command_main() { # PROGRAM
+    # shellcheck source=scripts/commands/findings.sh
+    . "$shim_commands/findings.sh"
+    case ${1-} in
+    --) shift ;;
+    -*) unknown_option "$1" ;;
+    esac
+    [ $# -le 1 ] || fail 125 "check looks at one program, not at its arguments: $*"
+    check_command "$@"
+    find_path "$1" || fail 127 "$1: the shell's own, no program"
+    shim_why=
+    examine "$shim_path" 0
+    echo
+    if [ -n "$shim_why" ]; then
+        printf '%s cannot be shimmed: %s.\n' "$1" "$shim_why"
+        exit 1
+    fi
+    printf '%s can be shimmed.\n' "$1"
+}
+
+cannot() { # WHAT IT IS
+    found no "$1"
+    shim_why=$(joined "$shim_why" "$1")
+}
+
+examine() { # FILE, SCRIPTS SO FAR
+    [ -r "$1" ] || fail 126 "$1: cannot be read"
+    IFS= read -r shim_line <"$1"
+    case $shim_line in
+    '#!'*) examine_script "$1" "$2" ;;
+    *) examine_program "$1" ;;
+    esac
+}
+
+# The kernel follows a handful of scripts (fs/exec.c, exec_binprm).
+examine_script() { # FILE, SCRIPTS SO FAR
+    read_interpreter "$shim_line"
+    [ "$2" -lt 5 ] || fail 126 "$1: too many scripts started by scripts"
+    find_path "$shim_interpreter" || fail 126 "$1: there is no $shim_interpreter to run it"
+    if [ "$shim_starter" = "$shim_interpreter" ]; then
+        found ok "$1 is a script, run by $shim_path"
+    else
+        found ok "$1 is a script, run by $shim_starter, which starts $shim_path"
+    fi
+    examine "$shim_path" $(($2 + 1))
+}
+
+examine_program() { # FILE
+    if ! read_elf "$1"; then
+        cannot "neither a program nor a script with #!"
+        return
+    fi
+    if says foreign; then
+        cannot "of 32 bits, or for another processor"
+        means "The library is not of its kind."
+        return
+    fi
+    found ok "$1 is a program of this machine's kind"
+    examine_loader
+    examine_rights "$1"
+    examine_calls "$1"
+}
+
+says() { # WORD: the beginning of one of the lines about the file
+    printf '%s\n' "$shim_elf" | grep -q "^$1"
+}
+
+examine_loader() {
+    shim_loader=$(printf '%s\n' "$shim_elf" | sed -n 's/^interpreter //p')
+    case $shim_loader in
+    '')
+        cannot "statically linked"
+        means "Nothing can be preloaded into it."
+        ;;
+    */ld-linux* | */ld64.so*) found ok "dynamically linked, with glibc" ;;
+    */ld-musl*)
+        cannot "uses musl, not glibc"
+        means "The library is made for glibc, and musl's loader can't load it."
+        ;;
+    *) cannot "uses a loader that isn't glibc's: $shim_loader" ;;
+    esac
+}
+
+examine_rights() { # FILE
+    find_set_id "$1"
+    if [ -n "$shim_set_id" ]; then
+        cannot "$shim_set_id"
+        means "The loader preloads nothing into programs with the rights of others."
+    fi
+    if says capabilities; then
+        if [ "$(id -u)" -eq 0 ]; then
+            found warn "file capabilities"
+            means "It can be shimmed by root alone: others would get more rights by it, and the loader preloads nothing then."
+        else
+            cannot "has file capabilities"
+            means "The loader preloads nothing into programs with the rights of others."
+        fi
+    elif [ -z "$shim_set_id" ]; then
+        found ok "not set-user-ID, not set-group-ID, no file capabilities"
+    fi
+}
+
+# What it, and the libraries that it is linked with, call past libc.
+examine_calls() { # FILE
+    if says go; then
+        cannot "made by Go"
+        means "Go programs make their system calls themselves: the library would not see them."
+    fi
+    shim_libraries=
+    case $shim_loader in
+    */ld-linux* | */ld64.so*) shim_libraries=$("$shim_loader" --list "$1" 2>/dev/null) ;;
+    esac
+    case $shim_libraries in
+    *liburing.so*)
+        cannot "links liburing"
+        means "The library leaves it alone: what it does by a ring of its own can't be put in order with what the \
+library does."
+        return
+        ;;
+    *libaio.so*)
+        found warn "links libaio"
+        means "From the moment in which it begins to use that (io_setup), the library leaves it alone."
+        ;;
+    esac
+    if says io_uring; then
+        found warn "io_uring is named in it"
+        means "If it makes rings of its own, without liburing's shared library, don't shim it where it uses them: what \
+it does by them can't be put in order with what the library does."
+    elif ! says go; then
+        found ok "no io_uring of its own, as far as names tell"
+    fi
+}
