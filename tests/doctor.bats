@@ -19,6 +19,18 @@ not_found() {
     ! grep -Eq "^$1 +$2" <<<"$output" || fail "a line '$1 $2' in:" "$output"
 }
 
+# doctor STATUS [CMD…]: runs doctor, by way of CMD.
+doctor() {
+    local status=$1
+    shift
+    run "-$status" timeout 60 "$@" "$COMMAND" doctor
+}
+
+# verdict WORDS: the last sentence ends with them.
+verdict() {
+    [[ ${output//$'\n'/ } == *"$1." ]] || fail "not '$1' in:" "$output"
+}
+
 # As another user, who may lock no more memory than the limit says.
 NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all)
 need_nobody() {
@@ -26,6 +38,310 @@ need_nobody() {
     need_command setpriv
     skip_unless "the library is out of another user's reach" "${NOBODY[@]}" test -r "$LIB"
     chmod 777 .
+}
+
+# changed SED_SCRIPT: what the probe finds is changed so, for $COMMAND.
+changed() {
+    mkdir -p changed/build
+    cp -r "$ROOT/scripts" "$LIB" changed
+    mv changed/*.so changed/build
+    printf '#!/bin/sh\n[ $# -eq 0 ] || exec %s "$@"\n%s | sed "%s"\n' "$PROBE" "$PROBE" "$1" \
+        >changed/build/uringshim-probe
+    chmod +x changed/build/uringshim-probe
+    COMMAND=$PWD/changed/scripts/uringshim
+    export URINGSHIM_SKIP=sh # only the program of the trial reports
+}
+
+need_tracing() {
+    need_command strace
+    skip_unless "strace may not trace here" strace -o /dev/null true
+}
+
+@test "doctor: findings, and a last line that says what the status says" {
+    run timeout 60 "$COMMAND" doctor
+    echo "$output"
+    ! grep -Ev '^$|^(ok  |warn|no  ) [^ ]|^     [^ ]|^uringshim ' <<<"$output" || fail "what is that?"
+    [ "$(awk 'length > 80' <<<"$output")" = "" ]
+    [ "$(grep -c '^uringshim ' <<<"$output")" = 1 ]
+    case $status in
+    0) [[ $output == *"uringshim is fully effective here." ]] ;;
+    1) [[ $output == *"uringshim is partly effective here: "* ]] ;;
+    2) [[ $output == *"uringshim does nothing here: "* ]] ;;
+    *) fail "status $status" ;;
+    esac
+}
+
+@test "doctor: what it says is so" {
+    run timeout 60 "$COMMAND" doctor
+    found '(ok|warn)' "kernel: Linux $(uname -r)"
+    found '(ok|no)' "glibc: $(getconf GNU_LIBC_VERSION | cut -d ' ' -f 2),"
+    found '(ok|no)' "limit of processes: $(ulimit -u)$"
+    found '(ok|no)' "kernel\.io_uring_disabled: $(cat /proc/sys/kernel/io_uring_disabled || echo not)"
+    found '(ok|no)' "seccomp: .*no_new_privs: $(awk '/^NoNewPrivs/ { print $2 }' /proc/self/status)"
+    if [ -e /.dockerenv ]; then
+        found ok 'container: .*/\.dockerenv'
+    fi
+    local type
+    type=$(findmnt -no FSTYPE -T .)
+    case $type in
+    ext[234] | xfs | btrfs | f2fs | tmpfs) found '(ok|warn)' "$type on [^ ]+.*: (inline|by workers|less than)" ;;
+    *) found warn "$type on " ;;
+    esac
+}
+
+@test "doctor: everything is there for rings, where rings are made" {
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "$VICTIMS/refuse_work" >/dev/null
+    (($(stat_value ring.writes) > 0)) || skip "no rings here"
+    run timeout 60 "$COMMAND" doctor
+    not_found no 'io_uring: [a-l]'
+    local what
+    for what in 'a ring' 'known by a number' 'registered files' 'registered buffers' 'restricted' 'used when' \
+        'refusing' 'writing to a reg' 'writing from a reg' 'syncing' 'linked requests' '(a|no) device'; do
+        found '(ok|no)' "io_uring: $what"
+    done
+    found ok 'trial: the library loads'
+    found ok 'trial: (9..|1000) of 1000 small writes were deferred'
+    found ok 'trial: (9..|1000) of 1000 small reads were answered'
+    found ok 'trial: written by a ring'
+}
+
+@test "doctor: limits that keep writes from being deferred" {
+    local case
+    for case in '--nproc=255 limit of processes: 255' '--fsize=1000000000 limit of file sizes: 1000000000'; do
+        doctor 1 prlimit "${case%% *}"
+        found no "${case#* }"
+        found no 'trial: no write was deferred: passed\.'
+        [[ $output == *"change: prlimit --pid \$\$ ${case%%=*}="* ]]
+        verdict "partly effective here: no write is deferred"
+    done
+    run timeout 60 prlimit --nproc=256 "$COMMAND" doctor
+    found ok 'limit of processes: 256'
+}
+
+@test "doctor: a real-time scheduler" {
+    skip_unless "may not be real-time here" chrt -f 1 true
+    doctor 1 chrt -f 1
+    found no 'scheduling'
+    verdict "partly effective here: no write is deferred"
+}
+
+@test "doctor: locked memory" {
+    need_nobody
+    doctor 1 "${NOBODY[@]}" prlimit --memlock=600000
+    found warn 'locked memory: 585 KiB: rings with buffers for 1 threads'
+    verdict "little locked memory"
+    doctor 1 "${NOBODY[@]}" prlimit --memlock=0
+    found no 'io_uring: a ring: ENOMEM'
+    found warn 'locked memory: 0 KiB: .* 0 threads'
+    found no 'trial: written by plain calls: fallback.ring.ENOMEM'
+    run timeout 60 "${NOBODY[@]}" prlimit --memlock=8000000 "$COMMAND" doctor
+    found '(ok|warn)' 'locked memory: 7812 KiB: rings with buffers for 15 threads'
+    run timeout 60 prlimit --memlock=0 "$COMMAND" doctor
+    found ok 'locked memory: any'
+    changed 's/^exempt .*/exempt ENOMEM/; s/^processors .*/processors 187/; s/^memory .*/memory 100000000/'
+    doctor 0
+    found ok 'locked memory: 97656 KiB: rings with buffers for 187 threads'
+    changed 's/^exempt .*/exempt ENOMEM/; s/^memory .*/memory unlimited/'
+    doctor 0
+    found ok 'locked memory: unlimited'
+}
+
+@test "doctor: what a ring takes of locked memory is what it counts" {
+    local needed
+    need_nobody
+    needed=$("$PROBE" | sed -n 's/^ring_memory //p')
+    run -0 "${NOBODY[@]}" prlimit --memlock="$needed" "$PROBE"
+    [[ $output == *"ring.buffers ok"* ]]
+    sleep 0.5 # until the kernel has freed that ring
+    run -0 "${NOBODY[@]}" prlimit --memlock=$((needed - 4096)) "$PROBE"
+    [[ $output == *"ring.buffers ENOMEM"* ]]
+}
+
+@test "doctor: a filter that refuses rings, or kills who makes them" {
+    skip_unless "a filter is in force here" grep -q '^Seccomp:.*0' /proc/self/status
+    local within=(io_uring sh -c '"$@"; exit $?' sh) # a shell under the filter, as a container's is
+    doctor 1 "$VICTIMS/refuse_seccomp" EPERM "${within[@]}"
+    found no 'io_uring: a ring: EPERM'
+    found ok 'seccomp: a filter is in force, as for the parent'
+    found no 'trial: written by plain calls: fallback.ring.EPERM'
+    [[ $output == *"change: docker run --security-opt"* ]]
+    doctor 1 "$VICTIMS/refuse_seccomp" KILL "${within[@]}"
+    found no 'io_uring: a ring: whoever tries is killed'
+    verdict "partly effective here: no rings"
+    ulimit -c unlimited
+    run timeout 60 "$VICTIMS/refuse_seccomp" KILL io_uring "$PROBE"
+    [[ $output == *died* && -z $(find . -name 'core*') ]]
+}
+
+@test "doctor: a filter that the parent isn't under" {
+    skip_unless "a filter is in force here" grep -q '^Seccomp:.*0' /proc/self/status
+    doctor 2 "$VICTIMS/refuse_seccomp" EPERM io_uring
+    found no 'seccomp: a filter is in force that the parent'
+    verdict "uringshim does nothing here: a seccomp filter that the parent process isn't under"
+}
+
+@test "doctor: rings refused by the kernel, at each step" {
+    need_tracing
+    doctor 1 strace -f -qq -o trace -e inject=io_uring_setup:error=EPERM
+    found no 'io_uring: a ring: EPERM'
+    verdict "partly effective here: no rings"
+    doctor 1 strace -f -qq -o trace -e inject=io_uring_setup:error=ENOSYS
+    [[ $output == *"CONFIG_IO_URING"* ]]
+    local step=0 what
+    for what in 'known by' 'registered files' 'registered buffers' 'restricted' 'enabled' 'used when'; do
+        run timeout 60 strace -f -qq -o trace -e inject=io_uring_register:error=EINVAL:when=$((++step)) \
+            "$PROBE"
+        [ "$(grep -c '^ring\..* EINVAL$' <<<"$output")" = 1 ] || fail "$what: $output"
+    done
+    doctor 1 strace -f -qq -o trace -e inject=io_uring_register:error=EINVAL:when=2
+    found no 'io_uring: registered files .*: EINVAL'
+    not_found '..' 'io_uring: writing'
+}
+
+@test "doctor: no membarrier" {
+    need_tracing
+    doctor 1 strace -f -qq -o trace -e inject=membarrier:error=EPERM
+    found warn 'membarrier: refused'
+    verdict "no membarrier"
+}
+
+# mounted SCRIPT: in namespaces of its own, where it may mount.
+mounted() {
+    need_root
+    skip_unless "needs mount namespaces" unshare -m true
+    mkdir mnt
+    run timeout 60 unshare -m sh -ec "$1"' && exec "$0" doctor' "$COMMAND"
+}
+
+@test "doctor: no /proc" {
+    mounted 'mount -t tmpfs none /proc'
+    [ "$status" -eq 2 ]
+    found no '/proc: not there'
+    [[ $output == *"change: mount -t proc"* ]]
+}
+
+@test "doctor: a file system that is nearly full" {
+    mounted 'mount -t tmpfs -o size=160m none mnt; dd if=/dev/zero of=mnt/full bs=1M count=100 status=none'
+    found warn "tmpfs on $PWD/mnt: less than 64 MiB left"
+    not_found '..' 'files on'
+    rm -r mnt
+    mounted 'mount -t tmpfs -o size=160m none mnt; cd mnt; dd if=/dev/zero of=full bs=1M count=100 status=none'
+    [ "$status" -eq 1 ]
+    verdict "files on this directory's file system are left alone"
+}
+
+@test "doctor: a file system that isn't known" {
+    mkdir "with space"
+    mounted 'mount -t tmpfs none mnt; mkdir mnt/upper mnt/work
+        mount -t overlay -o lowerdir=/usr/lib,upperdir=mnt/upper,workdir=mnt/work none "with space"; cd "with space"'
+    [ "$status" -ne 32 ] || skip "no overlays here"
+    [ "$status" -eq 1 ]
+    found warn "overlay on $PWD/with space: not known to uringshim"
+    verdict "files on this directory's file system are left alone"
+}
+
+@test "doctor: direct I/O and leases, where they are and where not" {
+    mounted 'mount -t tmpfs none mnt; cd mnt'
+    found ok "tmpfs on .*: (inline|by workers): reads, writes; no direct I/O"
+    dd if=/dev/zero of=probe bs=4096 count=1 oflag=direct status=none || skip "no direct I/O on this file system"
+    run timeout 60 "$COMMAND" doctor
+    found ok "$(findmnt -no FSTYPE -T .) on .*direct I/O"
+    case $(findmnt -no FSTYPE -T .) in
+    ext4 | xfs) found ok "[^ ]+ on .*inline:[^;]* direct I/O" ;;
+    *) not_found ok "$(findmnt -no FSTYPE -T .) on .*no direct I/O" ;;
+    esac
+    changed 's/ ok \([0-9]*\) / EAGAIN \1 /' # leases
+    doctor 0
+    found ok "$(findmnt -no FSTYPE -T .) on .*no direct I/O"
+    run timeout 60 strace -f -qq -o trace -e inject=fcntl:error=EAGAIN:when=1 "$PROBE"
+    [[ $output == *" EAGAIN "[0-9]* ]]
+}
+
+@test "doctor: what is inline, and what by workers" {
+    changed "s/known.*\$/known inline inline inline inline ok 512 ok \/a b/"
+    doctor 0
+    found ok '[a-z0-9]+ on /a b(, /a b)?: inline: reads, writes, direct I/O$'
+    found ok 'io_uring: a device that is polled'
+    changed "s/known.*\$/known EOPNOTSUPP inline inline EAGAIN ok 512 EOPNOTSUPP \/a/"
+    doctor 0
+    found ok '[a-z0-9]+ on /a(, /a)?: inline: reads; by workers: writes, direct I/O$'
+    found no 'io_uring: no device that is polled'
+    changed "s/known.*\$/known - - - - - 0 - \/a/"
+    doctor 0
+    found ok '[a-z0-9]+ on /a(, /a)?: no file can be made there'
+}
+
+@test "doctor: the switch that turns io_uring off" {
+    local value
+    [ -e /proc/sys/kernel/io_uring_disabled ] || skip "an older kernel"
+    changed 's/^ring .*/ring EPERM/; /^ring\./d'
+    for value in 1 2; do
+        rm -rf mnt
+        echo $value >value
+        mounted 'mount --bind value /proc/sys/kernel/io_uring_disabled'
+        [ "$status" -eq 1 ]
+        found no "kernel.io_uring_disabled: $value"
+        [[ $output == *"change: sysctl kernel.io_uring_"* ]]
+    done
+    rm -rf mnt
+    COMMAND=$ROOT/scripts/uringshim
+    echo 1 >value
+    mounted 'mount --bind value /proc/sys/kernel/io_uring_disabled'
+    found ok "kernel.io_uring_disabled: 1, but not for this user"
+}
+
+@test "doctor: a container's signs" {
+    mounted 'mount -t tmpfs none /run; : >/run/.containerenv'
+    found ok 'container: .*/run/\.containerenv'
+    ! readlink /proc/1/ns/mnt || found ok 'container: .*a mount namespace of its own'
+}
+
+@test "doctor: an old kernel" {
+    local release
+    mkdir bin
+    printf '#!/bin/sh\ncat release\n' >bin/uname
+    chmod +x bin/uname
+    for release in 5.15.0-91-generic 6.2.16 6.1-rc1; do
+        echo $release >release
+        PATH=$PWD/bin:$PATH run timeout 60 "$COMMAND" doctor
+        found warn "kernel: Linux $release, older"
+    done
+    for release in 6.3.0 6.12.30-amd64 7.0 10.1; do
+        echo $release >release
+        PATH=$PWD/bin:$PATH run timeout 60 "$COMMAND" doctor
+        found ok "kernel: Linux $release"
+    done
+}
+
+@test "doctor: a libc whose stdio isn't known" {
+    echo 'long _IO_file_read(void *stream, void *bytes, long n) { return 0; }' >other.c
+    gcc -shared -fPIC -o other.so other.c
+    LD_PRELOAD=$PWD/other.so doctor 2
+    found no 'glibc: .* its stdio isn.t the one'
+    found no 'trial: no write was deferred: passed.stdio'
+}
+
+@test "doctor: a library that doesn't load, or is turned off" {
+    cp -r "$ROOT/scripts" .
+    mkdir build
+    cp "$PROBE" build
+    echo garbage >build/liburingshim.so
+    COMMAND=scripts/uringshim doctor 2
+    found no "trial: the library doesn't load"
+    [[ $output == *"ERROR: ld.so"* ]]
+    URINGSHIM=off doctor 2
+    [[ $output == *"URINGSHIM=off"* ]]
+    URINGSHIM=observe doctor 2
+    found no 'trial: no write was deferred: passed.observe'
+    found no 'trial: nothing was read ahead'
+}
+
+@test "doctor: leaves no file behind, and takes no arguments" {
+    mkdir temp
+    TMPDIR=$PWD/temp HOME=$PWD/temp run timeout 60 "$COMMAND" doctor
+    [ -z "$(ls -A temp)" ]
+    TMPDIR=$PWD/temp run -125 --separate-stderr "$COMMAND" doctor something
+    [[ $stderr == uringshim:* && ${#stderr_lines[@]} -eq 1 ]]
 }
 
 # checked STATUS PROGRAM [REASON]: what check says of it.

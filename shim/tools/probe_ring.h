@@ -1,0 +1,180 @@
+/* A ring as ring/ring.c makes and uses it, step by step. */
+#include <errno.h>
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "ring/ring.h"
+#include "stream/log.h"
+
+/* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */
+#define USE_REGISTERED_RING (1u << 31)
+
+/* The two pieces of a write-behind log, and the ring's own two pages (io_uring_setup(2), IORING_OFF_*). */
+enum { RING_MEMORY = 2 * WB_PIECE_MAX + 2 * 4096 };
+
+static void answer(const char *what, int error) {
+    printf("%s %s\n", what, error == 0 ? "ok" : strerrorname_np(-error));
+}
+
+/* In a child. False: it was killed, or took too long. */
+static bool survived(void (*attempt)(void)) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(1);
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* its death leaves no core */
+        attempt();
+        fflush(stdout);
+        _exit(0);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status);
+}
+
+static int ring_set_up(struct io_uring *ring, unsigned polling) {
+    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
+                                     .sq_thread_idle = RING_POLL_IDLE_MS};
+    params.flags |= polling & RING_POLL_QUEUE ? IORING_SETUP_SQPOLL : IORING_SETUP_COOP_TASKRUN;
+    params.flags |= polling & RING_POLL_DEVICE ? IORING_SETUP_IOPOLL : 0;
+    return io_uring_queue_init_params(RING_ENTRIES, ring, &params);
+}
+
+static int ring_register_buffers(struct io_uring *ring, struct iovec pieces[2]) {
+    for (int i = 0; i < 2; i++) {
+        pieces[i].iov_len = WB_PIECE_MAX;
+        pieces[i].iov_base =
+            mmap(NULL, WB_PIECE_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        if (pieces[i].iov_base == MAP_FAILED)
+            return -ENOMEM;
+    }
+    return io_uring_register_buffers(ring, pieces, 2);
+}
+
+static int ring_restrict(struct io_uring *ring) {
+    struct io_uring_restriction allowed[] = {
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK},
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE},
+    };
+    return io_uring_register_restrictions(ring, allowed, sizeof allowed / sizeof *allowed);
+}
+
+/* Puts a file into the table of a ring whose own descriptor is closed. */
+static int ring_put_file(const struct io_uring *ring, int file) {
+    struct io_uring_files_update update = {.offset = 0, .fds = (uint64_t)(uintptr_t)&file};
+    int done = (int)sys(SYS_io_uring_register, ring->enter_ring_fd, IORING_REGISTER_FILES_UPDATE | USE_REGISTERED_RING,
+                        &update, 1);
+    return done == 1 ? 0 : done < 0 ? done : -EINVAL;
+}
+
+/* Submits what is prepared, and returns the last result, which should be `expected`: 0, or an error. */
+static int ring_perform(struct io_uring *ring, unsigned requests, int expected) {
+    struct io_uring_cqe *cqe;
+    int result = io_uring_submit_and_wait(ring, requests);
+    if (result < 0)
+        return result;
+    for (unsigned i = 0; i < requests; i++) {
+        int error = io_uring_wait_cqe(ring, &cqe);
+        if (error)
+            return error;
+        result = cqe->res;
+        io_uring_cqe_seen(ring, cqe);
+    }
+    return result == expected ? 0 : result < 0 ? result : -EIO;
+}
+
+static struct io_uring_sqe *ring_request(struct io_uring *ring) {
+    static struct io_uring_sqe nowhere;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+    return sqe ? sqe : &nowhere;
+}
+
+static int ring_write(struct io_uring *ring, const struct iovec *piece, bool fixed) {
+    struct io_uring_sqe *sqe = ring_request(ring);
+    if (fixed)
+        io_uring_prep_write_fixed(sqe, 0, piece->iov_base, 4096, 0, 0);
+    else
+        io_uring_prep_write(sqe, 0, piece->iov_base, 4096, 0);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    return ring_perform(ring, 1, 4096);
+}
+
+static int ring_fsync(struct io_uring *ring) {
+    struct io_uring_sqe *sqe = ring_request(ring);
+    io_uring_prep_fsync(sqe, 0, 0);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    return ring_perform(ring, 1, 0);
+}
+
+/* The first request fails, for there is no file in its slot: so the second must not be done. */
+static int ring_link(struct io_uring *ring) {
+    struct io_uring_sqe *sqe = ring_request(ring);
+    io_uring_prep_fsync(sqe, 1, 0);
+    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK;
+    sqe = ring_request(ring);
+    io_uring_prep_fsync(sqe, 0, 0);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    return ring_perform(ring, 2, -ECANCELED);
+}
+
+static int ring_forbidden(struct io_uring *ring) {
+    io_uring_prep_nop(ring_request(ring));
+    return ring_perform(ring, 1, -EACCES);
+}
+
+/* Returns its answer; the library makes no ring where one of these is missing. */
+static int step(const char *what, int error) {
+    answer(what, error);
+    return error;
+}
+
+static void try_ring(void) {
+    struct io_uring ring;
+    struct iovec pieces[2];
+    int error, file = memfd_create("probe", MFD_CLOEXEC);
+    if (step("ring", ring_set_up(&ring, 0)) != 0)
+        return;
+    error = io_uring_register_ring_fd(&ring);
+    if (step("ring.number", error == 1  ? 0
+                            : error < 0 ? error
+                                        : -EINVAL) != 0 ||
+        step("ring.files", io_uring_register_files_sparse(&ring, RING_FILES)) != 0)
+        return;
+    bool fixed = step("ring.buffers", ring_register_buffers(&ring, pieces)) == 0;
+    if (step("ring.restrictions", ring_restrict(&ring)) != 0 || step("ring.start", io_uring_enable_rings(&ring)) != 0)
+        return;
+    close(ring.ring_fd);
+    if (step("ring.hidden", ring_put_file(&ring, file)) != 0)
+        return;
+    answer("ring.forbidden", ring_forbidden(&ring));
+    answer("ring.write", ring_write(&ring, &pieces[0], false));
+    if (fixed)
+        answer("ring.write_fixed", ring_write(&ring, &pieces[0], true));
+    answer("ring.fsync", ring_fsync(&ring));
+    answer("ring.link", ring_link(&ring));
+}
+
+/* Is memory charged to RLIMIT_MEMLOCK at all? Not for whoever may lock as much as he likes. */
+static void try_exempt(void) {
+    struct rlimit none = {0, 0};
+    struct io_uring ring;
+    struct iovec pieces[2];
+    setrlimit(RLIMIT_MEMLOCK, &none);
+    int error = ring_set_up(&ring, 0);
+    answer("exempt", error ? error : ring_register_buffers(&ring, pieces));
+}
+
+static void try_queue_polling(void) {
+    struct io_uring ring;
+    answer("sqpoll", ring_set_up(&ring, RING_POLL_QUEUE));
+}
