@@ -403,7 +403,7 @@ compile() { # PROGRAM [OPTION]…
     local at
     for at in 4 5 18; do # EI_CLASS, EI_DATA, e_machine (elf(5))
         cp ordinary other
-        printf '\2\1\x7' | dd of=other bs=1 seek=$at skip=$((at == 5 ? 0 : at == 4 ? 1 : 2)) count=1 conv=notrunc status=none
+        printf '\1\2\7' | dd of=other bs=1 seek=$at skip=$((at < 18 ? at - 4 : 2)) count=1 conv=notrunc status=none
         checked 1 ./other 'of 32 bits, or for another processor'
     done
     for at in 0 3 63 64 100 700 4000 4096 8192 12000 12288; do

@@ -94,7 +94,8 @@ examine_rights() { # FILE
     if says capabilities; then
         if [ "$(id -u)" -eq 0 ]; then
             found warn "file capabilities"
-            means "It can be shimmed by root alone: others would get more rights by it, and the loader preloads nothing then."
+            means "It can be shimmed by root alone: others would get more rights by it, and then the loader preloads \
+nothing."
         else
             cannot "has file capabilities"
             means "The loader preloads nothing into programs with the rights of others."

@@ -50,7 +50,8 @@ fact() { # WORD: what the probe says of it
 look_at_kernel() {
     shim_release=$(uname -r)
     shim_minor=${shim_release#*.}
-    if [ "${shim_release%%.*}" -gt 6 ] || { [ "${shim_release%%.*}" -eq 6 ] && [ "${shim_minor%%[!0-9]*}" -ge 3 ]; }; then
+    shim_number=$((${shim_release%%.*} * 1000 + ${shim_minor%%[!0-9]*}))
+    if [ $shim_number -ge 6003 ]; then
         found ok "kernel: Linux $shim_release"
     else
         found warn "kernel: Linux $shim_release, older than 6.3"
@@ -279,8 +280,8 @@ look_at_file_systems() {
     done <<LINES
 $(printf '%s\n' "$shim_facts" | gathered_mounts)
 LINES
-    means "(inline: the kernel does it at once, so rings pay. By workers: a thread of the kernel's would, so plain calls \
-are made.)"
+    means "(inline: the kernel does it at once, so rings pay. By workers: a thread of the kernel's would, so plain \
+calls are made.)"
 }
 
 gathered_mounts() {
@@ -313,7 +314,8 @@ in_words() { # WRITE:READ:DIRECT WRITE:DIRECT READ:LEASE:ALIGNMENT
         direct = $3 != "-" && $5 == "ok" && $6 > 0 && $6 <= 4096
         if ($2 == "inline") now = add(now, "reads"); else later = add(later, "reads")
         if ($1 == "inline") now = add(now, "writes"); else later = add(later, "writes")
-        if (direct && $3 $4 == "inlineinline") now = add(now, "direct I/O"); else if (direct) later = add(later, "direct I/O")
+        if (direct && $3 $4 == "inlineinline") now = add(now, "direct I/O")
+        else if (direct) later = add(later, "direct I/O")
         text = now == "" ? "" : "inline: " now
         if (later != "") text = text (text == "" ? "" : "; ") "by workers: " later
         print text (direct ? "" : "; no direct I/O")
