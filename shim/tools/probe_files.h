@@ -161,8 +161,12 @@ static void print_local(const struct mount *mount, dev_t device, bool here) {
     static bool placed_here, placed;
     const char *place;
     int directory = open(mount->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0 || too_small(directory))
+    if (directory < 0)
         return;
+    if (too_small(directory)) {
+        close(directory);
+        return;
+    }
     struct file_system *fs = file_system_get(directory, device);
     int file = file_make(mount->directory, device, &place);
     const char *state = !fs || !fs->known ? "unknown" : fs->headroom ? "known" : "full";
