@@ -30,10 +30,10 @@ all: $(LIBRARY) $(TOOLS)
 
 # liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
 # isn't looked up. noseparate-code: one mapping instead of three. initfirst: our fork handlers are registered before
-# anybody's, so that they run innermost.
+# anybody's, so that they run innermost. static-libgcc: the unwinder, which libc would load when it is first needed.
 $(LIBRARY): $(OBJECTS)
 	$(CC) -shared -o $@ $(OBJECTS) $(LDFLAGS) -Wl,-soname,liburingshim.so -Wl,--exclude-libs,ALL -Wl,-z,lazy \
-	    -Wl,-z,noseparate-code -Wl,-z,nodelete -Wl,-z,initfirst -l:liburing.a -ldl -pthread
+	    -Wl,-z,noseparate-code -Wl,-z,nodelete -Wl,-z,initfirst -l:liburing.a -ldl -pthread -static-libgcc
 
 $(BUILD)/obj/%.o: shim/%.c
 	@mkdir -p $(@D)

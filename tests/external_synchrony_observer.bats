@@ -94,3 +94,15 @@ deferred_in() {
         observe "$family"
     done
 }
+
+@test "a program that was just written can be run: nothing holds its file open when close has returned" {
+    # shellcheck disable=SC2016 # perl's variables
+    shim URINGSHIM_ENGINE=ring URINGSHIM_TEST_EAGER=1 perl -e 'local $/; open I, "<", "/bin/true"; my $all = <I>;
+        for my $round (1 .. 150) {
+            open O, ">", "copy" or die; chmod 0755, "copy";
+            syswrite O, substr($all, 64 * $_, 64) for 0 .. length($all) / 64;
+            close O;
+            die "round $round: $!" if system { "./copy" } "copy";
+        }'
+    assert_deferred
+}

@@ -127,3 +127,24 @@ sys.stdin.readline()'
     wait $!
     [[ $(tail -n 1 told) == "uringshim: process $pid has ended" ]]
 }
+
+@test "where memory can't be had there are no counters, and the program doesn't know" {
+    run -0 shim URINGSHIM_LIVE=1 bash -c 'ulimit -f 8; exec perl -e "print 1"'
+    [[ $output == 1 ]]
+    need_root
+    skip_unless "may not mount" unshare --mount true
+    # shellcheck disable=SC2016
+    unshare --mount bash -c 'mount -t tmpfs -o size=8k none /dev/shm && head -c 1 /dev/zero >/dev/shm/full &&
+        LD_PRELOAD=$1 URINGSHIM_LIVE=1 perl -e "$2" written </dev/null && ls /dev/shm' bash "$LIB" "$WRITER" >left
+    [[ $(tail -n 1 left) == full ]]
+    seq -f 'line %.0f' 20000 | cmp - written
+}
+
+@test "a process that is ended by a signal leaves nothing either, once it has deferred" {
+    begin URINGSHIM_LIVE=1 perl -e "$WRITER" written
+    kill -TERM "$pid"
+    exec 7>&-
+    wait "$pid" || true
+    exec 8<&-
+    [[ ! -e /dev/shm/uringshim.$pid ]]
+}

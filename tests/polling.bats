@@ -140,3 +140,34 @@ refused() {
     (($(stat_value polling.cpu_us) == 0))
     (($(stat_value ring.writes) > 1000))
 }
+
+@test "the same in a namespace of process ids" {
+    need_root
+    skip_unless "may not make namespaces" unshare --pid --fork --mount-proc true
+    [[ $(uname -m) == x86_64 ]] || skip "the call's number is another one here"
+    # shellcheck disable=SC2016
+    LD_PRELOAD='' unshare --pid --fork --mount-proc env LD_PRELOAD="$LIB" URINGSHIM_STATS="$STATS" \
+        perl -e "$WRITE_LINES"' print syscall(272, 0x10000000), "\n"; close F' >said
+    [[ $(cat said) == 0 ]]
+    assert_lines
+    (($(stat_value polling.cpu_us) > 0))
+}
+
+@test "only the main thread has one: others come and go" {
+    shim URINGSHIM_TEST_EAGER=1 /usr/bin/python3 -c '
+import glob, os, threading, time
+def names():
+    return [open(name).read().strip() for name in glob.glob("/proc/self/task/*/comm")]
+def work(number):
+    fd = os.open(f"out.{number}", os.O_WRONLY | os.O_CREAT)
+    for i in range(200000):
+        os.write(fd, b"0123456789abcdef")
+    found.extend(name for name in names() if name.startswith("iou-sqp"))
+found = []
+thread = threading.Thread(target=work, args=(1,))
+thread.start()
+thread.join()
+print(len(found))' >said
+    [[ $(cat said) == 0 ]]
+    assert_deferred
+}

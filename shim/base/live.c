@@ -1,8 +1,10 @@
 #include "base/live.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/config.h"
 #include "base/log.h"
@@ -43,6 +45,9 @@ static void describe(struct live *to, const char *program) {
 /* What is there under our number is of a process that has gone, or isn't ours to take away. */
 static long make_file(void) {
     char name[64];
+    struct rlimit limit;
+    if (sys(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur < sizeof *live)
+        return -EFBIG; /* or else there is a signal */
     file_name(name, sizeof name);
     sys(SYS_unlinkat, AT_FDCWD, name, 0);
     return sys(SYS_openat, AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -56,7 +61,7 @@ void live_start(const char *program) {
         log_info("no live counters; errno", -fd);
         return;
     }
-    long error = sys(SYS_ftruncate, fd, sizeof *live);
+    long error = sys(SYS_fallocate, fd, 0, 0, sizeof *live); /* a page that isn't there is a SIGBUS */
     start = error ? error : sys(SYS_mmap, NULL, sizeof *live, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     sys(SYS_close, fd);
     if (SYS_IS_ERROR(start)) {

@@ -82,6 +82,16 @@ void text_watch_stderr(void) {
         watched_stderr.inode = 0;
 }
 
+static long open_path(const char *path) {
+    return sys(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+}
+
+/* Apart, for the path takes much of a small stack. */
+static __attribute__((noinline)) long open_pattern(const char *pattern) {
+    char path[4096];
+    return text_path(path, sizeof path, pattern) ? open_path(path) : -1;
+}
+
 int text_open_target(const char *target) {
     if (strcmp(target, "stderr") == 0) {
         dev_t device;
@@ -90,10 +100,7 @@ int text_open_target(const char *target) {
                     inode == watched_stderr.inode;
         return same ? 2 : -1;
     }
-    char path[4096];
-    if (!text_path(path, sizeof path, target))
-        return -1;
-    long fd = sys(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    long fd = strstr(target, "%p") ? open_pattern(target) : open_path(target);
     return fd < 0 ? -1 : (int)fd;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/single_threaded.h>
 #include <sys/wait.h>
 
+#include "base/config.h"
 #include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
@@ -177,7 +178,7 @@ void deactivate(const char *call) {
 
 void rest(void) {
     struct thread *self = attached_self();
-    if (activated() && __libc_single_threaded && thread_free(self))
+    if (activated() && !config.sqpoll && __libc_single_threaded && thread_free(self))
         stop_once(self, false);
 }
 

@@ -78,7 +78,7 @@ void confined(const char *call) {
     deactivate(call);
     finish(call, FLUSH_BARRIER);
     signals_release();
-    stats_wanted = false;
+    stats_wanted = survey_wanted = false;
     atomic_fetch_and(&wb_pending, ~(uint32_t)WB_WATCHED);
     log_level = LOG_NONE;
 }
@@ -137,7 +137,8 @@ static void fork_done(bool child) {
         group_sync_forked();
         survey_forked();
         live_forked();
-        live_start(program);
+        if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
+            live_start(program);
         thread_count_in_sight();
     }
     window_fork_done(child);
@@ -183,6 +184,8 @@ static void handler_ended(void) {
 }
 
 static void dying(void) {
+    if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
+        live_end();
     if (!thread_free(thread_self()))
         return;
     wb_hinder(REASON_unready);

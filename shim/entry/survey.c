@@ -2,12 +2,14 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include "base/config.h"
 #include "base/log.h"
@@ -17,10 +19,8 @@
 
 enum {
     PLACES = 512,
-    FRAMES = 32,
-    KNOWN = 1024, /* addresses of which is known whether they are the program's; a power of two */
-    CUTTERS = 8,  /* different calls remembered for each place */
-    SHORT = 4,    /* a batch, or window, with fewer calls than this gained nothing */
+    CUTTERS = 8, /* different calls remembered for each place */
+    SHORT = 4,   /* a batch, or window, with fewer calls than this gained nothing */
 };
 
 /* One place in the code that writes, or reads, one file. */
@@ -58,38 +58,60 @@ static bool pending, started;
 static uint64_t pending_since;
 static const char *last_read; /* which is announced, too */
 
-static struct {
-    const void *address;
-    bool foreign;
-} known[KNOWN];
-static const void *own_base, *libc_base;
+/* Where an object lies in memory. */
+struct range {
+    uintptr_t start, end;
+};
+static struct range own_range, libc_range;
 
-static bool is_programs(const void *address) {
-    uintptr_t at = ((uintptr_t)address >> 2) % KNOWN;
-    Dl_info info;
-    if (known[at].address != address) {
-        known[at].address = address;
-        known[at].foreign = !dladdr(address, &info) || info.dli_fbase == own_base || info.dli_fbase == libc_base;
+static int find_range(struct dl_phdr_info *object, size_t size, void *looked_for) {
+    struct range *range = looked_for, all = {UINTPTR_MAX, 0};
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        uintptr_t start = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
+        if (object->dlpi_phdr[i].p_type != PT_LOAD)
+            continue;
+        all.start = start < all.start ? start : all.start;
+        all.end = start + object->dlpi_phdr[i].p_memsz > all.end ? start + object->dlpi_phdr[i].p_memsz : all.end;
     }
-    return !known[at].foreign;
+    if (range->start < all.start || range->start >= all.end)
+        return 0;
+    *range = all;
+    return 1;
 }
 
-/* Where the program, or a library of its own, called us or libc. */
+static bool is_within(const struct range *range, uintptr_t address) {
+    return range->start <= address && address < range->end;
+}
+
+static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context, void *found) {
+    uintptr_t address = _Unwind_GetIP(context);
+    if (is_within(&own_range, address) || is_within(&libc_range, address))
+        return _URC_NO_REASON;
+    *(const void **)found = (const void *)address;
+    return _URC_END_OF_STACK;
+}
+
+/*
+ * Where the program, or a library of its own, called us or libc. Not backtrace(3), which loads a library and calls
+ * malloc, perhaps in the middle of the program's own.
+ */
 static const void *calling_place(void) {
-    void *frame[FRAMES];
-    int count = backtrace(frame, FRAMES);
-    for (int i = 0; i < count; i++)
-        if (is_programs(frame[i]))
-            return frame[i];
-    return NULL;
+    const void *found = NULL;
+    stack_t alternate;
+    if (sys(SYS_sigaltstack, NULL, &alternate) == 0 && alternate.ss_flags & SS_ONSTACK)
+        return NULL; /* which may be too small to walk on */
+    _Unwind_Backtrace(look_at_frame, &found);
+    return found;
 }
 
 void survey_start(void) {
-    Dl_info info;
     if (!config.survey || config.mode != MODE_OBSERVE)
         return;
-    own_base = dladdr((void *)survey_start, &info) ? info.dli_fbase : NULL;
-    libc_base = dladdr((void *)stdout, &info) ? info.dli_fbase : NULL;
+    own_range.start = (uintptr_t)survey_start;
+    libc_range.start = (uintptr_t)stdout;
+    dl_iterate_phdr(find_range, &own_range);
+    dl_iterate_phdr(find_range, &libc_range);
     survey_wanted = true;
 }
 

@@ -21,8 +21,8 @@ struct engine_facts {
     bool polled;          /* somebody asked for a polling thread: to hand over costs nothing */
 };
 
-/* Pieces before a program counts as one that goes on writing. */
-enum { ENGINE_STEADY = 16 };
+/* Pieces before a program counts as one that goes on writing; and where somebody asked for a polling thread. */
+enum { ENGINE_STEADY = 16, ENGINE_POLLED = 4 };
 
 /*
  * A full piece: hand it to the ring and go on (true), or perform it here? A buffered write is punted to a kernel worker
@@ -33,8 +33,8 @@ enum { ENGINE_STEADY = 16 };
 static inline bool engine_background(const struct engine_facts *facts) {
     if (facts->engine != ENGINE_AUTO)
         return facts->engine == ENGINE_RING;
-    if (facts->polled)
-        return true;
+    if (facts->polled) /* but making the polling thread costs as much as some pieces do, and ending it more */
+        return facts->filled >= ENGINE_POLLED;
     uint64_t cost = (facts->punted ? 20ull : 8ull) * TICKS_PER_US;
     return facts->inline_for == 0 && facts->filled >= ENGINE_STEADY && facts->flush_ticks > cost &&
            facts->fill_ticks > facts->flush_ticks + facts->flush_ticks / 2;

@@ -1,5 +1,6 @@
 #include "ring/ring.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -66,42 +67,63 @@ static int restrict_to_our_operations(struct io_uring *uring) {
     return io_uring_register_restrictions(uring, allowed, sizeof allowed / sizeof *allowed);
 }
 
-/* What the ring's descriptor says of the polling thread's id (io_uring_show_fdinfo in io_uring/fdinfo.c), or 0. */
-static long poller_shown(int ring_fd) {
-    static const char field[] = "SqThread:\t";
-    char bytes[1024];
+/* The process's polling threads: their ids in this process's own namespace, which the ring's descriptor doesn't tell.
+ */
+struct pollers {
+    long id[8];
+    int count;
+};
+
+static bool is_poller(const char *id) {
+    static const char prefix[] = "iou-sqp-"; /* io_sq_thread in io_uring/sqpoll.c */
+    char comm[sizeof prefix - 1];
     TEXT(path, 64);
-    text_add(&path, "/proc/thread-self/fdinfo/");
-    text_number(&path, ring_fd);
+    text_add(&path, "/proc/self/task/");
+    text_add(&path, id);
+    text_add(&path, "/comm");
     path_bytes[path.length] = '\0';
     long fd = sys(SYS_openat, AT_FDCWD, path_bytes, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    long got = sys(SYS_read, fd, bytes, sizeof bytes - 1);
-    sys(SYS_close, fd);
-    bytes[got > 0 ? got : 0] = '\0';
-    const char *found = strstr(bytes, field);
-    return found ? strtol(found + sizeof field - 1, NULL, 10) : 0;
+    long got = fd < 0 ? 0 : sys(SYS_read, fd, comm, sizeof comm);
+    if (fd >= 0)
+        sys(SYS_close, fd);
+    return got == (long)sizeof comm && memcmp(comm, prefix, sizeof comm) == 0;
 }
 
-/*
- * Its id, or 0: can't be known. Until it has run for the first time that of the thread which made it is shown, and
- * while the kernel is busy with it none (io_sq_thread in io_uring/sqpoll.c).
- */
-static long poller_of(int ring_fd) {
-    enum { LOOKS = 1000 };
+static struct pollers pollers_now(void) {
+    struct pollers pollers = {.count = 0};
+    char bytes[1024] __attribute__((aligned(8)));
+    long got, fd = sys(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return pollers;
+    while ((got = sys(SYS_getdents64, fd, bytes, sizeof bytes)) > 0)
+        for (struct dirent64 *entry = (void *)bytes; (char *)entry < bytes + got;
+             entry = (void *)((char *)entry + entry->d_reclen))
+            if (pollers.count < 8 && entry->d_name[0] != '.' && is_poller(entry->d_name))
+                pollers.id[pollers.count++] = strtol(entry->d_name, NULL, 10);
+    sys(SYS_close, fd);
+    return pollers;
+}
+
+/* The id of one that wasn't there before, or 0: can't be known. It has its name when it has run for the first time. */
+static long poller_made_since(const struct pollers *before) {
+    enum { LOOKS = 500 };
     struct timespec pause = {0, 20000};
-    long own = sys(SYS_gettid), shown;
     for (int looks = 0; looks < LOOKS; looks++) {
-        if ((shown = poller_shown(ring_fd)) == 0 || (shown > 0 && shown != own))
-            return shown;
+        struct pollers now = pollers_now();
+        for (int i = 0; i < now.count; i++) {
+            bool known = false;
+            for (int j = 0; j < before->count; j++)
+                known |= now.id[i] == before->id[j];
+            if (!known)
+                return now.id[i];
+        }
         sys(SYS_nanosleep, &pause, NULL);
     }
     return 0;
 }
 
 /* Everything between set-up and hiding: the ring's descriptor is open. */
-static int ring_equip(struct ring *ring, int (*host)(int ring_fd)) {
+static int ring_equip(struct ring *ring, const struct pollers *before, int (*host)(int ring_fd)) {
     struct io_uring *uring = &ring->uring;
     int error = io_uring_ring_dontfork(uring);
     if (error || (error = io_uring_register_files_sparse(uring, RING_FILES)) != 0)
@@ -112,7 +134,7 @@ static int ring_equip(struct ring *ring, int (*host)(int ring_fd)) {
         stats_fallback("fixed_buffers", -error);
     if ((error = restrict_to_our_operations(uring)) != 0 || (error = io_uring_enable_rings(uring)) != 0)
         return error;
-    if (ring->polling & RING_POLL_QUEUE && !(ring->poller = poller_of(uring->ring_fd)))
+    if (ring->polling & RING_POLL_QUEUE && !(ring->poller = poller_made_since(before)))
         return -ESRCH;
     ring->guest = host(uring->ring_fd);
     return ring->guest < 0 ? ring->guest : 0;
@@ -132,6 +154,9 @@ int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, 
     struct ring *ring = arena_map(sizeof *ring, ARENA_DONTFORK);
     if (!ring)
         return -ENOMEM;
+    struct pollers before = {.count = 0};
+    if (polling & RING_POLL_QUEUE)
+        before = pollers_now();
     int error = io_uring_queue_init_params(RING_ENTRIES, &ring->uring, &params);
     if (error) {
         arena_unmap(ring, sizeof *ring);
@@ -148,7 +173,7 @@ int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, 
     ring->polling = polling;
     ring->buffer_count = count;
     memcpy(ring->buffers, buffers, count * sizeof *buffers);
-    error = ring_equip(ring, host);
+    error = ring_equip(ring, &before, host);
     sys(SYS_close, ring->uring.ring_fd);
     if (error) {
         if (polling & RING_POLL_QUEUE) /* nor may its thread live on */
@@ -187,7 +212,8 @@ void ring_end(struct ring *ring) {
     long poller = ring->poller, process = sys(SYS_getpid);
     leave(ring->uring.enter_ring_fd);
     ring_abandon(ring);
-    while (sys(SYS_tgkill, process, poller, 0) == 0)
+    enum { LOOKS = 20000 }; /* a second, were the kernel to forget it */
+    for (int looks = 0; looks < LOOKS && sys(SYS_tgkill, process, poller, 0) == 0; looks++)
         sys(SYS_nanosleep, &pause, NULL);
 }
 
@@ -204,10 +230,10 @@ uint64_t ring_poller_us(struct ring *ring) {
     return ring->poller_us - before;
 }
 
-static int file_update(struct ring *ring, unsigned slot, int fd, bool as_guest) {
+/* As the owner, or as the guest, whose index of the ring that is. */
+static int file_update(int index, unsigned slot, int fd) {
     struct io_uring_files_update update = {.offset = slot, .fds = (uint64_t)(uintptr_t)&fd};
-    int done =
-        register_op(as_guest ? ring->guest : ring->uring.enter_ring_fd, IORING_REGISTER_FILES_UPDATE, &update, 1);
+    int done = register_op(index, IORING_REGISTER_FILES_UPDATE, &update, 1);
     return done == 1 ? 0 : done < 0 ? done : -EINVAL;
 }
 
@@ -223,7 +249,7 @@ int ring_file(struct ring *ring, uint64_t serial, int fd, uint64_t *evicted) {
         if (ring->files[i].used < ring->files[oldest].used)
             oldest = i;
     }
-    int error = file_update(ring, oldest, fd, false);
+    int error = file_update(ring->uring.enter_ring_fd, oldest, fd);
     if (error)
         return error;
     *evicted = ring->files[oldest].serial;
@@ -232,8 +258,8 @@ int ring_file(struct ring *ring, uint64_t serial, int fd, uint64_t *evicted) {
     return (int)oldest;
 }
 
-static void slot_empty(struct ring *ring, unsigned slot, bool as_guest) {
-    file_update(ring, slot, -1, as_guest);
+static void slot_empty(struct ring *ring, unsigned slot) {
+    file_update(ring->guest, slot, -1);
     ring->files[slot].serial = 0;
     ring->files[slot].used = 0;
 }
@@ -245,16 +271,16 @@ bool ring_has_file(const struct ring *ring, uint64_t serial) {
     return false;
 }
 
-void ring_forget_file(struct ring *ring, uint64_t serial, bool as_guest) {
+void ring_forget_file(struct ring *ring, uint64_t serial) {
     for (unsigned i = 0; i < RING_FILES; i++)
         if (ring->files[i].serial == serial)
-            slot_empty(ring, i, as_guest);
+            slot_empty(ring, i);
 }
 
-void ring_forget_all(struct ring *ring, bool as_guest) {
+void ring_forget_all(struct ring *ring) {
     for (unsigned i = 0; i < RING_FILES; i++)
         if (ring->files[i].serial)
-            slot_empty(ring, i, as_guest);
+            slot_empty(ring, i);
 }
 
 bool ring_room(const struct ring *ring, unsigned count) {

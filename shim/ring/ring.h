@@ -61,9 +61,12 @@ void ring_guest_leave(struct ring *ring);
  */
 int ring_file(struct ring *ring, uint64_t serial, int fd, uint64_t *evicted);
 bool ring_has_file(const struct ring *ring, uint64_t serial);
-/* Empties one slot, or all. By the owner, or (as_guest) by the helper thread. */
-void ring_forget_file(struct ring *ring, uint64_t serial, bool as_guest);
-void ring_forget_all(struct ring *ring, bool as_guest);
+/*
+ * Empties one slot, or all. By the helper thread: where it submitted, what still holds the file is freed in its name
+ * (io_req_task_complete in io_uring/io_uring.c), and has been when it comes back from this.
+ */
+void ring_forget_file(struct ring *ring, uint64_t serial);
+void ring_forget_all(struct ring *ring);
 
 /* Room for `count` more requests in one submission? */
 bool ring_room(const struct ring *ring, unsigned count);

@@ -55,10 +55,10 @@ static bool serve(void) {
         flusher.answer = ring_guest_register(flusher.ring_fd);
         break;
     case FORGET_FILE:
-        ring_forget_file(flusher.ring, flusher.serial, true);
+        ring_forget_file(flusher.ring, flusher.serial);
         break;
     case FORGET_ALL:
-        ring_forget_all(flusher.ring, true);
+        ring_forget_all(flusher.ring);
         if (flusher.leave)
             ring_guest_leave(flusher.ring);
         break;

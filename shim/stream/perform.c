@@ -374,6 +374,7 @@ void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cau
         launch(self, log, piece, cause);
         perform_wait(self, log);
     } else {
+        log->position_of = 0;
         if (!perform_together(self, log, piece))
             perform_one_by_one(self, log, piece);
         retire(self, log, piece, cause);

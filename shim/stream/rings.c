@@ -1,13 +1,13 @@
 #include "stream/rings.h"
 
 #include "base/config.h"
+#include "base/sys.h"
 #include "stream/flusher.h"
 
 enum { ABANDONED_MAX = 8 }; /* rings, after which a thread does without */
 
 static bool forbidden;
-static _Atomic unsigned refused;  /* kinds of polling that the kernel, or a device, doesn't grant */
-static _Atomic bool queue_polled; /* a ring of this process has a polling thread */
+static _Atomic unsigned refused; /* kinds of polling that the kernel, or a device, doesn't grant */
 
 void rings_forbid(void) {
     forbidden = true;
@@ -17,9 +17,13 @@ static bool polls(const struct ring *ring, unsigned kind) {
     return ring && ring_polling(ring) & kind;
 }
 
+static bool is_main_thread(void) {
+    return sys(SYS_gettid) == sys(SYS_getpid);
+}
+
 static unsigned polling_wanted(bool direct) {
-    unsigned wanted = (config.sqpoll && !atomic_load(&queue_polled) ? RING_POLL_QUEUE : 0) |
-                      (config.iopoll && direct ? RING_POLL_DEVICE : 0);
+    unsigned wanted =
+        (config.sqpoll && is_main_thread() ? RING_POLL_QUEUE : 0) | (config.iopoll && direct ? RING_POLL_DEVICE : 0);
     return wanted & ~atomic_load(&refused);
 }
 
@@ -51,7 +55,6 @@ void rings_end_polling(struct thread *self) {
     rings_count_polling(self);
     ring_end(self->ring);
     self->ring = NULL;
-    atomic_store(&queue_polled, false);
 }
 
 /* The files in it are let go, and it isn't used again. */
@@ -67,10 +70,6 @@ static void leave(struct thread *self) {
 void rings_thread_ends(struct thread *self) {
     if (self->ring)
         leave(self);
-}
-
-void rings_forked(void) {
-    atomic_store(&queue_polled, false);
 }
 
 /* Not when its guest has gone, or a device refuses what it was made for. */
@@ -102,8 +101,6 @@ struct ring *rings_get(struct thread *self, struct wb_log *log, bool direct) {
         self->no_ring = true;
         return NULL;
     }
-    if (polling & RING_POLL_QUEUE)
-        atomic_store(&queue_polled, true);
     self->ring_generation = flusher_generation();
     self->stats->count[COUNT_RINGS]++;
     return self->ring;

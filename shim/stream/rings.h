@@ -2,8 +2,9 @@
  * Each thread's ring: made at the first need, given up when the helper thread that was its guest has gone, done without
  * where the kernel refuses. A log's lock is held, unless something else is said.
  *
- * Kernel-side polling (URINGSHIM_SQPOLL, URINGSHIM_IOPOLL) is had as far as the kernel grants it. One ring of a process
- * has a polling thread; and device polling is for direct I/O alone, so only a ring whose first need is that has it.
+ * Kernel-side polling (URINGSHIM_SQPOLL, URINGSHIM_IOPOLL) is had as far as the kernel grants it. Only the main
+ * thread's ring has a polling thread: to end one takes the kernel tens of milliseconds. Device polling is for direct
+ * I/O alone, so only a ring whose first need is that has it.
  */
 #ifndef URINGSHIM_STREAM_RINGS_H
 #define URINGSHIM_STREAM_RINGS_H
@@ -27,8 +28,5 @@ void rings_end_polling(struct thread *self);
 void rings_thread_ends(struct thread *self);
 /* Counts what a thread's polling thread used of the processor since the last time. */
 void rings_count_polling(struct thread *thread);
-
-/* In the child of a fork: there is none. */
-void rings_forked(void);
 
 #endif

@@ -386,13 +386,8 @@ void wb_unpin(struct thread *self, struct ofd *ofd) {
         if (!thread->ring || !log)
             continue;
         biased_lock(&log->lock, &self->holder);
-        if (thread->ring && thread->ring_generation == flusher_generation() &&
-            ring_has_file(thread->ring, ofd->serial)) {
-            if (thread == self)
-                ring_forget_file(thread->ring, ofd->serial, false);
-            else
-                flusher_forget_file(thread->ring, ofd->serial);
-        }
+        if (thread->ring && thread->ring_generation == flusher_generation() && ring_has_file(thread->ring, ofd->serial))
+            flusher_forget_file(thread->ring, ofd->serial); /* what it submitted lets go of the file by then */
         biased_unlock(&log->lock);
     }
     critical_leave();
@@ -404,7 +399,7 @@ static void unpin_all(struct thread *self) {
         if (!thread->ring || !log || !biased_trylock(&log->lock, &self->holder))
             continue;
         if (thread->ring && !log->counted)
-            ring_forget_all(thread->ring, true);
+            ring_forget_all(thread->ring);
         biased_unlock(&log->lock);
     }
 }
@@ -521,7 +516,6 @@ void wb_fork_done(struct thread *self, bool child) {
     }
     if (child) {
         flusher_forked();
-        rings_forked();
         self->log = NULL;
         atomic_fetch_and(&wb_pending, WB_WATCHED);
         atomic_store_explicit(&log_count, 0, memory_order_relaxed);
