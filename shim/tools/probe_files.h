@@ -43,7 +43,9 @@ static bool mount_parse(struct mount *mount, const char *line) {
     unsigned code;
     for (const char *from = to; *from; to++) { /* a space stands there as \040 */
         bool escaped = sscanf(from, "\\%3o", &code) == 1;
-        *to = escaped ? (char)code : *from;
+        *to = *from;
+        if (escaped)
+            *to = (char)code;
         from += escaped ? 4 : 1;
     }
     *to = '\0';
