@@ -75,13 +75,13 @@ covered() {
 }
 
 @test "threads that sync one file share it, and each sync begins after it was asked for" {
-    trace_native "$VICTIMS/threads_sync" marked 8 40
+    trace_native "$VICTIMS/threads_sync" marked 32 20
     run ! covered # nothing is shared
     rm file
-    trace "$VICTIMS/threads_sync" marked 8 40
+    trace "$VICTIMS/threads_sync" marked 32 20
     covered
     rm file
-    trace URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_sync" marked 8 40
+    trace URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_sync" marked 32 20
     covered
 }
 

@@ -7,7 +7,11 @@
 
 #include "ring/direct.h"
 
-enum { GROUPS = 64 };
+/*
+ * Two syncs of a file may be under way: while who waited for one wakes up, to begin the next, the device would have
+ * nothing to do.
+ */
+enum { GROUPS = 64, AT_ONCE = 2 };
 
 /* Those who are syncing one file now. The file's name in it counts while there are any. */
 static struct group {
@@ -15,11 +19,11 @@ static struct group {
     dev_t device;
     ino_t number;
     _Atomic uint32_t users;
-    bool running;
+    uint32_t running;                 /* syncs that are under way */
     uint32_t begun;                   /* syncs so far */
     _Atomic uint32_t good, good_full; /* the latest that succeeded, and the latest of these that was no fdatasync */
     _Atomic int good_fd;              /* by this number was the latest */
-    _Atomic uint32_t completed;       /* the latest; to wait by */
+    _Atomic uint32_t completed;       /* how many; to wait by */
 } groups[GROUPS];
 
 static struct group *join(int fd) {
@@ -39,26 +43,30 @@ static struct group *join(int fd) {
     return group;
 }
 
+static bool later(uint32_t number, uint32_t than) {
+    return (int32_t)(number - than) > 0;
+}
+
 /* Has a sync that began after number `before` served who wants this kind? Numbers may go round. */
 static bool served(struct group *group, uint32_t before, bool data_only) {
-    return (int32_t)(atomic_load(data_only ? &group->good : &group->good_full) - before) > 0;
+    return later(atomic_load(data_only ? &group->good : &group->good_full), before);
 }
 
 /* With the lock held, and given back. */
 static int lead(struct group *group, int fd, bool data_only) {
     uint32_t number = ++group->begun;
-    group->running = true;
+    group->running++;
     mutex_unlock(&group->lock);
     int result = direct_sync(fd, data_only);
     mutex_lock(&group->lock);
-    group->running = false;
-    if (result == 0) {
+    group->running--;
+    if (result == 0 && later(number, group->good)) {
         atomic_store(&group->good_fd, fd);
         atomic_store(&group->good, number);
-        if (!data_only)
-            atomic_store(&group->good_full, number);
     }
-    atomic_store(&group->completed, number);
+    if (result == 0 && !data_only && later(number, group->good_full))
+        atomic_store(&group->good_full, number);
+    atomic_fetch_add(&group->completed, 1);
     mutex_unlock(&group->lock);
     futex_wake_all(&group->completed);
     return result;
@@ -76,7 +84,7 @@ static int own_error(const struct group *group, int fd) {
 /* With the lock held, and given back: true, somebody else's sync has served; false, it is the caller's turn. */
 static bool wait_to_be_served(struct group *group, bool data_only) {
     uint32_t before = group->begun;
-    while (group->running) {
+    while (group->running >= AT_ONCE) {
         uint32_t completed = atomic_load(&group->completed);
         mutex_unlock(&group->lock);
         futex_wait(&group->completed, completed, 0);
