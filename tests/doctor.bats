@@ -514,3 +514,20 @@ compile() { # PROGRAM [OPTION]…
     run -7 --separate-stderr scripts/uringshim ./static
     [ -z "$stderr" ]
 }
+
+@test "doctor: in a chroot that no mount point is" {
+    need_root
+    skip_unless "may not make namespaces" unshare --mount --pid --fork true
+    mkdir parent
+    # shellcheck disable=SC2016 # for the shell in the namespace
+    unshare --mount --pid --fork bash -c '
+        mount -t tmpfs -o size=256m none parent && mkdir -p parent/root/here parent/root/proc parent/root/tmp
+        for place in bin sbin usr lib lib64 etc dev; do
+            [ ! -d "/$place" ] || { mkdir "parent/root/$place" && mount --rbind "/$place" "parent/root/$place"; }
+        done
+        mount --bind "$1" parent/root/here && mount -t proc proc parent/root/proc &&
+            exec chroot parent/root /bin/bash -c "cd /tmp && exec /here/scripts/uringshim doctor"' bash "$ROOT" >told || true
+    cat told
+    grep -Eq '^ok   unlisted on /tmp: ' told
+    grep -Eq '^ok   trial: [0-9]+ of 1000 small writes were deferred' told
+}

@@ -187,19 +187,24 @@ static void print_local(const struct mount *mount, dev_t device, bool here) {
     close(directory);
 }
 
+static dev_t seen[1024];
+static size_t seen_count;
+
+static bool is_seen(dev_t device) {
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i] == device)
+            return true;
+    return false;
+}
+
 static void print_mount(const struct mount *mount, dev_t here) {
-    static dev_t seen[1024];
-    static size_t count;
     bool systems_own = strncmp(mount->directory, "/sys/", 5) == 0 || strncmp(mount->directory, "/proc/", 6) == 0;
     if (mount->read_only || systems_own || (!is_local(mount) && !holds_files(mount)))
         return;
     dev_t device = is_local(mount) ? device_of(mount->directory) : mount->device;
-    for (size_t i = 0; i < count; i++)
-        if (seen[i] == device)
-            return;
-    if (device == 0 || count == sizeof seen / sizeof *seen)
+    if (device == 0 || is_seen(device) || seen_count == sizeof seen / sizeof *seen)
         return;
-    seen[count++] = device;
+    seen[seen_count++] = device;
     if (is_local(mount))
         print_local(mount, device, device == here);
     else
@@ -215,4 +220,9 @@ static void print_mounts(void) {
     while (mounts && fgets(line, sizeof line, mounts))
         if (mount_parse(&mount, line))
             print_mount(&mount, here);
+    if (is_seen(here)) /* not after a chroot(2) to what isn't a mount */
+        return;
+    mount = (struct mount){.type = "unlisted"};
+    if (getcwd(mount.directory, sizeof mount.directory))
+        print_local(&mount, here, true);
 }
