@@ -102,6 +102,12 @@ sys.stdin.readline()'
         $ENV{URINGSHIM_LIVE} = 1; exec "perl", "-e", $ARGV[2], "written"' "$PWD" "$LIB" "$WRITER" </dev/null
     [[ $(cat precious) == precious ]]
     seq -f 'line %.0f' 20000 | cmp - written
+    # shellcheck disable=SC2016
+    begin LD_PRELOAD= perl -e 'open F, ">", "/dev/shm/uringshim.$$" or die; print F "old"; close F;
+        $ENV{LD_PRELOAD} = $ARGV[0]; $ENV{URINGSHIM_LIVE} = 1; exec "perl", "-e", $ARGV[1], "written"' "$LIB" "$WRITER"
+    run -0 "$COMMAND" top -n 1 "$pid"
+    (($(counter write.deferred) > 19000)) || fail "$output"
+    end
 }
 
 @test "unasked for there is no file, and not a call more" {

@@ -111,9 +111,8 @@ void thread_fork_done(bool child) {
 }
 
 void thread_count_in_sight(void) {
-    for (struct thread *thread = thread_list(); thread; thread = thread->next)
-        if (thread == thread_self())
-            count_in_sight(thread);
+    if (thread_attached(thread_self()))
+        count_in_sight(thread_self());
 }
 
 void thread_collect_stats(void) {
