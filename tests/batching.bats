@@ -101,3 +101,31 @@ for i in range(100000):
     rm -f "$out"
     ((status == 0 && $(stat_value ring.enters) + $(stat_value ring.writes) > 5000)) || fail "status $status: $(cat "$STATS")"
 }
+
+# learns FILE ANSWER: a program that goes on writing tries once whether FILE's file system does writes without waiting.
+learns() {
+    # shellcheck disable=SC2016 # perl's variables
+    strace -f -qq -e trace=pwritev2 -s 0 -o calls -E LD_PRELOAD="$LIB" -E URINGSHIM_MAX_DELAY_US=1000000 \
+        perl -e 'open F, ">", $ARGV[0] or die; syswrite F, "line $_\n" for 1 .. 600000' "$1"
+    cat calls
+    (($(count pwritev2) == 1))
+    grep -Eq "pwritev2\(.*, RWF_NOWAIT\) = $2" calls
+    seq -f 'line %.0f' 600000 | cmp - "$1"
+}
+
+@test "whether a file system does writes inline is learnt from one that is due anyway, and nothing is lost by it" {
+    need_root
+    truncate -s 400M image
+    mkfs.xfs -q image
+    mkdir small
+    skip_unless "can't mount" mount -o loop image small
+    local status=0
+    (learns small/out '[0-9]+$') || status=$?
+    umount small
+    ((status == 0))
+    rm image
+    # ext4 refuses, or the kernel has learnt it meanwhile
+    learns out '([0-9]+|-1 EOPNOTSUPP.*)$'
+    strace -f -qq -e trace=pwritev2 -o calls -E LD_PRELOAD="$LIB" perl -e 'open F, ">", "short"; syswrite F, "x" for 1 .. 9999'
+    (($(count pwritev2) == 0))
+}

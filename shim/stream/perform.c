@@ -346,7 +346,7 @@ static struct file_system *file_system_of(const struct piece *piece) {
 static uint32_t learn_capability(struct thread *self, const struct wb_log *log, const struct piece *piece) {
     const struct extent *extent = &piece->extent[0];
     struct file_system *fs = file_system_of(piece);
-    if (log->filled != ENGINE_STEADY || config.engine != ENGINE_AUTO || extent->direct ||
+    if (log->filled != ENGINE_STEADY - 1 || config.engine != ENGINE_AUTO || extent->direct ||
         atomic_load_explicit(&fs->buffered, memory_order_relaxed) != INLINE_UNKNOWN ||
         atomic_load_explicit(&extent->ofd->inode->error, memory_order_relaxed))
         return 0;
