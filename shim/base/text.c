@@ -52,6 +52,16 @@ void text_write(const struct text *text, int fd) {
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
 }
 
+long text_read(const char *path, char *bytes, size_t size) {
+    long fd = sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fd;
+    long got = sys(SYS_read, fd, bytes, size - 1);
+    sys(SYS_close, fd);
+    bytes[got > 0 ? got : 0] = '\0';
+    return got;
+}
+
 bool text_path(char *path, size_t size, const char *pattern) {
     struct text out = {path, size, 0};
     for (; *pattern; pattern++) {

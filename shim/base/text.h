@@ -23,6 +23,8 @@ void text_append(struct text *text, const struct text *other);
 void text_number(struct text *text, long number);
 /* One write(2); errors are ignored: there is nobody to tell. */
 void text_write(const struct text *text, int fd);
+/* The beginning of a file, at most size - 1 bytes, with an end: how many, or -errno. */
+long text_read(const char *path, char *bytes, size_t size);
 /* Copies a path, replacing each %p by the process id. False: too long. */
 bool text_path(char *path, size_t size, const char *pattern);
 

@@ -76,17 +76,13 @@ struct pollers {
 
 static bool is_poller(const char *id) {
     static const char prefix[] = "iou-sqp-"; /* io_sq_thread in io_uring/sqpoll.c */
-    char comm[sizeof prefix - 1];
+    char comm[sizeof prefix];
     TEXT(path, 64);
     text_add(&path, "/proc/self/task/");
     text_add(&path, id);
     text_add(&path, "/comm");
-    path_bytes[path.length] = '\0';
-    long fd = sys(SYS_openat, AT_FDCWD, path_bytes, O_RDONLY | O_CLOEXEC);
-    long got = fd < 0 ? 0 : sys(SYS_read, fd, comm, sizeof comm);
-    if (fd >= 0)
-        sys(SYS_close, fd);
-    return got == (long)sizeof comm && memcmp(comm, prefix, sizeof comm) == 0;
+    path_bytes[path.length < 63 ? path.length : 63] = '\0';
+    return text_read(path_bytes, comm, sizeof comm) > 0 && strcmp(comm, prefix) == 0;
 }
 
 static struct pollers pollers_now(void) {
