@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sys.h"
 #include "base/text.h"
 
 struct config config;
@@ -69,7 +70,7 @@ static int choice_index(const char *words, const char *value) {
 }
 
 /* The program may write over its environment, to change its title. */
-static char texts[OPTIONS][PATH_MAX];
+static char texts[OPTIONS][PATH_MAX] APART;
 
 static void option_set(const struct option *option, const char *value) {
     char *field = (char *)&config + option->offset;

@@ -71,7 +71,7 @@ static struct {
     void (*_Atomic handler)(int);
     _Atomic int flags;
     sigset_t mask; /* as it was given: ours differs where the action is the default */
-} program[SIGNALS];
+} program[SIGNALS] APART;
 
 /* These flags are ours in the kernel, and come from the program's action when it asks. */
 enum { OUR_FLAGS = SA_SIGINFO | SA_ONSTACK | RESTORER | (int)SA_RESETHAND };

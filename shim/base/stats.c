@@ -27,7 +27,7 @@ bool stats_wanted;
 
 static struct mutex lock;
 static struct stats own_total, *total = &own_total;
-static struct named_list barriers, inputs, fallbacks;
+static struct named_list barriers APART, inputs APART, fallbacks APART;
 
 static const char *const counter_names[COUNTERS] = {
     [COUNT_CALLS] = "calls",
@@ -228,7 +228,7 @@ static void add_word(struct text *text, const char *key, const char *word) {
 }
 
 void stats_report(const char *program, const char *mode) {
-    static char bytes[16384];
+    static char bytes[16384] APART;
     int fd;
     if (!stats_wanted || !config.stats || (fd = text_open_target(config.stats)) < 0)
         return;

@@ -46,6 +46,16 @@ static inline long sys_call(long number, long a, long b, long c, long d, long e,
 
 #define SYS_IS_ERROR(result) ((unsigned long)(result) > -4096UL)
 
+/*
+ * A large object that a short process doesn't touch. It lies apart from the small ones, which then share few pages:
+ * each page that is touched costs a fault at start. (AddressSanitizer doesn't guard what has a section of its own.)
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define APART
+#else
+#define APART __attribute__((section(".bss.apart")))
+#endif
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -50,7 +50,7 @@ struct place {
 bool survey_wanted;
 
 static struct mutex lock;
-static struct place places[PLACES];
+static struct place places[PLACES] APART;
 static int place_count;
 static const struct place *extended; /* the last write that would be pending was made there */
 static struct place *ahead;          /* the last read that would have one */

@@ -16,13 +16,13 @@ enum { PAGE = FILES_PAGE, PAGES = FILES_PAGES, INODE_BUCKETS = 256 };
 struct mutex files_lock;
 _Atomic uint32_t files_generation = 1;
 
-static struct fd_slot first_page[PAGE];
-struct fd_slot *_Atomic files_pages[PAGES] = {first_page};
-static unsigned top_page; /* the highest page that exists */
+struct fd_slot files_first[PAGE] APART;
+static struct fd_slot *_Atomic pages[PAGES] APART; /* without the first */
+static unsigned top_page;                          /* the highest page that exists */
 
 static struct pool ofd_pool = {.size = sizeof(struct ofd)};
 static struct pool inode_pool = {.size = sizeof(struct inode)};
-static struct inode *inodes[INODE_BUCKETS];
+static struct inode *inodes[INODE_BUCKETS] APART;
 static uint64_t serials;
 
 /* Numbers of inodes that were mapped before anything else was known of them. Full: every file counts as mapped. */
@@ -30,15 +30,22 @@ enum { MAPPED_MAX = 4096 };
 static ino_t *mapped_numbers;
 static unsigned mapped_count;
 
+struct fd_slot *files_slot_beyond(int fd) {
+    if (unlikely((unsigned)fd >= PAGE * PAGES))
+        return NULL;
+    struct fd_slot *page = atomic_load_explicit(&pages[(unsigned)fd / PAGE], memory_order_acquire);
+    return page ? &page[(unsigned)fd % PAGE] : NULL;
+}
+
 struct fd_slot *files_slot_make(int fd) {
     struct fd_slot *slot = files_slot(fd);
     unsigned index = (unsigned)fd / PAGE;
     if (slot || index >= PAGES)
         return slot;
     mutex_lock(&files_lock);
-    if (!atomic_load_explicit(&files_pages[index], memory_order_relaxed)) {
+    if (!atomic_load_explicit(&pages[index], memory_order_relaxed)) {
         struct fd_slot *page = arena_map(PAGE * sizeof *page, ARENA_INHERIT);
-        atomic_store_explicit(&files_pages[index], page, memory_order_release);
+        atomic_store_explicit(&pages[index], page, memory_order_release);
         if (page && index > top_page)
             top_page = index;
     }

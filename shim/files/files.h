@@ -88,14 +88,12 @@ extern _Atomic uint32_t files_generation;
 
 /* Numbers below 256 cost no mapping; the rest of the first million is a sparse table of pages of 256. */
 enum { FILES_PAGE = 256, FILES_PAGES = 4096 };
-extern struct fd_slot *_Atomic files_pages[FILES_PAGES];
+extern struct fd_slot files_first[FILES_PAGE];
+struct fd_slot *files_slot_beyond(int fd);
 
 /* The slot of a number, or NULL: none was needed so far (or the number is negative, or beyond a million). */
 static inline struct fd_slot *files_slot(int fd) {
-    if (unlikely((unsigned)fd >= FILES_PAGE * FILES_PAGES))
-        return NULL;
-    struct fd_slot *page = atomic_load_explicit(&files_pages[(unsigned)fd / FILES_PAGE], memory_order_acquire);
-    return page ? &page[(unsigned)fd % FILES_PAGE] : NULL;
+    return likely((unsigned)fd < FILES_PAGE) ? &files_first[fd] : files_slot_beyond(fd);
 }
 
 /* The same, made if there is none; NULL without memory or for an impossible number. */

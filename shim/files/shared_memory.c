@@ -21,7 +21,7 @@ struct region {
 };
 
 static struct mutex lock;
-static struct region regions[REGIONS_MAX];
+static struct region regions[REGIONS_MAX] APART;
 static int region_count;
 static bool hidden; /* something that can't be followed */
 

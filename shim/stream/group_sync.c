@@ -24,7 +24,7 @@ static struct group {
     _Atomic uint32_t good, good_full; /* the latest that succeeded, and the latest of these that was no fdatasync */
     _Atomic int good_fd;              /* by this number was the latest */
     _Atomic uint32_t completed;       /* how many; to wait by */
-} groups[GROUPS];
+} groups[GROUPS] APART;
 
 static struct group *join(int fd) {
     struct stat st;

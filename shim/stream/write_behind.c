@@ -15,7 +15,7 @@
 /* With ORDER=thread this many threads may defer at once: 32 MiB of pieces. */
 enum { LOGS_MAX = 64 };
 
-static struct wb_log logs[LOGS_MAX];
+static struct wb_log logs[LOGS_MAX] APART;
 static _Atomic uint32_t log_count;
 static struct mutex logs_lock; /* making, giving and taking back logs */
 static bool biased;            /* membarrier works */
