@@ -54,6 +54,62 @@ singles() {
     (($(stat_value read.served) > BLOCKS * 2))
 }
 
+@test "reads one after the other: the next windows are under way while one is used" {
+    direct_here
+    local setting try
+    head -c $((BLOCKS * 4096)) /dev/urandom >in
+    sync in # or else a read may have to wait for that
+    sleep 0.1
+    for setting in X=1 URINGSHIM_ENGINE=ring; do
+        for try in 1 2 3 4 5; do # the device may be busy with what others wrote: then the library keeps out for a while
+            rm -f "$STATS"
+            shim "$setting" dd if=in of=out bs=4k status=none iflag=direct
+            cmp in out || fail "$setting"
+            (($(stat_value fallback.read_ahead.EAGAIN) > 0)) || break
+        done
+        (($(stat_value ring.reads) >= BLOCKS / 32 / 4)) || fail "$setting, try $try: $(cat "$STATS")"
+        (($(stat_value ring.created) <= 2)) || fail "$setting: $(cat "$STATS")" # one to read and one to write
+        # Next to nothing twice.
+        (($(stat_value window.bytes) <= BLOCKS * 4096)) || fail "$setting: $(stat_value window.bytes) bytes"
+        (($(stat_value ring.reads) < $(stat_value window.filled))) || fail "$setting: $(stat_value ring.reads) reads"
+    done
+    rm -f "$STATS"
+    shim URINGSHIM_ENGINE=direct dd if=in of=out bs=4k status=none iflag=direct
+    cmp in out
+    (($(stat_value ring.reads) == 0))
+    assert_served
+}
+
+@test "where the device would have to wait for a page that is to be written first, the program does, and gets what was written" {
+    direct_here
+    head -c $((BLOCKS * 4096)) /dev/urandom >in
+    sync in
+    head -c 4096 /dev/urandom | dd of=in bs=4k seek=$((BLOCKS / 2)) conv=notrunc status=none
+    sleep 0.1
+    shim URINGSHIM_ENGINE=ring dd if=in of=out bs=4k status=none iflag=direct
+    (($(stat_value fallback.read_ahead.EAGAIN) > 0)) || fail "$(cat "$STATS")"
+    (($(stat_value ring.reads) > 10)) || fail "$(cat "$STATS")"
+    cmp in out
+}
+
+@test "meanwhile the program closes it, forks, ends threads, sleeps, handles signals, is replaced …" {
+    direct_here
+    local way setting
+    for way in closes forks threads sleeps handler executes rounds replaced beside cancelled; do
+        timeout -s KILL 60 "$VICTIMS/direct_ahead" "$way" || fail "$way, natively"
+        for setting in X=1 URINGSHIM_TEST_EAGER=1; do
+            rm -f "$STATS"
+            [[ $setting == X=1 ]] || export URINGSHIM_ENGINE=ring
+            shim "$setting" timeout -s KILL 60 "$VICTIMS/direct_ahead" "$way" || fail "$way, $setting"
+            (($(stat_value ring.reads) > 10)) || fail "$way, $setting: $(cat "$STATS")"
+            [[ $way != threads ]] || # each has a ring of its own, and gives it back
+                (($(stat_value ring.reads) > $(stat_value window.filled) / 2)) ||
+                fail "$setting: $(stat_value ring.reads) reads"
+            unset URINGSHIM_ENGINE
+        done
+    done
+}
+
 @test "writes here and there are under way together" {
     direct_here
     local setting
@@ -123,17 +179,22 @@ singles() {
 
 @test "who has heard of a change reads what is new; who reads on reads nothing older" {
     direct_here
-    local way
+    local way setting try
     for way in fresh mirrored; do
         timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 200
-        rm -f "$STATS"
-        shim URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 1000
+        : >"$STATS"
+        for setting in X=1 URINGSHIM_ENGINE=ring; do # alone with the file the reader is for moments only
+            for try in 1 2 3 4 5; do
+                ((try == 1 || $(stat_value read.served) == 0)) || break
+                shim URINGSHIM_TEST_EAGER=1 "$setting" timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 1000
+            done
+        done
         assert_served
     done
 }
 
-# What becomes of direct writes to pages that are in the page cache isn't the same natively each time, once in a hundred
-# runs: a difference counts if it is there again, to another native run.
+# What becomes of direct writes to pages that are in the page cache isn't the same natively each time, with some seeds in
+# a quarter of all runs: a difference counts if it is there each time, to another native run.
 same_as_some_native() { # SETTING… -- CMD
     local try settings=()
     while [[ $1 != -- ]]; do
@@ -141,7 +202,7 @@ same_as_some_native() { # SETTING… -- CMD
         shift
     done
     shift
-    for try in 1 2 3 4; do
+    for try in 1 2 3 4 5 6 7 8 9 10 11 12; do
         record native "$@"
         ! same_as_recorded shim "${settings[@]}" "$@" || return 0
     done
@@ -163,6 +224,7 @@ same_as_some_native() { # SETTING… -- CMD
     assert_deferred
     assert_served
     (($(stat_value passed.unaligned) > 0))
+    (($(stat_value ring.reads) > 0))
     (($(stat_value fallback.alone.EAGAIN) > 0))
 }
 
@@ -230,6 +292,7 @@ same_as_some_native() { # SETTING… -- CMD
     } >out'
 }
 
+# But for one who is stopped in the very microsecond between taking a lease and giving it back: one in two hundred.
 @test "who is stopped keeps nobody from opening the file" {
     direct_here
     local i victim slow=0
@@ -242,6 +305,7 @@ same_as_some_native() { # SETTING… -- CMD
         kill -KILL $victim
         wait $victim || true
     done
+    ((slow < 2)) || fail "$slow of 8"
 }
 
 @test "a filter that kills who asks what direct I/O needs" {
@@ -250,5 +314,3 @@ same_as_some_native() { # SETTING… -- CMD
     # Only in a child of who is under the filter is it known that the filter was there before.
     same_as_native "$VICTIMS/refuse_seccomp" KILL statx sh -c 'dd if=../in of=out bs=4k status=none oflag=direct; true'
 }
-# But for one who is stopped in the very microsecond between taking a lease and giving it back: one in two hundred.
-    ((slow < 2)) || fail "$slow of 8"

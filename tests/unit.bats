@@ -19,3 +19,10 @@ load lib/common
     "$ROOT/build/unit/window"
     "$ROOT/build/unit/window" without
 }
+
+@test "flight: what is under way is used only while nothing has changed" {
+    local status=0
+    "$ROOT/build/unit/flight" || status=$?
+    ((status != 77)) || skip "no direct I/O on this file system"
+    ((status == 0))
+}

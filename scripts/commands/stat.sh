@@ -79,6 +79,7 @@ report() {
         row("  enters", sum["ring.enters"])
         row("  writes", sum["ring.writes"])
         row("  fsyncs", sum["ring.fsyncs"])
+        row("  reads", sum["ring.reads"])
         row("  polling thread, CPU us", sum["polling.cpu_us"])
         row("direct write calls", sum["direct.calls"])
         row("reads from windows", sum["read.served"])

@@ -38,6 +38,7 @@ static const char *const counter_names[COUNTERS] = {
     [COUNT_RING_ENTERS] = "ring.enters",
     [COUNT_RING_WRITES] = "ring.writes",
     [COUNT_RING_FSYNCS] = "ring.fsyncs",
+    [COUNT_RING_READS] = "ring.reads",
     [COUNT_SYNCS_SHARED] = "fsync.shared",
     [COUNT_POLLING_US] = "polling.cpu_us",
     [COUNT_DIRECT_CALLS] = "direct.calls",

@@ -39,9 +39,8 @@ bool thread_start(void) {
 static void reset(struct thread *thread) {
     atomic_store_explicit(&thread->holder.inside, 0, memory_order_relaxed);
     thread->log = NULL;
-    thread->ring = NULL;
-    thread->vfork_child = thread->no_ring = false;
-    thread->abandoned_rings = 0;
+    thread->writing = thread->reading = (struct thread_ring){0};
+    thread->vfork_child = false;
     thread_mask_changed(thread);
 }
 
@@ -93,9 +92,7 @@ static void forget_the_others(void) {
         thread->stats = &thread->own_stats;
         thread->own_stats = (struct stats){0}; /* the parent reports these */
         if (mine) {
-            thread->ring = NULL;
-            thread->no_ring = false;
-            thread->abandoned_rings = 0;
+            thread->writing = thread->reading = (struct thread_ring){0};
         } else {
             reset(thread);
             thread->log = (struct wb_log *)unused;

@@ -15,19 +15,24 @@
 struct wb_log;
 struct ring;
 
+/* One of a thread's two rings; both are of stream/rings.h. */
+struct thread_ring {
+    struct ring *ring;   /* NULL until there is something to gain */
+    uint32_t generation; /* of the helper thread that is its guest */
+    uint8_t abandoned;   /* rings before it */
+    bool refused;        /* not asked for again */
+};
+
 struct thread {
     struct lock_holder holder;
     struct wb_log *log; /* where this thread defers; NULL until it first does */
-    struct ring *ring;  /* this thread's ring; NULL until there is something to gain */
-    uint32_t ring_generation;
+    struct thread_ring writing, reading;
     bool vfork_child;     /* this is a vfork child's use of its parent's memory: touch nothing */
     int vfork_parent;     /* then: the parent's process id, which goes on with the flag still up */
     bool vfork_exclusive; /* and: what exclusive_begins said */
     bool mask_known;      /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
     bool faults_caught;   /* and it isn't: a bad buffer is noticed */
-    bool no_ring;         /* a ring was refused; not asked for again */
-    uint8_t abandoned_rings;
-    struct stats *stats; /* this thread's counters: own_stats, or a place where others can watch them */
+    struct stats *stats;  /* this thread's counters: own_stats, or a place where others can watch them */
     struct stats own_stats;
     struct thread *next; /* all threads */
     void *pool_link;

@@ -178,7 +178,7 @@ void deactivate(const char *call) {
 
 void rest(void) {
     struct thread *self = attached_self();
-    if (activated() && !config.sqpoll && __libc_single_threaded && thread_free(self))
+    if (activated() && !config.sqpoll && !self->reading.ring && __libc_single_threaded && thread_free(self))
         stop_once(self, false);
 }
 

@@ -88,6 +88,11 @@ void drain(const char *call) {
         wb_flush_all(attached_self(), FLUSH_BARRIER);
 }
 
+void drain_reads_too(const char *call) {
+    drain(call);
+    window_settle(attached_self(), NULL);
+}
+
 /* How many calls are under way during which nothing is deferred. */
 static struct mutex visits_lock;
 static unsigned visits;
@@ -150,6 +155,7 @@ int give_up_number(const char *call, int fd) {
     drain(call);
     self = attached_self();
     wb_unpin(self, ofd);
+    window_settle(self, ofd);
     int error = files_take_inode_error(ofd->inode);
     files_release(ofd);
     return error;
@@ -175,6 +181,7 @@ void number_taken(int fd) {
     files_detached(fd);
     if (stale) {
         wb_unpin(attached_self(), stale);
+        window_settle(attached_self(), stale);
         files_release(stale);
     }
 }

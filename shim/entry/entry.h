@@ -53,6 +53,8 @@ static inline void announce(const char *call) {
  * moment, by threads that haven't seen it, are performed.
  */
 void drain(const char *call);
+/* And nothing is being read ahead any more, by any thread. */
+void drain_reads_too(const char *call);
 
 /* The number's OFD if it is known as a file of ours; else NULL. */
 static inline struct ofd *known_ofd(int fd) {

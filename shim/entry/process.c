@@ -186,7 +186,7 @@ DEATH(__stack_chk_fail, (void), ())
 /* From now on writes must be what libc's are: places where a thread can be cancelled. */
 EXPORT int pthread_cancel(pthread_t thread) {
     wb_hinder(REASON_cancellation);
-    drain("pthread_cancel");
+    drain_reads_too("pthread_cancel");
     return CALL(pthread_cancel, (thread));
 }
 
@@ -251,7 +251,7 @@ OWN_CREDENTIALS(capset, (cap_user_header_t header, const cap_user_data_t data), 
 #define REAL_TIME(name, parameters, arguments)                                                                         \
     EXPORT int name parameters {                                                                                       \
         wb_hinder(REASON_real_time);                                                                                   \
-        drain(#name);                                                                                                  \
+        drain_reads_too(#name);                                                                                        \
         return CALL(name, arguments);                                                                                  \
     }
 
@@ -273,7 +273,7 @@ REAL_TIME(sched_setattr, (pid_t pid, struct sched_attr *attributes, unsigned fla
 EXPORT int pthread_attr_setschedpolicy(pthread_attr_t *attributes, int policy) {
     if (policy == SCHED_FIFO || policy == SCHED_RR) {
         wb_hinder(REASON_real_time);
-        drain("pthread_attr_setschedpolicy");
+        drain_reads_too("pthread_attr_setschedpolicy");
     }
     return CALL(pthread_attr_setschedpolicy, (attributes, policy));
 }
@@ -281,7 +281,7 @@ EXPORT int pthread_attr_setschedpolicy(pthread_attr_t *attributes, int policy) {
 EXPORT int pthread_mutexattr_setprotocol(pthread_mutexattr_t *attributes, int protocol) {
     if (protocol == PTHREAD_PRIO_PROTECT) {
         wb_hinder(REASON_real_time);
-        drain("pthread_mutexattr_setprotocol");
+        drain_reads_too("pthread_mutexattr_setprotocol");
     }
     return CALL(pthread_mutexattr_setprotocol, (attributes, protocol));
 }

@@ -129,7 +129,7 @@ EXPORT long syscall(long number, ...) {
     case SYS_sched_setparam:
     case SYS_sched_setattr:
         wb_hinder(REASON_real_time);
-        drain("syscall");
+        drain_reads_too("syscall");
         break;
     case SYS_setfsuid: /* by number these change the calling thread only */
     case SYS_setfsgid:

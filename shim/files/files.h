@@ -64,6 +64,7 @@ struct ofd {
     _Atomic bool asking; /* a thread asks whether we are alone with the file */
     enum ahead ahead;
     uint32_t window; /* bytes that the next window on it fetches; 0: none has */
+    bool flown;      /* a ring may be reading it */
     bool pinned;     /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;
     struct habit habit, reading;

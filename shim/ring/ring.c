@@ -23,6 +23,7 @@
 
 struct ring {
     struct io_uring uring;
+    enum ring_use use;
     int guest; /* the helper thread's index of this ring */
     unsigned polling;
     long poller; /* the id of the kernel's thread that polls the queue */
@@ -52,19 +53,27 @@ static int register_op(int index, unsigned operation, void *argument, unsigned c
     return (int)sys(SYS_io_uring_register, index, operation | USE_REGISTERED_RING, argument, count);
 }
 
-static int restrict_to_our_operations(struct io_uring *uring) {
-    struct io_uring_restriction allowed[] = {
+int ring_restrict(struct io_uring *uring, enum ring_use use) {
+    const struct io_uring_restriction to_write[] = {
         {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
         {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
         {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
         {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK},
         {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE},
+    };
+    const struct io_uring_restriction to_read[] = {
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED},
+    };
+    struct io_uring_restriction allowed[9] = {
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_BUFFERS},
     };
-    return io_uring_register_restrictions(uring, allowed, sizeof allowed / sizeof *allowed);
+    unsigned count = use == RING_TO_WRITE ? sizeof to_write / sizeof *to_write : sizeof to_read / sizeof *to_read;
+    memcpy(allowed + 3, use == RING_TO_WRITE ? to_write : to_read, count * sizeof *allowed);
+    return io_uring_register_restrictions(uring, allowed, 3 + count);
 }
 
 /* The process's polling threads: their ids in this process's own namespace, which the ring's descriptor doesn't tell.
@@ -122,13 +131,15 @@ static long poller_made_since(const struct pollers *before) {
 static int ring_equip(struct ring *ring, const struct pollers *before, int (*host)(int ring_fd)) {
     struct io_uring *uring = &ring->uring;
     int error = io_uring_ring_dontfork(uring);
-    if (error || (error = io_uring_register_files_sparse(uring, RING_FILES)) != 0)
+    if (!error && ring->use == RING_TO_WRITE)
+        error = io_uring_register_files_sparse(uring, RING_FILES);
+    if (error)
         return error;
     error = io_uring_register_buffers(uring, ring->buffers, ring->buffer_count);
     ring->fixed_buffers = error == 0;
     if (error)
         stats_fallback("fixed_buffers", -error);
-    if ((error = restrict_to_our_operations(uring)) != 0 || (error = io_uring_enable_rings(uring)) != 0)
+    if ((error = ring_restrict(uring, ring->use)) != 0 || (error = io_uring_enable_rings(uring)) != 0)
         return error;
     if (ring->polling & RING_POLL_QUEUE && !(ring->poller = poller_made_since(before)))
         return -ESRCH;
@@ -141,7 +152,7 @@ static void leave(int index) {
     register_op(index, IORING_UNREGISTER_RING_FDS, &update, 1);
 }
 
-int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, unsigned polling,
+int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffers, unsigned count, unsigned polling,
                 int (*host)(int ring_fd)) {
     struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
                                      .sq_thread_idle = RING_POLL_IDLE_MS};
@@ -166,6 +177,7 @@ int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, 
     }
     for (unsigned i = 0; i < ring->uring.sq.ring_entries; i++)
         ring->uring.sq.array[i] = i; /* requests are submitted in the order of their slots */
+    ring->use = use;
     ring->polling = polling;
     ring->buffer_count = count;
     memcpy(ring->buffers, buffers, count * sizeof *buffers);
@@ -302,6 +314,17 @@ void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_
         io_uring_prep_write(sqe, file, buffer, length, (uint64_t)offset);
     sqe->flags |= IOSQE_FIXED_FILE | (how == RING_LINKED ? IOSQE_IO_LINK : 0);
     sqe->rw_flags = how == RING_NOWAIT ? RWF_NOWAIT : 0;
+    sqe->user_data = tag;
+}
+
+void ring_prepare_read(struct ring *ring, int fd, void *buffer, uint32_t length, int64_t offset, uint64_t tag) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    int index = fixed_index(ring, buffer);
+    if (index >= 0)
+        io_uring_prep_read_fixed(sqe, fd, buffer, length, (uint64_t)offset, index);
+    else
+        io_uring_prep_read(sqe, fd, buffer, length, (uint64_t)offset);
+    sqe->rw_flags = RWF_NOWAIT;
     sqe->user_data = tag;
 }
 

@@ -1,7 +1,7 @@
 /*
  * A thread's io_uring: the only place that knows liburing. Small, its descriptor hidden (registered with the ring,
- * then closed), restricted to writing and syncing, with a sparse table of registered files and, where memory may be
- * locked, fixed buffers. Not inherited by a child of fork.
+ * then closed), restricted to what it is for, with a sparse table of registered files if it writes and, where memory
+ * may be locked, fixed buffers. Not inherited by a child of fork.
  *
  * A ring belongs to the thread that made it: only that thread prepares and reaps. The one helper thread that was made a
  * guest submits. Two things more may be done by others, under the lock that guards the write-behind log whose work is
@@ -19,6 +19,9 @@ struct ring;
 
 enum { RING_ENTRIES = 64, RING_FILES = 16 };
 
+/* Writing and syncing, of registered files; or reading, of files named by their number, which nothing outlives. */
+enum ring_use { RING_TO_WRITE, RING_TO_READ };
+
 /*
  * Polling by the kernel (io_uring_setup(2)). QUEUE: a kernel thread, one of the process's threads, looks for requests
  * and sleeps when there have been none for RING_POLL_IDLE_MS. DEVICE: completions are looked for at the device; such a
@@ -31,8 +34,11 @@ enum { RING_POLL_QUEUE = 1, RING_POLL_DEVICE = 2, RING_POLL_IDLE_MS = 20 };
  * descriptor still open, to let the helper thread register it as a guest; it returns the guest's index or -errno.
  * 0 and *out, or -errno. Without permission to lock memory for buffers the ring works with plain ones.
  */
-int ring_create(struct ring **out, const struct iovec *buffers, unsigned count, unsigned polling,
+int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffers, unsigned count, unsigned polling,
                 int (*host)(int ring_fd));
+/* One step of it, for who tries what the kernel grants: only what the library uses may be asked of the ring. */
+struct io_uring;
+int ring_restrict(struct io_uring *uring, enum ring_use use);
 unsigned ring_polling(const struct ring *ring);
 /* QUEUE: microseconds of processor time that the kernel's thread used since this was last asked. */
 uint64_t ring_poller_us(struct ring *ring);
@@ -79,6 +85,12 @@ bool ring_room(const struct ring *ring, unsigned count);
 enum ring_how { RING_PLAIN, RING_LINKED, RING_NOWAIT };
 void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_t length, int64_t offset,
                         enum ring_how how, uint64_t tag);
+/*
+ * A ring that reads: the number must stay what it is until the request has been submitted. It is under way then, or has
+ * failed with -EAGAIN, or -EOPNOTSUPP (RWF_NOWAIT): no worker does it later, which would hold the file for a moment
+ * after it has completed.
+ */
+void ring_prepare_read(struct ring *ring, int fd, void *buffer, uint32_t length, int64_t offset, uint64_t tag);
 void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag);
 
 /*

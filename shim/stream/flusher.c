@@ -17,7 +17,7 @@ enum {
     RETRY_US = 50,  /* a log was busy */
 };
 
-enum request_kind { NOTHING, HOST_RING, FORGET_FILE, FORGET_ALL, SUBMIT, SUBMIT_EACH, STOP };
+enum request_kind { NOTHING, HOST_RING, FORGET_FILE, FORGET_ALL, SUBMIT, SUBMIT_EACH, PASS, STOP };
 
 static struct {
     struct thread thread; /* its identity for locks and rings; not in the list of threads */
@@ -68,6 +68,7 @@ static bool serve(void) {
     case SUBMIT_EACH:
         flusher.answer = (int)ring_guest_submit_each(flusher.ring);
         break;
+    case PASS:
     case STOP:
         break;
     }
@@ -126,7 +127,7 @@ int flusher_start(const struct flusher_work *work, uint64_t tick_us) {
     flusher.work = work;
     flusher.tick_us = tick_us;
     flusher.thread.stats = &flusher.thread.own_stats;
-    flusher.thread.no_ring = true; /* it only does small things, and none may wait for it to make one */
+    flusher.thread.writing.refused = true; /* it only does small things, and none may wait for it to make one */
     int made = __clone(run, flusher.stack + STACK, flags, NULL, &flusher.alive, pointer, &flusher.alive);
     int error = made < 0 ? -errno : 0;
     flusher.generation++;
@@ -210,13 +211,35 @@ void flusher_catch_up(void) {
         serve();
 }
 
-void flusher_submit(struct ring *ring, unsigned count) {
-    mutex_lock(&flusher.asking);
-    await_answer(); /* the last submission's, which nobody waited for */
+static void submit(struct ring *ring) {
     flusher.ring = ring;
-    flusher.count = count;
+    flusher.count = ring_publish(ring);
     atomic_store(&flusher.request, SUBMIT);
     ring_bell();
+}
+
+void flusher_submit(struct ring *ring) {
+    mutex_lock(&flusher.asking);
+    await_answer(); /* the last submission's, which nobody waited for */
+    submit(ring);
+    mutex_unlock(&flusher.asking);
+}
+
+bool flusher_try_submit(struct ring *ring, uint32_t generation) {
+    if (!mutex_trylock(&flusher.asking))
+        return false;
+    bool idle = flusher_running() && flusher.generation == generation && atomic_load(&flusher.request) == NOTHING;
+    if (idle)
+        submit(ring);
+    mutex_unlock(&flusher.asking);
+    return idle;
+}
+
+void flusher_pass(void) {
+    mutex_lock(&flusher.asking);
+    await_answer();
+    if (flusher_running())
+        ask(PASS);
     mutex_unlock(&flusher.asking);
 }
 

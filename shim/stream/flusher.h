@@ -35,8 +35,12 @@ void flusher_forget_file(struct ring *ring, uint64_t serial);
 void flusher_forget_all(struct ring *ring, bool leave); /* leave: be no guest on it any more */
 /* In its own thread: submits what it was asked to and has not yet. */
 void flusher_catch_up(void);
-/* Submits, soon, what was published on the ring; doesn't wait for it. */
-void flusher_submit(struct ring *ring, unsigned count);
+/* Publishes what was prepared on the ring, and submits it, soon; doesn't wait for it. */
+void flusher_submit(struct ring *ring);
+/* The same, unless it would have to wait, or the ring was made under another generation: false, nothing happened. */
+bool flusher_try_submit(struct ring *ring, uint32_t generation);
+/* Returns when what has landed of its submissions holds nothing any more: that is done in its name, when it runs. */
+void flusher_pass(void);
 
 /* Submits, now, what was prepared on the ring, one by one: how many are under way (ring_guest_submit_each). */
 unsigned flusher_submit_each(struct ring *ring);

@@ -242,16 +242,16 @@ static void launch(struct thread *self, struct wb_log *log, struct piece *piece,
     bool at_position = last->offset == WB_AT_POSITION;
     log->position_of = at_position ? last->ofd->serial : 0;
     log->position = at_position ? last->position + (int64_t)last->length : 0;
-    piece->ring = self->ring;
+    piece->ring = self->writing.ring;
     piece->ring_owner = self;
     piece->cause = cause;
     log->filling = other_piece(log);
     atomic_store_explicit(&log->open_batch, 0, memory_order_relaxed);
-    if (ring_polling(self->ring) & RING_POLL_QUEUE) {
-        self->stats->count[COUNT_RING_ENTERS] += ring_submit(self->ring);
+    if (ring_polling(self->writing.ring) & RING_POLL_QUEUE) {
+        self->stats->count[COUNT_RING_ENTERS] += ring_submit(self->writing.ring);
     } else {
         self->stats->count[COUNT_RING_ENTERS]++;
-        flusher_submit(self->ring, ring_publish(self->ring));
+        flusher_submit(self->writing.ring);
     }
 }
 
@@ -420,7 +420,7 @@ bool perform_with_sync(struct thread *self, struct wb_log *log, struct ofd *ofd,
     uint32_t writes = piece->extents;
     if (!prepare(self, log, piece, &sync))
         return false;
-    struct ring *ring = self->ring;
+    struct ring *ring = self->writing.ring;
     launch(self, log, piece, FLUSH_FSYNC);
     /* A sync may take long: meanwhile others may write, and wait for our writes by looking at our completions. */
     biased_unlock(&log->lock);

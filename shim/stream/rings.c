@@ -45,63 +45,88 @@ bool rings_refused_device_polling(struct ring *ring, int error) {
 }
 
 void rings_count_polling(struct thread *thread) {
-    if (polls(thread->ring, RING_POLL_QUEUE))
-        thread->stats->count[COUNT_POLLING_US] += ring_poller_us(thread->ring);
+    if (polls(thread->writing.ring, RING_POLL_QUEUE))
+        thread->stats->count[COUNT_POLLING_US] += ring_poller_us(thread->writing.ring);
 }
 
 void rings_end_polling(struct thread *self) {
-    if (!polls(self->ring, RING_POLL_QUEUE))
+    if (!polls(self->writing.ring, RING_POLL_QUEUE))
         return;
     rings_count_polling(self);
-    ring_end(self->ring);
-    self->ring = NULL;
+    ring_end(self->writing.ring);
+    self->writing.ring = NULL;
 }
 
 /* The files in it are let go, and it isn't used again. */
-static void leave(struct thread *self) {
-    if (self->ring_generation == flusher_generation())
-        flusher_forget_all(self->ring, true);
-    rings_end_polling(self);
-    if (self->ring)
-        ring_abandon(self->ring);
-    self->ring = NULL;
+static void leave(struct thread *self, struct thread_ring *left) {
+    if (left->generation == flusher_generation())
+        flusher_forget_all(left->ring, true);
+    if (left == &self->writing)
+        rings_end_polling(self);
+    if (left->ring)
+        ring_abandon(left->ring);
+    left->ring = NULL;
+}
+
+static void give_up(struct thread *self, struct thread_ring *left) {
+    leave(self, left);
+    left->refused = ++left->abandoned == ABANDONED_MAX;
 }
 
 void rings_thread_ends(struct thread *self) {
-    if (self->ring)
-        leave(self);
+    if (self->writing.ring)
+        leave(self, &self->writing);
+}
+
+void rings_reader_ends(struct thread *self) {
+    if (self->reading.ring)
+        leave(self, &self->reading);
 }
 
 /* Not when its guest has gone, or a device refuses what it was made for. */
-static bool of_use(const struct thread *self) {
-    return self->ring_generation == flusher_generation() &&
-           !(polls(self->ring, RING_POLL_DEVICE) && atomic_load(&refused) & RING_POLL_DEVICE);
+static bool of_use(const struct thread_ring *kept) {
+    return kept->generation == flusher_generation() &&
+           !(polls(kept->ring, RING_POLL_DEVICE) && atomic_load(&refused) & RING_POLL_DEVICE);
+}
+
+/* What came of ring_create. */
+static struct ring *made(struct thread *self, struct thread_ring *ring, int error) {
+    if (error) {
+        stats_fallback("ring", -error);
+        ring->refused = true;
+        return NULL;
+    }
+    ring->generation = flusher_generation();
+    self->stats->count[COUNT_RINGS]++;
+    return ring->ring;
 }
 
 struct ring *rings_get(struct thread *self, struct wb_log *log, bool direct) {
-    if (self->ring && !of_use(self)) {
-        leave(self);
-        self->no_ring = ++self->abandoned_rings == ABANDONED_MAX;
-    }
-    if (self->ring)
-        return direct || !polls(self->ring, RING_POLL_DEVICE) ? self->ring : NULL;
-    if (self->no_ring || forbidden)
+    struct thread_ring *writing = &self->writing;
+    if (writing->ring && !of_use(writing))
+        give_up(self, writing);
+    if (writing->ring)
+        return direct || !polls(writing->ring, RING_POLL_DEVICE) ? writing->ring : NULL;
+    if (writing->refused || forbidden)
         return NULL;
     struct iovec buffers[2] = {{log->piece[0].data, WB_PIECE_MAX}, {log->piece[1].data, WB_PIECE_MAX}};
     unsigned polling;
     int error;
     do {
         polling = polling_wanted(direct);
-        error = ring_create(&self->ring, buffers, 2, polling, flusher_host_ring);
+        error = ring_create(&writing->ring, RING_TO_WRITE, buffers, 2, polling, flusher_host_ring);
         if (error && polling)
             refuse(polling & RING_POLL_DEVICE ? RING_POLL_DEVICE : RING_POLL_QUEUE, -error);
     } while (error && polling);
-    if (error) {
-        stats_fallback("ring", -error);
-        self->no_ring = true;
-        return NULL;
-    }
-    self->ring_generation = flusher_generation();
-    self->stats->count[COUNT_RINGS]++;
-    return self->ring;
+    return made(self, writing, error);
+}
+
+struct ring *rings_get_reader(struct thread *self, void *memory, size_t bytes) {
+    struct thread_ring *reading = &self->reading;
+    if (reading->ring && !of_use(reading))
+        give_up(self, reading);
+    if (reading->ring || reading->refused || forbidden)
+        return reading->ring;
+    struct iovec buffer = {memory, bytes};
+    return made(self, reading, ring_create(&reading->ring, RING_TO_READ, &buffer, 1, 0, flusher_host_ring));
 }

@@ -1,6 +1,6 @@
 /*
- * Each thread's ring: made at the first need, given up when the helper thread that was its guest has gone, done without
- * where the kernel refuses. A log's lock is held, unless something else is said.
+ * Each thread's rings, one to write by and one to read: made at the first need, given up when the helper thread that
+ * was its guest has gone, done without where the kernel refuses. A log's lock is held, unless something else is said.
  *
  * Kernel-side polling (URINGSHIM_SQPOLL, URINGSHIM_IOPOLL) is had as far as the kernel grants it. Only the main
  * thread's ring has a polling thread: to end one takes the kernel tens of milliseconds. Device polling is for direct
@@ -14,6 +14,10 @@
 
 /* The calling thread's ring, for direct I/O or buffered. NULL: this thread does without, or it isn't for that kind. */
 struct ring *rings_get(struct thread *self, struct wb_log *log, bool direct);
+
+/* The one to read into that memory, which is the same each time. NULL: it does without. By who is fetching. */
+struct ring *rings_get_reader(struct thread *self, void *memory, size_t bytes);
+void rings_reader_ends(struct thread *self);
 
 /* No rings from now on: making one might be fatal. Without a lock. */
 void rings_forbid(void);

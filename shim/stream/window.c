@@ -9,8 +9,7 @@
 
 #include "base/arena.h"
 #include "base/trace.h"
-#include "files/alone.h"
-#include "stream/flusher.h"
+#include "stream/flight.h"
 
 struct window window = {.fd = -1};
 
@@ -94,7 +93,7 @@ static struct ofd *readable(int fd, struct fd_slot *slot, bool at_position) {
 
 static bool open_window(struct window *w, int fd, struct fd_slot *slot, bool at_position) {
     if (!w->data)
-        w->data = arena_map((size_t)2 * WINDOW_MAX, ARENA_DONTFORK);
+        w->data = w->memory = arena_map((size_t)(FLIGHT_BUFFERS + 1) * WINDOW_MAX, ARENA_DONTFORK);
     struct ofd *ofd = w->data ? readable(fd, slot, at_position) : NULL;
     if (!ofd)
         return false;
@@ -131,21 +130,18 @@ static uint32_t fill_size(struct ofd *ofd, size_t n) {
     return ofd->window;
 }
 
-/* What is to be fetched for a read, and what came. */
-struct fetch {
-    int64_t at; /* where the read begins */
-    size_t n;
-    int direction;
-    int64_t from, size;
-    uint64_t epoch, writes, expires;
-};
-
 static struct fetch planned(const struct window *w, size_t n, int64_t offset, int direction) {
     struct fetch fetch = {
+        .ofd = w->ofd,
+        .fd = atomic_load_explicit(&w->fd, memory_order_relaxed),
         .at = w->at_position ? w->position : offset,
         .n = n,
         .direction = direction,
         .size = fill_size(w->ofd, n),
+        .epoch = atomic_load(&window_epoch),
+        .writes = atomic_load(&window_writes),
+        .expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US,
+        .run = w->run,
     };
     int64_t end = fetch.at + (int64_t)n;
     fetch.from = direction > 0 ? fetch.at : end > fetch.size ? end - fetch.size : 0;
@@ -182,50 +178,24 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
 }
 
 /*
- * When the file was changed last, if that was so long ago that another change would show: the kernel's clock for it has
- * steps of up to 10 ms.
- */
-static bool changed_at(int fd, struct timespec *changed) {
-    enum { STEPS_MS = 50 };
-    struct stat st;
-    struct timespec now;
-    if (sys(SYS_fstat, fd, &st) != 0 || sys(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &now) != 0)
-        return false;
-    *changed = st.st_ctim;
-    return (now.tv_sec - changed->tv_sec) * 1000 + (now.tv_nsec - changed->tv_nsec) / 1000000 > STEPS_MS;
-}
-
-/*
- * A device reads in any order, too: nobody may write meanwhile, for a byte might be older than one before it. Nobody
- * can who doesn't open the file for writing first, and nobody has if it hasn't changed at the end. -EAGAIN: it isn't
- * so.
- */
-static int64_t fetched_alone(const struct window *w, struct ofd *ofd, int fd, const struct fetch *fetch) {
-    struct timespec before, after;
-    if (!changed_at(fd, &before))
-        return -EBUSY;
-    int error = alone_with(ofd, fd, ALONE_TO_READ, flusher_id());
-    if (error) {
-        stats_fallback("alone", -error);
-        return -EAGAIN;
-    }
-    int64_t got = sys(SYS_pread64, fd, w->data, fetch->size, fetch->from);
-    return changed_at(fd, &after) && after.tv_sec == before.tv_sec && after.tv_nsec == before.tv_nsec ? got : -EAGAIN;
-}
-
-/*
  * The bytes that are wanted, from the kernel, which copies from the front to the back. Who reads that way finds nothing
  * older than what he has read before, were the file changed meanwhile. Who reads the other way might: so all of it is
  * fetched again and must be the same, for then each byte is one that was there after those behind it.
  */
-static int64_t fetched(const struct window *w, struct ofd *ofd, int fd, const struct fetch *fetch) {
-    char *again = w->data + WINDOW_MAX;
-    if (w->direct)
-        return fetched_alone(w, ofd, fd, fetch);
-    int64_t got = sys(SYS_pread64, fd, w->data, fetch->size, fetch->from);
+static int64_t fetched(const struct window *w, const struct fetch *fetch) {
+    char *again = w->memory + (size_t)FLIGHT_BUFFERS * WINDOW_MAX;
+    int64_t got = sys(SYS_pread64, fetch->fd, w->data, fetch->size, fetch->from);
     if (fetch->direction < 0 && got > 0 &&
-        (sys(SYS_pread64, fd, again, fetch->size, fetch->from) != got || memcmp(again, w->data, (size_t)got) != 0))
+        (sys(SYS_pread64, fetch->fd, again, fetch->size, fetch->from) != got ||
+         memcmp(again, w->data, (size_t)got) != 0))
         return -EAGAIN;
+    return got;
+}
+
+static int64_t fetched_directly(struct thread *self, struct window *w, struct fetch *fetch) {
+    char *data = w->data;
+    int64_t got = flight_fetch(self, &data, fetch);
+    w->data = data;
     return got;
 }
 
@@ -236,25 +206,27 @@ static int64_t fetched(const struct window *w, struct ofd *ofd, int fd, const st
 static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_slot *slot, void *bytes, size_t n,
                               int64_t offset, int direction) {
     struct fetch fetch = planned(w, n, offset, direction);
-    struct ofd *ofd = w->ofd;
-    int fd = atomic_load_explicit(&w->fd, memory_order_relaxed);
-    fetch.epoch = atomic_load(&window_epoch);
-    fetch.writes = atomic_load(&window_writes);
-    fetch.expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US;
     if (!allowed(w) || window_odd(w, bytes, n, fetch.at))
         return WINDOW_MISS;
     w->fetching = true;
     w->start = w->end = fetch.at; /* nothing can be served */
     biased_unlock(&w->lock);
-    int64_t got = fetched(w, ofd, fd, &fetch);
+    int64_t got = w->direct ? fetched_directly(self, w, &fetch) : fetched(w, &fetch);
     biased_lock(&w->lock, &self->holder);
     w->fetching = false;
     /* If it was closed, the kernel's position is that of before this read. So may the number have been. */
-    if (w->ofd != ofd || atomic_load(&slot->ofd) != ofd)
+    if (w->ofd != fetch.ofd || atomic_load(&slot->ofd) != fetch.ofd)
         return WINDOW_MISS;
+    if (w->direct && !window_hindered())
+        flight_goes_on(self, w->memory, &fetch);
     if (got == -EAGAIN)
         wasted(self, w->ofd);
     return got < 0 ? WINDOW_MISS : install(self, w, &fetch, got, bytes);
+}
+
+/* Does a read at this place go on where the window ended, and has nothing been learned since it was fetched? */
+static bool goes_on(const struct window *w, int64_t offset, int direction) {
+    return direction > 0 && (w->at_position ? w->position : offset) == w->end && w->epoch == atomic_load(&window_epoch);
 }
 
 /* Why the open window can't serve what its reader wants next. */
@@ -274,6 +246,7 @@ static ssize_t serve_or_fetch(struct thread *self, struct window *w, int fd, str
     if (w->fetching)
         return WINDOW_MISS;
     bool same = is_open(w) && w->fd == fd && w->ofd == atomic_load(&slot->ofd) && w->at_position == at_position;
+    w->run = same && goes_on(w, offset, direction) ? w->run + 1 : 0;
     if (same)
         let_go(self, w, why_not(w));
     else if (is_open(w))
@@ -353,18 +326,58 @@ void window_start(void) {
     biased = bias_available();
 }
 
-void window_thread_ends(struct thread *self) {
-    if (atomic_load_explicit(&window.lock.owner, memory_order_relaxed) != &self->holder)
+/* Gives up the lock, in exchange for nobody fetching until `fetching` is given back. */
+static void seize(struct thread *self, struct window *w) {
+    struct timespec pause = {0, 20000};
+    while (w->fetching) {
+        biased_unlock(&w->lock);
+        sys(SYS_nanosleep, &pause, NULL);
+        biased_lock(&w->lock, &self->holder);
+    }
+    w->fetching = true;
+    biased_unlock(&w->lock);
+}
+
+static void give_back(struct thread *self, struct window *w) {
+    biased_lock(&w->lock, &self->holder);
+    w->fetching = false;
+}
+
+void window_settle(struct thread *self, struct ofd *ofd) {
+    if (likely(ofd ? !ofd->flown : !window.data) || !thread_free(self))
         return;
+    critical_enter();
     biased_lock(&window.lock, &self->holder);
+    seize(self, &window);
+    flight_settle(ofd);
+    give_back(self, &window);
+    biased_unlock(&window.lock);
+    critical_leave();
+}
+
+void window_thread_ends(struct thread *self) {
+    bool owner = atomic_load_explicit(&window.lock.owner, memory_order_relaxed) == &self->holder;
+    if (!owner && !self->reading.ring)
+        return;
+    critical_enter();
+    biased_lock(&window.lock, &self->holder);
+    if (self->reading.ring) {
+        seize(self, &window);
+        flight_thread_ends(self);
+        give_back(self, &window);
+    }
     bias_drop(&window.lock, &self->holder);
     biased_unlock(&window.lock);
+    critical_leave();
 }
 
 void window_stop(struct thread *self) {
     biased_lock(&window.lock, &self->holder);
     if (is_open(&window))
         shut(self, &window, WINDOW_INPUT);
+    seize(self, &window);
+    flight_settle(NULL);
+    give_back(self, &window);
     atomic_store_explicit(&window.lock.owner, NULL, memory_order_relaxed);
     biased_unlock(&window.lock);
 }
@@ -378,8 +391,9 @@ void window_fork_prepare(struct thread *self) {
 void window_fork_done(bool child) {
     biased_unlock(&window.lock);
     if (child) {
-        window.data = NULL; /* which didn't come along, nor did who was fetching */
+        window.data = window.memory = NULL; /* which didn't come along, nor did who was fetching */
         window.fetching = false;
+        flight_forked();
         atomic_store_explicit(&window.lock.owner, NULL, memory_order_relaxed);
     }
 }

@@ -3,9 +3,9 @@
  *
  * Bytes fetched may be shown only while the process has learned nothing from outside since before they were: then no
  * message can be known that would make them stale. Hence the process has one window and no more, for to fetch another
- * is to learn something; and whatever call enters the kernel for the program ends it, before (window_close: the
- * kernel's file position is put right) and after (window_learned: another thread may have fetched one during the call).
- * An epoch counts what was learned.
+ * is to learn something (but where it is sure that the file hasn't changed: flight.h); and whatever call enters the
+ * kernel for the program ends it, before (window_close: the kernel's file position is put right) and after
+ * (window_learned: another thread may have fetched one during the call). An epoch counts what was learned.
  *
  * A window at the position keeps the file position here while it is open: of a description only for reading, that this
  * process, while it had only one thread, opened itself and has passed to nobody.
@@ -22,6 +22,7 @@
 #include "base/ticks.h"
 #include "files/files.h"
 #include "stream/attention.h"
+#include "stream/flight.h"
 
 enum {
     WINDOW_MIN = 16 << 10,
@@ -51,7 +52,9 @@ struct window {
     uint64_t epoch;           /* when they were fetched */
     uint64_t writes;          /* and that many writes had been noticed */
     _Atomic uint64_t expires; /* ticks */
+    char *memory;             /* FLIGHT_BUFFERS buffers, and one to compare with */
     char *_Atomic data;
+    uint32_t run;    /* windows that went on where the one before ended, with nothing learned since the first */
     uint32_t served; /* calls, since the fill */
     uint64_t served_bytes, seeks;
     struct ofd *ofd; /* with a reference */
@@ -146,6 +149,12 @@ ssize_t window_fill(struct thread *self, int fd, struct fd_slot *slot, void *byt
 void window_close(struct thread *self, const char *call);
 /* The same, and no thread that came before a hindrance was put up is still at it. */
 void window_drain(struct thread *self, const char *call);
+
+/*
+ * The description is about to be closed, and the window on it is: returns when nothing that was being read ahead of it
+ * holds it any more. NULL: of any; and nobody is fetching, who began before a hindrance was put up.
+ */
+void window_settle(struct thread *self, struct ofd *ofd);
 
 /* Is there anything in the process that speaks against reading ahead? */
 bool window_hindered(void);

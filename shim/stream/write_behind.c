@@ -383,11 +383,12 @@ void wb_unpin(struct thread *self, struct ofd *ofd) {
     critical_enter();
     for (struct thread *thread = thread_list(); thread; thread = thread->next) {
         struct wb_log *log = thread->log;
-        if (!thread->ring || !log)
+        if (!thread->writing.ring || !log)
             continue;
         biased_lock(&log->lock, &self->holder);
-        if (thread->ring && thread->ring_generation == flusher_generation() && ring_has_file(thread->ring, ofd->serial))
-            flusher_forget_file(thread->ring, ofd->serial); /* what it submitted lets go of the file by then */
+        if (thread->writing.ring && thread->writing.generation == flusher_generation() &&
+            ring_has_file(thread->writing.ring, ofd->serial))
+            flusher_forget_file(thread->writing.ring, ofd->serial); /* what it submitted lets go of the file by then */
         biased_unlock(&log->lock);
     }
     critical_leave();
@@ -396,10 +397,10 @@ void wb_unpin(struct thread *self, struct ofd *ofd) {
 static void unpin_all(struct thread *self) {
     for (struct thread *thread = thread_list(); thread; thread = thread->next) {
         struct wb_log *log = thread->log;
-        if (!thread->ring || !log || !biased_trylock(&log->lock, &self->holder))
+        if (!thread->writing.ring || !log || !biased_trylock(&log->lock, &self->holder))
             continue;
-        if (thread->ring && !log->counted)
-            ring_forget_all(thread->ring);
+        if (thread->writing.ring && !log->counted)
+            ring_forget_all(thread->writing.ring);
         biased_unlock(&log->lock);
     }
 }
@@ -431,7 +432,7 @@ void wb_forbid_queue_polling(void) {
 void wb_count_polling(struct thread *self) {
     for (struct thread *thread = thread_list(); config.sqpoll && thread; thread = thread->next) {
         struct wb_log *log = thread->log;
-        if (!thread->ring || !log)
+        if (!thread->writing.ring || !log)
             continue;
         critical_enter();
         biased_lock(&log->lock, &self->holder);
@@ -445,11 +446,11 @@ void wb_count_polling(struct thread *self) {
 static void empty_rings(struct thread *self, bool leave) {
     for (struct thread *thread = thread_list(); thread; thread = thread->next) {
         struct wb_log *log = thread->log;
-        if (!thread->ring || !log)
+        if (!thread->writing.ring || !log)
             continue;
         biased_lock(&log->lock, &self->holder);
-        if (thread->ring && thread->ring_generation == flusher_generation())
-            flusher_forget_all(thread->ring, leave);
+        if (thread->writing.ring && thread->writing.generation == flusher_generation())
+            flusher_forget_all(thread->writing.ring, leave);
         biased_unlock(&log->lock);
     }
 }
@@ -462,7 +463,7 @@ void wb_stop(struct thread *self) {
         atomic_store_explicit(&logs[i].lock.owner, NULL, memory_order_relaxed);
         biased_unlock(&logs[i].lock);
     }
-    if (self->ring) {
+    if (self->writing.ring) {
         biased_lock(&self->log->lock, &self->holder);
         rings_end_polling(self);
         biased_unlock(&self->log->lock);
@@ -484,11 +485,11 @@ void wb_thread_ends(struct thread *self) {
         return;
     critical_enter();
     biased_lock(&log->lock, &self->holder);
-    if (config.order == ORDER_THREAD || self->ring)
+    if (config.order == ORDER_THREAD || self->writing.ring)
         flush(self, log, FLUSH_BARRIER);
     if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
         rings_thread_ends(self);
-    self->ring = NULL;
+    self->writing.ring = NULL;
     bias_drop(&log->lock, &self->holder);
     biased_unlock(&log->lock);
     self->log = NULL;

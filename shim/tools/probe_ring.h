@@ -57,18 +57,6 @@ static int ring_register_buffers(struct io_uring *ring, struct iovec pieces[2]) 
     return io_uring_register_buffers(ring, pieces, 2);
 }
 
-static int ring_restrict(struct io_uring *ring) {
-    struct io_uring_restriction allowed[] = {
-        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
-        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
-        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
-        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK},
-        {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
-        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE},
-    };
-    return io_uring_register_restrictions(ring, allowed, sizeof allowed / sizeof *allowed);
-}
-
 /* Puts a file into the table of a ring whose own descriptor is closed. */
 static int ring_put_file(const struct io_uring *ring, int file) {
     struct io_uring_files_update update = {.offset = 0, .fds = (uint64_t)(uintptr_t)&file};
@@ -151,7 +139,8 @@ static void try_ring(void) {
         step("ring.files", io_uring_register_files_sparse(&ring, RING_FILES)) != 0)
         return;
     bool fixed = step("ring.buffers", ring_register_buffers(&ring, pieces)) == 0;
-    if (step("ring.restrictions", ring_restrict(&ring)) != 0 || step("ring.start", io_uring_enable_rings(&ring)) != 0)
+    if (step("ring.restrictions", ring_restrict(&ring, RING_TO_WRITE)) != 0 ||
+        step("ring.start", io_uring_enable_rings(&ring)) != 0)
         return;
     close(ring.ring_fd);
     if (step("ring.hidden", ring_put_file(&ring, file)) != 0)

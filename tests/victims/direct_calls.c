@@ -1,6 +1,7 @@
 // direct_calls SEED ROUNDS [THREADS]: what descriptors with O_DIRECT answer to calls that are aligned, and to some that
-// aren't; alone with their file or beside others that aren't direct. Prints every answer. With THREADS, so many write
-// blocks of their own through one descriptor, and what comes of it is printed.
+// aren't; alone with their file or beside others that aren't direct; then the file is read from end to end. Prints
+// every answer. With THREADS, so many write blocks of their own through one descriptor, and what comes of it is
+// printed.
 
 #include "transcript.h"
 
@@ -8,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 enum { LARGEST = 48 << 10, FILE_MAX = 1 << 20, STEPS = 120, DESCRIPTORS = 3, BLOCK = 4096, BLOCKS = 2000 };
 
@@ -41,9 +43,12 @@ static char *some_memory(void) {
     return memory + (pick(40) ? (size_t)pick(8) * 512 : pick(512));
 }
 
-static void note_bytes(const void *bytes, long got) {
-    if (got > 0)
-        note("    %08x\n", checksum(bytes, (size_t)got));
+// What was read. Behind it the kernel may have left anything, to the end of the block.
+static void note_bytes(char *bytes, size_t size, long got) {
+    size_t there = got > 0 ? (size_t)got : 0;
+    if (there)
+        note("    %08x\n", checksum(bytes, there));
+    memset(bytes + there, 'm', size - there);
 }
 
 static void one_call(off_t *next) {
@@ -65,12 +70,10 @@ static void one_call(off_t *next) {
         TRY(writev(fd, (struct iovec[]){{bytes, size}, {memory, unit}}, 2));
         break;
     case 17 ... 19:
-        memset(bytes, 0, size);
-        note_bytes(bytes, TRY(pread(fd, bytes, size, at)));
+        note_bytes(bytes, size, TRY(pread(fd, bytes, size, at)));
         break;
     case 20:
-        memset(bytes, 0, size);
-        note_bytes(bytes, TRY(read(fd, bytes, size)));
+        note_bytes(bytes, size, TRY(read(fd, bytes, size)));
         break;
     case 21:
         TRY(lseek(fd, at, SEEK_SET));
@@ -90,7 +93,9 @@ static void one_call(off_t *next) {
         note("    owner %d, lease %d\n", fcntl(fd, F_GETOWN), fcntl(fd, F_GETLEASE));
         break;
     default:
-        TRY(pwrite(fd, (char *)1, size, at)); // no buffer
+        // No buffer. Not where that would fill a hole: what the blocks held before may be read afterwards, on ext4.
+        TRY(pwrite(fd, memory, size, at));
+        TRY(pwrite(fd, (char *)1, size, at));
     }
 }
 
@@ -108,10 +113,45 @@ static void in_sequence(off_t at) {
         else if (kind == 1)
             TRY(write(fd, bytes, n));
         else if (kind == 2)
-            note_bytes(bytes, TRY(pread(fd, bytes, n, at)));
+            note_bytes(bytes, n, TRY(pread(fd, bytes, n, at)));
         else
-            note_bytes(bytes, TRY(read(fd, bytes, n)));
+            note_bytes(bytes, n, TRY(read(fd, bytes, n)));
     }
+}
+
+// A block of the file is another from now on; sometimes a child does it.
+static void change_one(off_t at) {
+    bool by_child = pick(2);
+    pid_t child = by_child ? fork() : 0;
+    rng_fill(&rng, memory, BLOCK);
+    require(child >= 0);
+    if (child == 0) {
+        int fd = open("file", O_WRONLY | O_DIRECT);
+        require(fd >= 0 && pwrite(fd, memory, BLOCK, at) == BLOCK && close(fd) == 0);
+    }
+    if (by_child && child == 0)
+        _exit(0);
+    if (by_child)
+        require(waitpid(child, NULL, 0) == child);
+}
+
+// Reads through the whole file, once in a while after a change to what is still to come.
+static void through_the_file(void) {
+    int fd = open("file", O_RDONLY | O_DIRECT), changes = (int)pick(3);
+    bool at_position = pick(2);
+    size_t size = unit << pick(3);
+    require(fd >= 0);
+    usleep(60000);
+    long got = (long)size;
+    for (off_t at = 0; got == (long)size; at += (off_t)size) {
+        if (changes > 0 && !pick(100)) {
+            change_one((at + (off_t)pick(FILE_MAX / 2)) / BLOCK * BLOCK);
+            changes--;
+        }
+        got = at_position ? TRY(read(fd, memory, size)) : TRY(pread(fd, memory, size, at));
+        note_bytes(memory, size, got);
+    }
+    TRY(close(fd));
 }
 
 static bool is_buffered(int kind) {
@@ -182,6 +222,7 @@ int main(int argc, char **argv) {
                 in_sequence((off_t)pick(FILE_MAX / (unsigned)unit) * (off_t)unit);
         for (int i = 0; i < DESCRIPTORS; i++)
             TRY(close(fds[i]));
+        through_the_file();
     }
     print_transcript();
     return 0;
