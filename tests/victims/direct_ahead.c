@@ -31,13 +31,13 @@
 enum {
     BLOCK = 4096,
     BLOCKS = 4096,
-    CLOSES = 300,
-    FORKS = 60,
-    TURNS = 80,
-    SLEEPS = 200,
-    REPLACED = 150,
-    BESIDE = 200,
-    CANCELLED = 150
+    CLOSES = 60,
+    FORKS = 16,
+    TURNS = 24,
+    SLEEPS = 50,
+    REPLACED = 80,
+    BESIDE = 60,
+    CANCELLED = 50
 };
 
 static int64_t *block;
@@ -92,7 +92,7 @@ static int closes(void) {
         int64_t next = 0;
         fd = open_direct();
         require(flock(fd, LOCK_EX) == 0);
-        wrong += read_on(&next, 300 + i);
+        wrong += read_on(&next, 300 + 4 * i);
         require(close(fd) == 0);
         int other = open_direct();
         still_locked += flock(other, LOCK_EX | LOCK_NB) != 0;
@@ -106,7 +106,7 @@ static int forks(void) {
     int wrong = 0, status;
     for (int i = 0; i < FORKS; i++) {
         int64_t next = 0;
-        wrong += read_on(&next, 500 + 7 * i);
+        wrong += read_on(&next, 500 + 25 * i);
         pid_t child = fork();
         require(child >= 0);
         if (child == 0) {
@@ -167,7 +167,7 @@ static int sleeps(void) {
     int64_t next = 0;
     for (int i = 0; i < SLEEPS; i++) {
         struct timespec pause = {0, 2000000};
-        wrong += read_on(&next, 300 + i);
+        wrong += read_on(&next, 300 + 4 * i);
         woken += i % 2 ? nanosleep(&pause, NULL) != 0 : poll(NULL, 0, 2) != 0;
     }
     printf("%d wrong, woken %d times\n", wrong, woken);
@@ -192,7 +192,7 @@ static int handler(void) {
     int64_t next = 0;
     int wrong = 0;
     require(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
-    while (handled < 200)
+    while (handled < 60)
         wrong += read_on(&next, 1000);
     require(setitimer(ITIMER_REAL, &never, NULL) == 0);
     printf("%d wrong, %d in the handler\n", wrong, (int)wrong_in_handler);
@@ -241,7 +241,7 @@ static int replaced(void) {
         require(pthread_create(&thread, NULL, read_by_number, NULL) == 0);
         while (!reading)
             ;
-        usleep((useconds_t)(i * 37 % 4000));
+        usleep((useconds_t)(i * 67 % 4000));
         require(dup2(pipes[0], fd) == fd && close(pipes[0]) == 0);
         require(pthread_join(thread, &came) == 0);
         lost += (ssize_t)came != 65536;
@@ -284,7 +284,7 @@ static int beside(void) {
         require(pthread_create(&thread, NULL, read_until_stopped, NULL) == 0);
         while (!reading)
             ;
-        usleep((useconds_t)(i * 5 % 700));
+        usleep((useconds_t)(i * 17 % 700));
         if (i % 2) {
             pid_t child = fork();
             require(child >= 0);
@@ -328,7 +328,7 @@ static int cancelled(void) {
             require(pthread_create(&thread, NULL, read_for_ever, NULL) == 0);
             while (!reading)
                 ;
-            usleep((useconds_t)(i * 97));
+            usleep((useconds_t)(i * 290));
             require(pthread_cancel(thread) == 0 && pthread_join(thread, NULL) == 0 && close(fd) == 0);
             exit(0);
         }
