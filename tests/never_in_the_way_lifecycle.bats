@@ -143,6 +143,16 @@ CODE
     assert_deferred
 }
 
+@test "a descriptor that a thread puts onto a free number stays there, whatever the library does meanwhile" {
+    local setting
+    timeout -s KILL 60 "$VICTIMS/lifecycle_numbers" || fail natively
+    for setting in X=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring; do
+        rm -f "$STATS"
+        shim "$setting" timeout -s KILL 60 "$VICTIMS/lifecycle_numbers" || fail "$setting"
+        assert_deferred
+    done
+}
+
 @test "renamed, unlinked, replaced, linked, duplicated and stamped while writes are pending" {
     # No background flush is to put in order by chance what barriers should.
     same_as_native env URINGSHIM_MAX_DELAY_US=1000000 "$VICTIMS/lifecycle_names"

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <utmp.h>
 
+#include "base/passing.h"
 #include "entry/activate.h"
 #include "entry/descriptors.h"
 #include "entry/entry.h"
@@ -242,10 +243,24 @@ static void replacing(const char *call, int from, int to) {
         announce(call);
 }
 
+bool replacement_begins(void) {
+    if (__libc_single_threaded || !thread_free(thread_self()))
+        return false;
+    replacing_begins();
+    return true;
+}
+
+void replacement_ends(bool begun) {
+    if (begun)
+        replacing_ends();
+}
+
 #define DUP2(name)                                                                                                     \
     EXPORT int name(int from, int to) {                                                                                \
         replacing(#name, from, to);                                                                                    \
+        bool begun = replacement_begins();                                                                             \
         int result = CALL(name, (from, to));                                                                           \
+        replacement_ends(begun);                                                                                       \
         duplicated(from, result);                                                                                      \
         files_detached(to);                                                                                            \
         return result;                                                                                                 \
@@ -256,7 +271,9 @@ DUP2(__dup2)
 
 EXPORT int dup3(int from, int to, int flags) {
     replacing("dup3", from, to);
+    bool begun = replacement_begins();
     int result = CALL(dup3, (from, to, flags));
+    replacement_ends(begun);
     duplicated(from, result);
     files_detached(to);
     return result;

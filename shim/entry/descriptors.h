@@ -8,6 +8,10 @@
 bool fcntl_begins(const char *call, int fd, int command);
 void fcntl_ends(int fd, int command, int result, bool exclusive);
 
+/* dup2(2), the call itself. */
+bool replacement_begins(void);
+void replacement_ends(bool begun);
+
 /* ioctl(2). */
 bool ioctl_begins(const char *call, unsigned long request);
 void ioctl_ends(int fd, unsigned long request, bool exclusive);

@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "base/live.h"
 #include "base/log.h"
+#include "base/passing.h"
 #include "base/put_off.h"
 #include "base/signals.h"
 #include "base/trace.h"
@@ -118,6 +119,8 @@ void fork_prepare(void) {
 
 static void fork_done(bool child) {
     struct thread *self = thread_self();
+    if (child)
+        passing_forked();
     if (!prepared) {
         if (child) {
             put_off_forked();

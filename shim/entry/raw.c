@@ -22,6 +22,16 @@ static long raw_close(long number, const long a[6], unsigned first, unsigned las
     return result;
 }
 
+static long raw_dup(long number, const long a[6]) {
+    if (a[0] != a[1])
+        give_up_number("syscall", (int)a[1]);
+    bool begun = replacement_begins();
+    long result = forward(number, a);
+    replacement_ends(begun);
+    given_up_range((unsigned)a[1], (unsigned)a[1]);
+    return result;
+}
+
 /* A fork by number. The child has memory of its own, or else nothing of ours may be used any more. */
 static long raw_fork(long number, const long a[6], unsigned long flags) {
     if (flags & (CLONE_VM | CLONE_FILES))
@@ -106,9 +116,7 @@ EXPORT long syscall(long number, ...) {
 #ifdef SYS_dup2
     case SYS_dup2:
 #endif
-        if (a[0] != a[1])
-            give_up_number("syscall", (int)a[1]);
-        return raw_close(number, a, (unsigned)a[1], (unsigned)a[1]);
+        return raw_dup(number, a);
 #ifdef SYS_fork
     case SYS_fork:
         return raw_fork(number, a, 0);

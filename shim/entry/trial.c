@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "base/passing.h"
 #include "base/stats.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -71,7 +72,10 @@ static long filters_of(long pid) {
     text_number(&path, pid);
     text_add(&path, "/status");
     path_bytes[path.length] = '\0';
-    if (text_read(path_bytes, bytes, sizeof bytes) < 0)
+    passing_begins();
+    long got = text_read(path_bytes, bytes, sizeof bytes);
+    passing_ends();
+    if (got < 0)
         return -1;
     const char *found = strstr(bytes, field);
     return found ? strtol(found + sizeof field - 1, NULL, 10) : -1;

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/live.h"
 #include "base/lock.h"
+#include "base/passing.h"
 #include "base/sys.h"
 #include "files/files.h"
 
@@ -221,10 +222,8 @@ static void scan_line(const char *p) {
         files_mark_mapped_inode(inode);
 }
 
-bool shared_memory_scan(void) {
+static bool scan(void) {
     enum { SIZE = 16384 };
-    if (!atomic_exchange_explicit(&scan_needed, false, memory_order_relaxed))
-        return true;
     long fd = sys(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
     char *buffer = fd < 0 ? NULL : arena_map(SIZE, ARENA_INHERIT);
     if (!buffer) {
@@ -253,4 +252,13 @@ bool shared_memory_scan(void) {
     sys(SYS_close, fd);
     arena_unmap(buffer, SIZE);
     return true;
+}
+
+bool shared_memory_scan(void) {
+    if (!atomic_exchange_explicit(&scan_needed, false, memory_order_relaxed))
+        return true;
+    passing_begins();
+    bool scanned = scan();
+    passing_ends();
+    return scanned;
 }

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/passing.h"
 #include "base/stats.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -162,16 +163,22 @@ int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffer
     if (!ring)
         return -ENOMEM;
     struct pollers before = {.count = 0};
-    if (polling & RING_POLL_QUEUE)
+    if (polling & RING_POLL_QUEUE) {
+        passing_begins();
         before = pollers_now();
+        passing_ends();
+    }
+    passing_begins();
     int error = io_uring_queue_init_params(RING_ENTRIES, &ring->uring, &params);
     if (error) {
+        passing_ends();
         arena_unmap(ring, sizeof *ring);
         return error;
     }
     error = io_uring_register_ring_fd(&ring->uring);
     if (error != 1) {
         io_uring_queue_exit(&ring->uring);
+        passing_ends();
         arena_unmap(ring, sizeof *ring);
         return error < 0 ? error : -EINVAL;
     }
@@ -183,6 +190,7 @@ int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffer
     memcpy(ring->buffers, buffers, count * sizeof *buffers);
     error = ring_equip(ring, &before, host);
     sys(SYS_close, ring->uring.ring_fd);
+    passing_ends();
     if (error) {
         if (polling & RING_POLL_QUEUE) /* nor may its thread live on */
             leave(ring->uring.enter_ring_fd);
