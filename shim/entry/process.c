@@ -186,8 +186,18 @@ DEATH(__stack_chk_fail, (void), ())
 /* From now on writes must be what libc's are: places where a thread can be cancelled. */
 EXPORT int pthread_cancel(pthread_t thread) {
     wb_hinder(REASON_cancellation);
-    drain_reads_too("pthread_cancel");
+    drain("pthread_cancel");
     return CALL(pthread_cancel, (thread));
+}
+
+/* From now on this thread may be cancelled between any two instructions: it must not be amid anything of ours then. */
+EXPORT int pthread_setcanceltype(int type, int *old) {
+    if (type == PTHREAD_CANCEL_ASYNCHRONOUS) {
+        wb_hinder(REASON_cancellation);
+        drain_reads_too("pthread_setcanceltype");
+        files_rest();
+    }
+    return CALL(pthread_setcanceltype, (type, old));
 }
 
 /*

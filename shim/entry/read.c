@@ -9,7 +9,7 @@ struct fd_slot *_Atomic read_last;
 
 /* Could the file be read ahead now? What is answered by no stays so for a while. */
 static bool readable(int fd, struct fd_slot *slot, bool at_position) {
-    if (window_hindered() || slot->other)
+    if (slot->other)
         return false;
     critical_enter();
     struct ofd *ofd = files_ofd(fd, slot);
@@ -21,6 +21,10 @@ static bool readable(int fd, struct fd_slot *slot, bool at_position) {
 
 /* Served from the window, or a new one. What costs a call comes last. */
 static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset) {
+    if (window_hindered()) { /* who may be cancelled at any moment takes no lock of ours */
+        slot->reads = 0;
+        return WINDOW_MISS;
+    }
     int direction = policy_direction(window_last(fd, slot->read_at), n, offset);
     struct thread *self = attached_self();
     if (!direction || !thread_free(self) || !thread_attached(self))

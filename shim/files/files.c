@@ -318,11 +318,18 @@ static struct ofd *slot_clear(struct fd_slot *slot, uint8_t other) {
     return ofd;
 }
 
+static _Atomic bool resting;
+
+void files_rest(void) {
+    atomic_store(&resting, true);
+}
+
 struct ofd *files_detach(int fd) {
     struct fd_slot *slot = files_slot(fd);
     if (!slot)
         return NULL;
-    if (__libc_single_threaded && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))
+    bool alone = __libc_single_threaded || atomic_load_explicit(&resting, memory_order_relaxed);
+    if (alone && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))
         return slot_clear(slot, 0); /* nobody else could make something of it before it is closed */
     mutex_lock(&files_lock);
     struct ofd *ofd = slot_clear(slot, REASON_closing);

@@ -11,7 +11,7 @@
 //   replaced  a thread reads by a number that becomes a pipe meanwhile: all that is in the pipe comes to the thread
 //   beside    a thread begins to read; the program takes free numbers, and keeps them, and forks: a child has the
 //             descriptors that its parent opened, and no others
-//   cancelled a thread that may be cancelled at any moment is, while it reads, and is joined
+//   cancelled a thread is cancelled while it reads, where it may be or, every other time, at any moment; and is joined
 //
 // Exit status: 0 right, 1 wrong, 77 no direct I/O here.
 
@@ -307,9 +307,12 @@ static int beside(void) {
 }
 
 static void *read_for_ever(void *unused) {
-    require(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
     for (off_t at = 0;; at = (at + 1) % BLOCKS) {
-        if (pread(fd, block, BLOCK, at * BLOCK) == BLOCK)
+        if (at == 500 && unused) // now it is reading ahead
+            require(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
+        if (unused && at >= 500)
+            close(open("file", O_RDONLY));
+        if (pread(fd, block, BLOCK, at * BLOCK) == BLOCK && at > 500)
             reading = true;
     }
     return unused;
@@ -325,7 +328,7 @@ static int cancelled(void) {
             pthread_t thread;
             alarm(10);
             fd = open_direct();
-            require(pthread_create(&thread, NULL, read_for_ever, NULL) == 0);
+            require(pthread_create(&thread, NULL, read_for_ever, i % 2 ? &reading : NULL) == 0);
             while (!reading)
                 ;
             usleep((useconds_t)(i * 290));
