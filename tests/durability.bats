@@ -46,7 +46,7 @@ for i in range(100):
     os.write(fd, b'0123456789')
 $call
 os._exit(os.stat('data').st_size != 1000)"
-            awk '/ (sync|syncfs)\(/ { synced = NR } / (write|pwrite64)\(.*= 1000$/ || / io_uring_enter\(/ { written = NR }
+            awk '/ (sync|syncfs)\(/ { synced = NR } / (write|pwrite64)(\(| resumed>).*= 1000$/ || / io_uring_enter\(/ { written = NR }
                  END { exit !(written && synced > written) }' calls || fail "$engine, $call: $(tail -n 30 calls)"
         done
     done
