@@ -52,7 +52,7 @@ os._exit(os.stat('data').st_size != 1000)"
     done
 }
 
-# covered: in `calls`, each marked sync of a thread had one of the kernel's that began and ended between its marks.
+# covered MOST: in `calls`, each marked sync of a thread had one of the kernel's that began and ended between its marks.
 covered() {
     awk '
         / gete?uid\(/ { begun[$1] = NR; whole[$1] = /geteuid/ }
@@ -71,18 +71,21 @@ covered() {
             }
             marks++
         }
-        END { print marks " syncs asked for, " syncs " made"; exit bad || marks < 100 || syncs >= marks * 9 / 10 }' calls
+        END { print marks " syncs asked for, " syncs " made"; exit bad || marks < 100 || syncs > marks * most }' most="$1" calls
 }
 
 @test "threads that sync one file share it, and each sync begins after it was asked for" {
     trace_native "$VICTIMS/threads_sync" marked 32 20
-    run ! covered # nothing is shared
+    run ! covered 0.99 # nothing is shared
     rm file
     trace "$VICTIMS/threads_sync" marked 32 20
-    covered
+    covered 0.99 # the first are shared; then what is faster
+    rm file
+    trace URINGSHIM_ENGINE=ring "$VICTIMS/threads_sync" marked 32 20
+    covered 0.9
     rm file
     trace URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_sync" marked 32 20
-    covered
+    covered 0.9
 }
 
 @test "syncs that are shared: by one descriptor or several, with handlers, cancelled threads and children" {

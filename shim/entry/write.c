@@ -216,12 +216,30 @@ static bool sync_is_shared(int fd) {
     return ofd && prepare_to_read(ofd->inode) == REASON_NONE;
 }
 
+static bool shares_syncs(void) {
+    static struct mutex lock;
+    static struct sync_habit habit;
+    static uint64_t began;
+    static _Atomic uint32_t count;
+    static _Atomic bool apart;
+    if (config.engine != ENGINE_AUTO || config.eager)
+        return true;
+    if (atomic_fetch_add(&count, 1) % POLICY_SYNCS == 0 && mutex_trylock(&lock)) {
+        uint64_t now = ticks_now();
+        if (began)
+            atomic_store(&apart, !policy_shares_syncs(&habit, now - began));
+        began = now;
+        mutex_unlock(&lock);
+    }
+    return !atomic_load(&apart);
+}
+
 static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(int)) {
     static _Atomic uint32_t syncing;
     if (__libc_single_threaded || !thread_free(self))
         return real(fd);
     int result = GROUP_YOURSELF;
-    if (atomic_fetch_add(&syncing, 1) > 0 && sync_is_shared(fd))
+    if (atomic_fetch_add(&syncing, 1) > 0 && shares_syncs() && sync_is_shared(fd))
         result = group_sync(attached_self(), fd, data_only);
     result = result == GROUP_YOURSELF ? real(fd) : (int)answer(result);
     atomic_fetch_sub(&syncing, 1);

@@ -64,3 +64,22 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
 bool policy_read(struct ofd *ofd, bool eager) {
     return eager || !leave_alone(&ofd->reading);
 }
+
+static uint64_t smaller(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* A pause of the program's counts as little; and what isn't clearly faster isn't. */
+bool policy_shares_syncs(struct sync_habit *habit, uint64_t ticks) {
+    if (!habit->trying) {
+        habit->cost = habit->cost ? (3 * habit->cost + smaller(ticks, 2 * habit->cost)) / 4 : ticks;
+        habit->trying = habit->left == 0;
+        habit->left -= habit->left > 0;
+    } else if (ticks < habit->cost - habit->cost / 16) {
+        *habit = (struct sync_habit){.apart = !habit->apart, .cost = ticks, .left = 1, .patience = 1};
+    } else {
+        habit->trying = false;
+        habit->left = habit->patience = (uint32_t)smaller(2 * habit->patience + 1, POLICY_PATIENCE_MAX);
+    }
+    return habit->apart == habit->trying;
+}

@@ -27,6 +27,8 @@ enum {
     POLICY_READS_PROCESS = 128, /* small reads of one file before the process looks around for reading ahead */
     POLICY_READS_FILE = 8,      /* and of one more file after that */
     POLICY_STRIDE = 4,          /* a step between reads of more than this many times their size is a jump */
+    POLICY_SYNCS = 64,          /* syncs, made while another is, by which is measured whether sharing them pays */
+    POLICY_PATIENCE_MAX = 64,   /* so many times that before the other way is tried again; doubled up to it */
 };
 
 struct write_facts {
@@ -95,6 +97,19 @@ static inline void policy_read_served(struct fd_slot *slot, ssize_t got, int64_t
 
 /* Is this file worth a window, as far as those went that it had? Counts one read while it isn't. */
 bool policy_read(struct ofd *ofd, bool eager);
+
+/*
+ * Threads that sync one file at once share a sync, or each makes its own: which is faster is the disk's to say, and is
+ * tried. By one at a time.
+ */
+struct sync_habit {
+    bool apart;              /* each its own */
+    bool trying;             /* the other way, this time */
+    uint32_t left, patience; /* how often it isn't tried yet, and wasn't before */
+    uint64_t cost;           /* ticks for POLICY_SYNCS syncs, the way that is usual now */
+};
+/* So many ticks it took. Returns whether the next ones are to be shared; the first are. */
+bool policy_shares_syncs(struct sync_habit *habit, uint64_t ticks);
 
 /* Slot and its OFD as the caller found them; ofd may be NULL: nothing is known of the number yet. */
 enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, struct ofd *ofd);

@@ -182,7 +182,29 @@ static void reading(void) {
     expect("unless eager", policy_read(&ofd, true), true);
 }
 
+// So many times POLICY_SYNCS syncs that take so long shared, or not: how many of them weren't shared.
+static int times_apart(struct sync_habit *habit, int times, int shared, int apart) {
+    static bool shares = true;
+    int count = 0;
+    for (int i = 0; i < times; i++) {
+        count += !shares;
+        int noise = i * 37 % 9 - 4;
+        shares = policy_shares_syncs(habit, (uint64_t)((shares ? shared : apart) * (100 + noise)));
+    }
+    return count;
+}
+
+static void sharing_syncs(void) {
+    struct sync_habit habit = {.apart = false};
+    expect("shared, where that is faster", times_apart(&habit, 500, 60, 100) < 25, true);
+    expect("not, where it is slower", times_apart(&habit, 500, 100, 80) > 420, true);
+    expect("shared, where it makes no difference", times_apart(&habit, 500, 60, 100) < 80, true);
+    expect("nor then", times_apart(&habit, 500, 100, 100) < 25, true);
+    expect("tried still", times_apart(&habit, 500, 100, 100) > 2, true);
+}
+
 int main(void) {
+    sharing_syncs();
     one_fact_at_a_time();
     warming();
     pausing();
