@@ -208,7 +208,8 @@ VECTOR(pwritev64v2, (int fd, const struct iovec *vector, int count, off64_t offs
 static bool sync_is_shared(int fd) {
     uint64_t hindrances = atomic_load(&wb_hindrances);
     struct fd_slot *slot = files_slot_make(fd);
-    if (!slot || hindrances & (1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp))
+    if (!slot || files_at_rest() ||
+        hindrances & (1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp))
         return false;
     critical_enter();
     struct ofd *ofd = files_ofd(fd, slot);
@@ -216,6 +217,7 @@ static bool sync_is_shared(int fd) {
     return ofd && prepare_to_read(ofd->inode) == REASON_NONE;
 }
 
+/* The faster way at present: policy is told the time once in so many syncs. */
 static bool shares_syncs(void) {
     static struct mutex lock;
     static struct sync_habit habit;

@@ -324,11 +324,15 @@ void files_rest(void) {
     atomic_store(&resting, true);
 }
 
+bool files_at_rest(void) {
+    return atomic_load_explicit(&resting, memory_order_relaxed);
+}
+
 struct ofd *files_detach(int fd) {
     struct fd_slot *slot = files_slot(fd);
     if (!slot)
         return NULL;
-    bool alone = __libc_single_threaded || atomic_load_explicit(&resting, memory_order_relaxed);
+    bool alone = __libc_single_threaded || files_at_rest();
     if (alone && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))
         return slot_clear(slot, 0); /* nobody else could make something of it before it is closed */
     mutex_lock(&files_lock);

@@ -310,8 +310,10 @@ static void *read_for_ever(void *unused) {
     for (off_t at = 0;; at = (at + 1) % BLOCKS) {
         if (at == 500 && unused) // now it is reading ahead
             require(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
-        if (unused && at >= 500)
+        if (unused && at >= 500) {
             close(open("file", O_RDONLY));
+            fsync(fd);
+        }
         if (pread(fd, block, BLOCK, at * BLOCK) == BLOCK && at > 500)
             reading = true;
     }
@@ -331,7 +333,8 @@ static int cancelled(void) {
             require(pthread_create(&thread, NULL, read_for_ever, i % 2 ? &reading : NULL) == 0);
             while (!reading)
                 ;
-            usleep((useconds_t)(i * 290));
+            for (int64_t until = now_us() + i * 290; now_us() < until;)
+                require(i % 2 ? fsync(fd) == 0 : usleep(100) == 0);
             require(pthread_cancel(thread) == 0 && pthread_join(thread, NULL) == 0 && close(fd) == 0);
             exit(0);
         }
