@@ -206,10 +206,11 @@ VECTOR(pwritev64v2, (int fd, const struct iovec *vector, int count, off64_t offs
  * handler could jump out of a sync that others wait for.
  */
 static bool sync_is_shared(int fd) {
-    uint64_t hindrances = atomic_load(&wb_hindrances);
+    uint64_t against = 1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp;
+    if (files_at_rest() || atomic_load(&wb_hindrances) & against)
+        return false;
     struct fd_slot *slot = files_slot_make(fd);
-    if (!slot || files_at_rest() ||
-        hindrances & (1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp))
+    if (!slot)
         return false;
     critical_enter();
     struct ofd *ofd = files_ofd(fd, slot);

@@ -122,10 +122,10 @@ static int64_t take(struct thread *self, char **data, const struct fetch *fetch)
         flight.pause = PAUSE;
     else if (part->result == -EOPNOTSUPP)
         atomic_store_explicit(&fetch->ofd->inode->file_system->direct, INLINE_NO, memory_order_relaxed);
-    if (part->result < 0)
+    if (part->result < 0) {
         stats_fallback("read_ahead", -part->result);
-    if (part->result < 0)
         return -ENODATA;
+    }
     if (!unchanged(fetch->fd, &flight.version))
         return -EAGAIN;
     char *used = *data;

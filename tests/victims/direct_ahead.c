@@ -376,6 +376,14 @@ static int executes(int argc, char **argv) {
     return 1;
 }
 
+static const struct {
+    const char *name;
+    int (*run)(void);
+} ways[] = {
+    {"closes", closes}, {"forks", forks},       {"threads", threads}, {"sleeps", sleeps},       {"handler", handler},
+    {"rounds", rounds}, {"replaced", replaced}, {"beside", beside},   {"cancelled", cancelled},
+};
+
 int main(int argc, char **argv) {
     require(argc >= 2);
     const char *way = argv[1];
@@ -387,19 +395,8 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(way, "executes"))
         return executes(argc, argv);
-    if (!strcmp(way, "closes"))
-        return closes();
-    if (!strcmp(way, "forks"))
-        return forks();
-    if (!strcmp(way, "threads"))
-        return threads();
-    if (!strcmp(way, "rounds"))
-        return rounds();
-    if (!strcmp(way, "replaced"))
-        return replaced();
-    if (!strcmp(way, "beside"))
-        return beside();
-    if (!strcmp(way, "cancelled"))
-        return cancelled();
-    return !strcmp(way, "sleeps") ? sleeps() : handler();
+    for (size_t i = 0; i < COUNT_OF(ways); i++)
+        if (!strcmp(way, ways[i].name))
+            return ways[i].run();
+    die("no such way: %s", way);
 }
