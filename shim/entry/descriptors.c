@@ -319,12 +319,21 @@ void fcntl_ends(int fd, int command, int result, bool exclusive) {
     exclusive_ends(exclusive);
 }
 
+/* Record locks, leases, pipe sizes: by far the most calls of those that write much and sync much. */
+static inline bool fcntl_only_announces(int command) {
+    return command > F_SETFL && command != F_DUPFD_CLOEXEC && command != F_ADD_SEALS;
+}
+
 #define FCNTL(name)                                                                                                    \
     EXPORT int name(int fd, int command, ...) {                                                                        \
         va_list list;                                                                                                  \
         va_start(list, command);                                                                                       \
         void *argument = va_arg(list, void *);                                                                         \
         va_end(list);                                                                                                  \
+        if (likely(fcntl_only_announces(command))) {                                                                   \
+            announce(#name);                                                                                           \
+            return CALL(name, (fd, command, argument));                                                                \
+        }                                                                                                              \
         bool exclusive = fcntl_begins(#name, fd, command);                                                             \
         int result = CALL(name, (fd, command, argument));                                                              \
         fcntl_ends(fd, command, result, exclusive);                                                                    \

@@ -129,6 +129,13 @@ static ssize_t answer_offer(int verdict, size_t total) {
     return verdict == DEFERRED ? (ssize_t)total : answer(verdict);
 }
 
+/* Hindered it needs no clock, which may be among what is forbidden (PR_SET_TSC). */
+static bool warms_up(struct fd_slot *slot) {
+    bool started = activated();
+    return atomic_load_explicit(&wb_hindrances, memory_order_relaxed) || (!started && policy_fresh(slot)) ||
+           policy_warming(slot, ticks_now(), started);
+}
+
 /*
  * The quick way out for calls that nothing can be done for: a descriptor that is no file of ours, a large write, a file
  * that is being left alone. Nothing is pending, nobody counts, no error waits to be reported.
@@ -139,7 +146,7 @@ static inline bool passes_at_once(int fd, size_t n) {
         return slot != NULL;
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     if (!ofd)
-        return n >= WB_LARGE || (!activated() && !config.eager && policy_fresh(slot));
+        return n >= WB_LARGE || (!config.eager && warms_up(slot));
     if (atomic_load_explicit(&ofd->inode->error, memory_order_relaxed))
         return false;
     return n >= WB_LARGE || policy_left_alone(&ofd->habit);

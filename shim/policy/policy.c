@@ -7,7 +7,8 @@ enum { TICKS_SHIFT = 8 };
  * Counts small writes that come quickly one after another. A pause begins anew; but as long as not as many have come as
  * are needed it may be the machine's, which had something else to do, and only sets the count back a little.
  */
-static uint16_t quick_succession(struct fd_slot *slot, uint64_t now, uint16_t needed) {
+bool policy_warming(struct fd_slot *slot, uint64_t now, bool started) {
+    uint16_t needed = started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS;
     uint32_t time = (uint32_t)(now >> TICKS_SHIFT);
     uint32_t gap = time - slot->last;
     slot->last = time;
@@ -15,7 +16,7 @@ static uint16_t quick_succession(struct fd_slot *slot, uint64_t now, uint16_t ne
         slot->quick = slot->quick < needed && slot->quick > POLICY_PAUSE ? (uint16_t)(slot->quick - POLICY_PAUSE) : 0;
     else if (slot->quick < UINT16_MAX)
         slot->quick++;
-    return slot->quick;
+    return slot->quick < needed;
 }
 
 /* Is this file to be left alone because deferring its writes didn't pay? Exponentially longer each time. */
@@ -57,8 +58,7 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
         return REASON_unprofitable;
     if (facts->running || (ofd && ofd->habit.paid_last)) /* a pause may be the machine's */
         return REASON_NONE;
-    uint16_t needed = facts->started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS;
-    return quick_succession(slot, facts->now, needed) < needed ? REASON_warming : REASON_NONE;
+    return policy_warming(slot, facts->now, facts->started) ? REASON_warming : REASON_NONE;
 }
 
 bool policy_read(struct ofd *ofd, bool eager) {

@@ -57,6 +57,12 @@ static inline bool policy_fresh(struct fd_slot *slot) {
     return true;
 }
 
+/*
+ * Nothing is known of the number's file: is this small write one of those that come before it is looked at? Counts it.
+ * The same as asking policy_write for that reason, in less code than that goes through.
+ */
+bool policy_warming(struct fd_slot *slot, uint64_t now, bool started);
+
 /* Did deferring this file's writes fail to pay for so long that its means may go? */
 static inline bool policy_rests(const struct habit *habit) {
     return habit->level >= POLICY_LEVEL_REST;

@@ -88,6 +88,20 @@ static void warming(void) {
     expect("held up now and then", passed_first(false, GAP / 10, 3 * POLICY_PAUSE, 1000) > 0, true);
 }
 
+/* The shells ask the shorter question, where it is enough: it must be answered as the long one is. */
+static void asked_shortly(bool started) {
+    struct fd_slot slot = {.other = 0}, same = slot;
+    struct write_facts facts = {.size = 10, .now = 123456789012, .started = started};
+    int different = 0, warmed = 0;
+    for (int i = 0; i < 10000; i++, facts.now += i % 311 == 0 || i * 7 % 97 == 0 ? 3 * GAP : GAP / 10) {
+        bool warming = policy_warming(&slot, facts.now, started);
+        different += warming != (policy_write(&facts, &same, NULL) == REASON_warming);
+        warmed += !warming;
+    }
+    expect("times the short question was answered otherwise", different, 0);
+    expect("both answers came", warmed > 100 && warmed < 9900, true);
+}
+
 /* After a batch that paid, a pause doesn't count: it may have been the machine's. After one that didn't it does. */
 static void pausing(void) {
     struct inode inode = {.file_system = &disk};
@@ -207,6 +221,8 @@ int main(void) {
     sharing_syncs();
     one_fact_at_a_time();
     warming();
+    asked_shortly(false);
+    asked_shortly(true);
     pausing();
     fresh();
     backing_off();

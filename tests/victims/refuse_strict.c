@@ -67,10 +67,12 @@ int main(int argc, char **argv) {
         kill_later(self, atoi(argv[2]), 1000 * (off_t)(strlen("free\n") + strlen("confined\n")));
     int fd = open("written", O_WRONLY | O_CREAT | O_TRUNC, 0600);
     int other = open("appended", O_WRONLY | O_CREAT | O_APPEND, 0600);
-    require(fd >= 0 && other >= 0);
+    int late = open("late", O_WRONLY | O_CREAT | O_TRUNC, 0600); // nothing is known of it before
+    require(fd >= 0 && other >= 0 && late >= 0);
     scribble(fd, "free\n");
     scribble(other, "free\n");
     confine(argv[1]);
+    scribble(late, "late\n");
     scribble(fd, "confined\n");
     scribble(other, "confined\n");
     while (argc == 3)
