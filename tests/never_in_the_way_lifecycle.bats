@@ -54,6 +54,11 @@ comes_to_an_end() {
     assert_deferred
 }
 
+@test "first calls of many kinds while another thread loads a library, and comes to an end only after them" {
+    comes_to_an_end "$VICTIMS/lifecycle_loader" first
+    assert_deferred
+}
+
 @test "forks while other threads reopen streams" {
     comes_to_an_end "$VICTIMS/lifecycle_reopen" 120
 }

@@ -10,6 +10,14 @@ load lib/compare
     assert_deferred
 }
 
+@test "versions kept for programs that were linked long ago" {
+    same_as_native "$VICTIMS/surface_versions"
+    assert_deferred
+    need_command cc # beside a library that has only the older kind of hash table
+    echo 'int nothing_of_libcs(void) { return 0; }' | cc -shared -fPIC -Wl,--hash-style=sysv -x c -o older.so -
+    LD_PRELOAD=$PWD/older.so same_as_native "$VICTIMS/surface_versions"
+}
+
 @test "a checked read that is longer than its buffer ends the process" {
     # A shell in between, so that the one that is killed is not announced.
     # shellcheck disable=SC2016 # for the shell in between

@@ -7,6 +7,10 @@ load lib/common
     "$ROOT/build/unit/policy"
 }
 
+@test "real: the next definition of every name, without the loader" {
+    "$ROOT/build/unit/real"
+}
+
 @test "copy: every length and alignment, and unreadable memory" {
     "$ROOT/build/unit/copy"
 }

@@ -1,6 +1,8 @@
 /*
- * The next definition of each intercepted function: libc's, or that of a library preloaded after us. Looked up with
- * dlsym(RTLD_NEXT) at the first call: most programs use few of them, and a look-up costs about half a microsecond.
+ * The next definition of each intercepted function: libc's, or that of a library preloaded after us. Looked up at the
+ * first call, for most programs use few of them: what dlsym(RTLD_NEXT) would find, but without the loader's lock. For
+ * the first call may come in a handler that jumps away, which would leave it locked, or while whoever has it waits for
+ * the caller.
  */
 #ifndef URINGSHIM_BASE_REAL_H
 #define URINGSHIM_BASE_REAL_H

@@ -1,0 +1,57 @@
+// Every function that is intercepted is found without the loader where the loader finds it.
+#include "base/real.h"
+
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OWN(name) #name,
+#define BARRIER(type, name, parameters, arguments) #name,
+#define TOUCH(type, name, parameters, arguments, fd) #name,
+#define NEWFILE(type, name, parameters, arguments, fd) #name,
+#define SPAWN(type, name, parameters, arguments) #name,
+#define VISIT(type, name, parameters, arguments) #name,
+#define CLOCK(type, name, parameters, arguments) #name,
+#define HELPER(type, name, parameters, arguments) #name,
+static const char *const names[] = {
+#include "entry/calls.def"
+};
+
+/* The kernel's own object comes after a program, though before a library that is preloaded; the loader passes it over.
+ */
+static bool is_kernels(const char *name) {
+    static const char *const kernels[] = {"clock_gettime", "gettimeofday", "time", "getcpu"};
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
+        if (strcmp(name, kernels[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Before the loader's own, to see whether it is asked. */
+static size_t asked;
+void *dlsym(void *restrict handle, const char *restrict name) {
+    void *loaders = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+    asked++;
+    return ((void *(*)(void *, const char *))loaders)(handle, name);
+}
+
+int main(void) {
+    size_t count = sizeof names / sizeof *names, different = 0, missing = 0;
+    for (size_t i = 0; i < count; i++) {
+        void *slot = NULL, *wanted = dlsym(RTLD_NEXT, names[i]);
+        asked = 0;
+        void *found = real_resolve(&slot, names[i]);
+        if (asked > !wanted) {
+            printf("%s: the loader was asked\n", names[i]);
+            different++;
+        }
+        missing += !wanted;
+        if (slot == found && (found == wanted || !wanted || is_kernels(names[i])))
+            continue;
+        printf("%s: %p, the loader has it at %p\n", names[i], found, wanted);
+        different++;
+    }
+    printf("%zu names, %zu of them not in this libc, %zu different\n", count, missing, different);
+    return different || count < 700 || missing > 100;
+}
