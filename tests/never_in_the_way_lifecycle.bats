@@ -143,6 +143,10 @@ CODE
     assert_deferred
 }
 
+@test "threads that may be cancelled between any two instructions, whatever they are at" {
+    comes_to_an_end "$VICTIMS/lifecycle_cancelable"
+}
+
 @test "all descriptors closed, and the numbers that come after" {
     same_as_native "$VICTIMS/lifecycle_descriptors"
     assert_deferred

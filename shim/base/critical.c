@@ -5,6 +5,30 @@
 __thread uint32_t critical_depth __attribute__((tls_model("initial-exec")));
 __thread uint64_t critical_blocked __attribute__((tls_model("initial-exec")));
 
+__thread bool critical_cancelable __attribute__((tls_model("initial-exec")));
+static __thread uint32_t held __attribute__((tls_model("initial-exec")));
+static __thread bool blocked_before __attribute__((tls_model("initial-exec")));
+
+/*
+ * libc cancels by a signal of its own, the first one that it keeps for itself (nptl(7)). pthread_setcancelstate would
+ * not do: the signal may have been sent already.
+ */
+enum { SIGCANCEL = 32 };
+static const uint64_t cancellation = 1ull << (SIGCANCEL - 1);
+
+void critical_hold_cancellation(void) {
+    uint64_t before = 0;
+    if (held++ > 0)
+        return;
+    sys(SYS_rt_sigprocmask, SIG_BLOCK, &cancellation, &before, sizeof before);
+    blocked_before = before & cancellation;
+}
+
+void critical_release_cancellation(void) {
+    if (--held == 0 && !blocked_before)
+        sys(SYS_rt_sigprocmask, SIG_UNBLOCK, &cancellation, NULL, sizeof cancellation);
+}
+
 /* While any is blocked that the program doesn't block, a sent SIGSEGV must wait too: it would show to its handler. */
 void critical_left(void) {
     if (critical_depth > 0)

@@ -7,6 +7,7 @@
 #define URINGSHIM_BASE_CRITICAL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/sys.h"
@@ -15,6 +16,15 @@ extern __thread uint32_t critical_depth;
 
 /* Signals, as a mask, that were blocked so that the handlers put off can wait; 0: none were. */
 extern __thread uint64_t critical_blocked;
+
+/*
+ * The thread may be cancelled between any two instructions (PTHREAD_CANCEL_ASYNCHRONOUS). It keeps out of the library's
+ * state (thread.h); while it has a mutex all the same, it can't be.
+ */
+extern __thread bool critical_cancelable;
+/* Nests. */
+void critical_hold_cancellation(void);
+void critical_release_cancellation(void);
 
 /* A section was left after a handler had been put off: if it was the outermost, lets the handlers run. */
 void critical_left(void);

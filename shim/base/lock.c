@@ -19,9 +19,21 @@ void futex_wake_all(_Atomic uint32_t *word) {
     sys(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX);
 }
 
+static void enter(void) {
+    critical_enter();
+    if (unlikely(critical_cancelable))
+        critical_hold_cancellation();
+}
+
+static void leave(void) {
+    if (unlikely(critical_cancelable))
+        critical_release_cancellation();
+    critical_leave();
+}
+
 void mutex_lock(struct mutex *m) {
     uint32_t seen = 0;
-    critical_enter();
+    enter();
     if (likely(atomic_compare_exchange_strong_explicit(&m->word, &seen, 1, memory_order_acquire, memory_order_relaxed)))
         return;
     for (int i = 0; i < SPINS && atomic_load_explicit(&m->word, memory_order_relaxed) == 1; i++)
@@ -32,17 +44,17 @@ void mutex_lock(struct mutex *m) {
 
 bool mutex_trylock(struct mutex *m) {
     uint32_t seen = 0;
-    critical_enter();
+    enter();
     if (atomic_compare_exchange_strong_explicit(&m->word, &seen, 1, memory_order_acquire, memory_order_relaxed))
         return true;
-    critical_leave();
+    leave();
     return false;
 }
 
 void mutex_unlock(struct mutex *m) {
     if (unlikely(atomic_exchange_explicit(&m->word, 0, memory_order_release) == 2))
         sys(SYS_futex, &m->word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
-    critical_leave();
+    leave();
 }
 
 bool bias_available(void) {

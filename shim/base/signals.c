@@ -153,7 +153,7 @@ static void arrive(int signal, siginfo_t *info, void *context) {
             *instruction = recovery;
             return;
         }
-    } else if (!self->vfork_child && (critical_blocked || !thread_free(self)) && put_off(signal, info, context)) {
+    } else if (!self->vfork_child && (critical_blocked || thread_amid(self)) && put_off(signal, info, context)) {
         return;
     }
     put_off_turn(signal, info);

@@ -19,8 +19,11 @@ static struct thread *unused; /* linked by `log`, which an unused structure does
 static pthread_key_t key;
 static bool key_made;
 
+/* A thread that returns may still be cancelled here, and would leave what it is at half done. */
 static void at_thread_end(void *argument) {
     struct thread *self = argument;
+    critical_hold_cancellation();
+    critical_cancelable = false;
     if (thread_at_exit)
         thread_at_exit(self);
     stats_collect(self->stats);
@@ -29,6 +32,7 @@ static void at_thread_end(void *argument) {
     self->log = (struct wb_log *)unused;
     unused = self;
     mutex_unlock(&lock);
+    critical_release_cancellation();
 }
 
 bool thread_start(void) {

@@ -50,10 +50,15 @@ static inline bool thread_attached(const struct thread *self) {
     return self != &thread_nobody;
 }
 
-/* May this thread touch the library's state now? Not in the middle of a critical section, nor as a vfork child. */
+/* Is this thread in the middle of a critical section? */
+static inline bool thread_amid(const struct thread *self) {
+    return critical_depth | atomic_load_explicit(&self->holder.inside, memory_order_relaxed);
+}
+
+/* May this thread touch the library's state now? Not then, nor as a vfork child, nor if it may be gone at any moment.
+ */
 static inline bool thread_free(const struct thread *self) {
-    return !(critical_depth | (uint32_t)self->vfork_child |
-             atomic_load_explicit(&self->holder.inside, memory_order_relaxed));
+    return !(thread_amid(self) | self->vfork_child | critical_cancelable);
 }
 
 /* The thread's signal mask may have changed. */

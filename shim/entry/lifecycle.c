@@ -101,7 +101,7 @@ static __thread bool prepared __attribute__((tls_model("initial-exec")));
 
 void fork_prepare(void) {
     struct thread *self = attached_self();
-    prepared = thread_free(self) && thread_attached(self);
+    prepared = !thread_amid(self) && !self->vfork_child && thread_attached(self);
     if (!prepared)
         return;
     critical_enter();

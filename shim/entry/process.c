@@ -190,14 +190,22 @@ EXPORT int pthread_cancel(pthread_t thread) {
     return CALL(pthread_cancel, (thread));
 }
 
-/* From now on this thread may be cancelled between any two instructions: it must not be amid anything of ours then. */
+/*
+ * From now on this thread may be cancelled between any two instructions, and must not be amid anything that others wait
+ * for then. Nothing is deferred or fetched in this process any more, so that its calls need no help: they go straight
+ * through.
+ */
 EXPORT int pthread_setcanceltype(int type, int *old) {
     if (type == PTHREAD_CANCEL_ASYNCHRONOUS) {
         wb_hinder(REASON_cancellation);
         drain_reads_too("pthread_setcanceltype");
         files_rest();
+        critical_cancelable = true;
     }
-    return CALL(pthread_setcanceltype, (type, old));
+    int result = CALL(pthread_setcanceltype, (type, old));
+    if (type == PTHREAD_CANCEL_DEFERRED)
+        critical_cancelable = false;
+    return result;
 }
 
 /*

@@ -1,0 +1,190 @@
+// lifecycle_cancelable: threads that may be cancelled between any two instructions are, while they change just that, or
+// cancel each other, or write through numbers that come and go, or change a signal's action or a limit, or make
+// processes, or return. Each time the process goes on working.
+
+#include "common.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROUNDS = 10, PROCESSES = 6, BLOCK = 4096, BLOCKS = 300, NUMBER = 700 };
+
+static int file, direct = -1;
+static char *block;
+static atomic_bool ready, over;
+static volatile sig_atomic_t handled;
+static pthread_t undisturbed;
+
+static void may_be_cancelled(void) {
+    require(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
+    ready = true;
+}
+
+static void *change_type(void *unused) {
+    int old;
+    for (may_be_cancelled();;) {
+        pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &old);
+        pthread_setcanceltype(old, &old);
+    }
+    return unused;
+}
+
+static void *cancel_another(void *unused) {
+    for (may_be_cancelled();;)
+        pthread_cancel(undisturbed);
+    return unused;
+}
+
+static void *replace_numbers(void *unused) {
+    for (may_be_cancelled();;) {
+        dup2(file, NUMBER);
+        (void)!write(NUMBER, "0123456789", 10);
+        close(NUMBER);
+    }
+    return unused;
+}
+
+static void *change_action(void *unused) {
+    for (may_be_cancelled();;)
+        signal(SIGUSR2, SIG_IGN);
+    return unused;
+}
+
+static void *set_limit(void *unused) {
+    struct rlimit limit;
+    for (may_be_cancelled();;)
+        if (getrlimit(RLIMIT_FSIZE, &limit) == 0)
+            setrlimit(RLIMIT_FSIZE, &limit);
+    return unused;
+}
+
+static void *change_action_meanwhile(void *going_on) {
+    while (*(atomic_bool *)going_on)
+        signal(SIGUSR2, SIG_IGN);
+    return NULL;
+}
+
+// What is locked by another thread at that moment isn't in the child.
+static void *make_processes(void *unused) {
+    pthread_t other;
+    atomic_bool going_on = true;
+    int status;
+    require(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL) == 0);
+    require(pthread_create(&other, NULL, change_action_meanwhile, &going_on) == 0);
+    may_be_cancelled();
+    for (int i = 0; i < 30; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(1);
+            signal(SIGUSR2, SIG_DFL);
+            _exit(0);
+        }
+        require(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    }
+    going_on = false;
+    require(pthread_join(other, NULL) == 0);
+    return unused;
+}
+
+static void handle(int signal) {
+    handled = signal;
+}
+
+static void *work_and_return(void *unused) {
+    if (direct >= 0)
+        for (int i = 0; i < BLOCKS; i++)
+            require(pread(direct, block, BLOCK, i * BLOCK) == BLOCK);
+    for (int i = 0; i < 100; i++)
+        require(write(file, "0123456789", 10) == 10);
+    require(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
+    require(raise(SIGUSR1) == 0 && handled == SIGUSR1);
+    handled = 0;
+    ready = true;
+    while (!over)
+        ;
+    return unused;
+}
+
+static void *stay(void *unused) {
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    while (!over)
+        usleep(1000);
+    return unused;
+}
+
+// Everything that others could have left locked.
+static void work_on(void) {
+    struct sigaction action;
+    int fd = open(".", O_TMPFILE | O_RDWR, 0600);
+    require(fd >= 0);
+    for (int i = 0; i < 10; i++)
+        require(write(fd, "0123456789", 10) == 10 && write(file, "0123456789", 10) == 10);
+    require(fsync(fd) == 0 && close(fd) == 0 && sigaction(SIGUSR1, NULL, &action) == 0);
+    pid_t child = fork();
+    require(child >= 0);
+    if (child == 0)
+        _exit(0);
+    require(waitpid(child, NULL, 0) == child);
+}
+
+static void cancel_once(void *(*function)(void *), unsigned delay) {
+    pthread_t thread;
+    ready = false;
+    require(pthread_create(&thread, NULL, function, NULL) == 0);
+    while (!ready)
+        ;
+    over = function == work_and_return;
+    for (volatile unsigned i = 0; i < delay; i++)
+        ;
+    require(pthread_cancel(thread) == 0 && pthread_join(thread, NULL) == 0);
+    work_on();
+}
+
+// The first cancellation is another one than those that follow: so several processes, the second half of them with one
+// round only.
+static int processes(void *(*function)(void *)) {
+    int hung = 0, status;
+    for (int i = 0; i < PROCESSES; i++) {
+        pid_t child = fork();
+        require(child >= 0);
+        if (child == 0) {
+            alarm(4);
+            srand((unsigned)i);
+            require(pthread_create(&undisturbed, NULL, stay, NULL) == 0);
+            for (int round = 0; round < (i < PROCESSES / 2 ? ROUNDS : 1); round++)
+                cancel_once(function, (unsigned)rand() % 100000);
+            over = true;
+            require(pthread_join(undisturbed, NULL) == 0);
+            exit(0);
+        }
+        require(waitpid(child, &status, 0) == child);
+        hung += status != 0;
+    }
+    return hung;
+}
+
+int main(void) {
+    static void *(*const functions[])(void *) = {change_type, cancel_another, replace_numbers, change_action,
+                                                 set_limit,   make_processes, work_and_return};
+    int hung = 0;
+    require((file = open("file", O_RDWR | O_CREAT | O_TRUNC, 0600)) >= 0);
+    require(signal(SIGUSR1, handle) != SIG_ERR);
+    require(posix_memalign((void **)&block, BLOCK, BLOCK) == 0);
+    for (int i = 0; i < BLOCKS; i++)
+        require(write(file, block, BLOCK) == BLOCK);
+    require(fsync(file) == 0 && usleep(100000) == 0);
+    direct = open("file", O_RDONLY | O_DIRECT);
+    for (size_t i = 0; i < COUNT_OF(functions); i++) {
+        int now = processes(functions[i]);
+        if (now)
+            fprintf(stderr, "way %zu: %d of %d hung\n", i, now, PROCESSES);
+        hung += now;
+    }
+    return hung != 0;
+}
