@@ -69,9 +69,10 @@ singles() {
         done
         (($(stat_value ring.reads) >= BLOCKS / 32 / 4)) || fail "$setting, try $try: $(cat "$STATS")"
         (($(stat_value ring.created) <= 2)) || fail "$setting: $(cat "$STATS")" # one to read and one to write
-        # Next to nothing twice.
-        (($(stat_value window.bytes) <= BLOCKS * 4096)) || fail "$setting: $(stat_value window.bytes) bytes"
-        (($(stat_value ring.reads) < $(stat_value window.filled))) || fail "$setting: $(stat_value ring.reads) reads"
+        # Little twice: a write that isn't deferred, for the disk is busy, ends what is under way.
+        (($(stat_value window.bytes) <= BLOCKS * 4096 * 5 / 4)) || fail "$setting, try $try: $(cat "$STATS")"
+        (($(stat_value ring.reads) <= $(stat_value window.filled) * 5 / 4)) ||
+            fail "$setting, try $try: $(cat "$STATS")"
     done
     rm -f "$STATS"
     shim URINGSHIM_ENGINE=direct dd if=in of=out bs=4k status=none iflag=direct
@@ -107,6 +108,19 @@ singles() {
                 fail "$setting: $(stat_value ring.reads) reads"
             unset URINGSHIM_ENGINE
         done
+    done
+}
+
+@test "whoever waited for a process that reads to end has its files to himself" {
+    direct_here
+    local setting
+    head -c $((BLOCKS * 4096)) /dev/urandom >in
+    sleep 0.1
+    timeout -s KILL 60 "$VICTIMS/direct_ends" in || fail "natively"
+    for setting in X=1 URINGSHIM_ENGINE=ring; do
+        rm -f "$STATS"
+        shim "$setting" timeout -s KILL 60 "$VICTIMS/direct_ends" in || fail "$setting"
+        (($(stat_value ring.reads) > 100)) || fail "$setting: $(cat "$STATS")"
     done
 }
 

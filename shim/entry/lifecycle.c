@@ -31,6 +31,16 @@ static const char *state_name(void) {
     return atomic_load(&wb_hindrances) & 1ull << REASON_disabled ? "disabled" : "on";
 }
 
+/*
+ * The process is about to give up all its files, but for those that a program which replaces it inherits. What still
+ * reads or writes one on a ring would hold it, and with it its locks and its file system, for some time after that.
+ */
+static void let_go_of_files(void) {
+    window_settle(attached_self(), NULL);
+    if (activated())
+        wb_forget_files(attached_self());
+}
+
 void finish(const char *call, enum flush_cause cause) {
     struct thread *self = stats_wanted ? attached_self() : thread_self();
     if (!thread_free(self))
@@ -42,8 +52,8 @@ void finish(const char *call, enum flush_cause cause) {
         if (cause == FLUSH_BARRIER)
             stats_barrier(call);
     }
-    if (activated())
-        wb_forget_files(attached_self());
+    if (prepared_to_read())
+        let_go_of_files();
     if (stats_wanted) {
         int saved = errno;
         self->stats->count[COUNT_CALLS]++;
@@ -194,8 +204,8 @@ static void dying(void) {
     wb_hinder(REASON_unready);
     if (wb_started())
         wb_flush_all(attached_self(), FLUSH_EXIT);
-    if (activated())
-        wb_forget_files(attached_self());
+    if (prepared_to_read())
+        let_go_of_files();
 }
 
 static const struct signals_events events = {handler_begins, handler_ended, dying};

@@ -169,7 +169,7 @@ EXPORT void quick_exit(int status) {
 #define DEATH(name, parameters, arguments)                                                                             \
     EXPORT void name parameters {                                                                                      \
         wb_hinder(REASON_unready);                                                                                     \
-        drain(#name);                                                                                                  \
+        drain_reads_too(#name);                                                                                        \
         REAL(name) arguments;                                                                                          \
         __builtin_unreachable();                                                                                       \
     }
