@@ -152,7 +152,7 @@ CODE
     assert_deferred
 }
 
-@test "a descriptor that a thread puts onto a free number stays there, whatever the library does meanwhile" {
+@test "what a thread puts onto a free number stays there, and what is not open can not be closed, whatever the library does" {
     local setting
     timeout -s KILL 60 "$VICTIMS/lifecycle_numbers" || fail natively
     for setting in X=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring; do

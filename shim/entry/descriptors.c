@@ -82,6 +82,18 @@ LSEEK(off_t, __lseek)
 LSEEK(off64_t, lseek64)
 LSEEK(off64_t, llseek)
 
+bool number_closing(void) {
+    if (__libc_single_threaded || !thread_free(thread_self()))
+        return false;
+    closing_begins();
+    return true;
+}
+
+void number_closed(bool begun) {
+    if (begun)
+        closing_ends();
+}
+
 /* A close that succeeds may still have to bring an earlier write's error, as on NFS (close(2), "NOTES"). */
 static int closed(int result, int late) {
     return unlikely(late && result == 0) ? (int)answer(-late) : result;
@@ -91,7 +103,9 @@ static int closed(int result, int late) {
     EXPORT int name(int fd) {                                                                                          \
         report_before_close(#name, fd);                                                                                \
         int late = give_up_number(#name, fd);                                                                          \
+        bool begun = number_closing();                                                                                 \
         int result = CALL(name, (fd));                                                                                 \
+        number_closed(begun);                                                                                          \
         files_detached(fd);                                                                                            \
         return closed(result, late);                                                                                   \
     }
@@ -106,14 +120,18 @@ EXPORT int close_range(unsigned first, unsigned last, int flags) {
         announce("close_range");
     else
         give_up_range("close_range", first, last);
+    bool begun = number_closing();
     int result = CALL(close_range, (first, last, flags));
+    number_closed(begun);
     given_up_range(first, last);
     return result;
 }
 
 EXPORT void closefrom(int first) {
     give_up_range("closefrom", first < 0 ? 0 : (unsigned)first, ~0u);
+    bool begun = number_closing();
     CALL(closefrom, (first));
+    number_closed(begun);
     given_up_range(first < 0 ? 0 : (unsigned)first, ~0u);
 }
 
@@ -243,24 +261,12 @@ static void replacing(const char *call, int from, int to) {
         announce(call);
 }
 
-bool replacement_begins(void) {
-    if (__libc_single_threaded || !thread_free(thread_self()))
-        return false;
-    replacing_begins();
-    return true;
-}
-
-void replacement_ends(bool begun) {
-    if (begun)
-        replacing_ends();
-}
-
 #define DUP2(name)                                                                                                     \
     EXPORT int name(int from, int to) {                                                                                \
         replacing(#name, from, to);                                                                                    \
-        bool begun = replacement_begins();                                                                             \
+        bool begun = number_closing();                                                                                 \
         int result = CALL(name, (from, to));                                                                           \
-        replacement_ends(begun);                                                                                       \
+        number_closed(begun);                                                                                          \
         duplicated(from, result);                                                                                      \
         files_detached(to);                                                                                            \
         return result;                                                                                                 \
@@ -271,9 +277,9 @@ DUP2(__dup2)
 
 EXPORT int dup3(int from, int to, int flags) {
     replacing("dup3", from, to);
-    bool begun = replacement_begins();
+    bool begun = number_closing();
     int result = CALL(dup3, (from, to, flags));
-    replacement_ends(begun);
+    number_closed(begun);
     duplicated(from, result);
     files_detached(to);
     return result;

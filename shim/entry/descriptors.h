@@ -8,9 +8,9 @@
 bool fcntl_begins(const char *call, int fd, int command);
 void fcntl_ends(int fd, int command, int result, bool exclusive);
 
-/* dup2(2), the call itself. */
-bool replacement_begins(void);
-void replacement_ends(bool begun);
+/* Around the call itself that closes or replaces numbers (base/passing.h); what begins says is given to what ends. */
+bool number_closing(void);
+void number_closed(bool begun);
 
 /* ioctl(2). */
 bool ioctl_begins(const char *call, unsigned long request);

@@ -17,7 +17,9 @@ static long forward(long number, const long a[6]) {
 }
 
 static long raw_close(long number, const long a[6], unsigned first, unsigned last) {
+    bool begun = number_closing();
     long result = forward(number, a);
+    number_closed(begun);
     given_up_range(first, last);
     return result;
 }
@@ -25,9 +27,9 @@ static long raw_close(long number, const long a[6], unsigned first, unsigned las
 static long raw_dup(long number, const long a[6]) {
     if (a[0] != a[1])
         give_up_number("syscall", (int)a[1]);
-    bool begun = replacement_begins();
+    bool begun = number_closing();
     long result = forward(number, a);
-    replacement_ends(begun);
+    number_closed(begun);
     given_up_range((unsigned)a[1], (unsigned)a[1]);
     return result;
 }

@@ -1,6 +1,7 @@
-// lifecycle_numbers [ROUND]: a thread puts a pipe onto free numbers, again and again, while another writes to a file
-// for the first time; the number is the pipe's until the program closes it, and what is in the pipe stays there.
-// Programs one after the other, each with another call.
+// lifecycle_numbers [ROUND]: a thread puts a pipe onto free numbers, again and again, or closes them and opens a file
+// there, while another writes to a file for the first time; the number is the pipe's or the file's until the program
+// closes it, what isn't open can't be closed, and what is in the pipe stays there. Programs one after the other, each
+// with another call.
 
 #include "common.h"
 
@@ -14,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ROUNDS = 30, MAPPINGS = 20000, WRITES = 3000 };
+enum { ROUNDS = 42, WAYS = 7, MAPPINGS = 20000, WRITES = 3000 };
 
 static _Atomic int ready;
 static _Atomic bool done;
@@ -41,12 +42,32 @@ static void put_once(int way, int at) {
     gone += close(at) != 0;
 }
 
+// Numbers that aren't open: then a file is there that has nothing to do with anybody else.
+static void close_and_open(int way, int at) {
+    struct stat st;
+    char byte;
+    for (int i = 0; i < 50; i++) {
+        if (way == 5)
+            require(close_range((unsigned)at, (unsigned)at + 10, 0) == 0);
+        else if (way == 6)
+            closefrom(at);
+        else
+            others += (way == 3 ? close(at) : (int)syscall(SYS_close, at)) == 0;
+    }
+    int fd = open("/proc/self/comm", O_RDONLY);
+    require(fd >= 0);
+    for (int i = 0; i < 20; i++)
+        gone += fstat(fd, &st) != 0;
+    gone += pread(fd, &byte, 1, 0) != 1;
+    gone += close(fd) != 0;
+}
+
 static void *put_often(void *way) {
     ready++;
     while (ready < 2)
         ;
     for (int i = 0; !done; i++)
-        put_once(*(int *)way, number + i % 2);
+        (*(int *)way < 3 ? put_once : close_and_open)(*(int *)way, number + i % 2);
     return NULL;
 }
 
@@ -54,7 +75,7 @@ int main(int argc, char **argv) {
     int round = argc > 1 ? atoi(argv[1]) : 1, filling = 0, left = 0;
     pthread_t thread;
     char bytes[4096] = {0}, next[16];
-    int way = round % 3;
+    int way = round % WAYS;
     map_much();
     int fd = open("numbers", O_RDWR | O_CREAT | O_TRUNC, 0644);
     require(fd >= 0 && pipe(pipes) == 0);
