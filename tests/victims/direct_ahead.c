@@ -186,15 +186,18 @@ static void on_alarm(int number) {
     handled++;
 }
 
+// Once in so many reads: where it came once in so many milliseconds a busy machine would never get to reading ahead.
 static int handler(void) {
     struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-    struct itimerval often = {{0, 3000}, {0, 3000}}, never = {{0, 0}, {0, 0}};
     int64_t next = 0;
     int wrong = 0;
-    require(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
-    while (handled < 60)
-        wrong += read_on(&next, 1000);
-    require(setitimer(ITIMER_REAL, &never, NULL) == 0);
+    require(sigaction(SIGALRM, &action, NULL) == 0);
+    for (int i = 0; i < 30; i++) {
+        struct itimerval once = {{0, 0}, {0, 200 + i * 777 % 5000}};
+        require(setitimer(ITIMER_REAL, &once, NULL) == 0);
+        while (handled <= i)
+            wrong += read_on(&next, 1000);
+    }
     printf("%d wrong, %d in the handler\n", wrong, (int)wrong_in_handler);
     return wrong || wrong_in_handler;
 }
