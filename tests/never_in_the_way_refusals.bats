@@ -43,6 +43,7 @@ refused() {
     for how in prctl prctl_number seccomp tsync strict counter counter_number; do
         same_as_native "$VICTIMS/refuse_strict" "$how" || fail "$how"
     done
+    same_as_native "$VICTIMS/refuse_counter"
 }
 
 @test "a program that confines itself dies the death that it is sent" {

@@ -213,9 +213,6 @@ VECTOR(pwritev64v2, (int fd, const struct iovec *vector, int count, off64_t offs
  * handler could jump out of a sync that others wait for.
  */
 static bool sync_is_shared(int fd) {
-    uint64_t against = 1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp;
-    if (files_at_rest() || atomic_load(&wb_hindrances) & against)
-        return false;
     struct fd_slot *slot = files_slot_make(fd);
     if (!slot)
         return false;
@@ -223,6 +220,12 @@ static bool sync_is_shared(int fd) {
     struct ofd *ofd = files_ofd(fd, slot);
     critical_leave();
     return ofd && prepare_to_read(ofd->inode) == REASON_NONE;
+}
+
+/* Before anything else, the clock too, which may be among what is forbidden (PR_SET_TSC). */
+static bool sync_may_be_shared(void) {
+    uint64_t against = 1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp;
+    return !files_at_rest() && !(atomic_load(&wb_hindrances) & against);
 }
 
 /* The faster way at present: policy is told the time once in so many syncs. */
@@ -249,7 +252,7 @@ static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(
     if (__libc_single_threaded || !thread_free(self))
         return real(fd);
     int result = GROUP_YOURSELF;
-    if (atomic_fetch_add(&syncing, 1) > 0 && shares_syncs() && sync_is_shared(fd))
+    if (atomic_fetch_add(&syncing, 1) > 0 && sync_may_be_shared() && shares_syncs() && sync_is_shared(fd))
         result = group_sync(attached_self(), fd, data_only);
     result = result == GROUP_YOURSELF ? real(fd) : (int)answer(result);
     atomic_fetch_sub(&syncing, 1);
