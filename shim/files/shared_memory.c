@@ -1,14 +1,13 @@
 #include "files/shared_memory.h"
 
-#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "base/arena.h"
 #include "base/live.h"
 #include "base/lock.h"
+#include "base/maps.h"
 #include "base/passing.h"
 #include "base/sys.h"
 #include "files/files.h"
@@ -176,89 +175,35 @@ static bool region_known(uintptr_t start) {
     return known;
 }
 
-static unsigned long parse(const char **p, unsigned base) {
-    unsigned long value = 0;
-    for (;; (*p)++) {
-        unsigned digit = **p >= 'a' ? (unsigned)(**p - 'a') + 10 : (unsigned)(**p - '0');
-        if (digit >= base)
-            return value;
-        value = value * base + digit;
-    }
-}
-
-static void skip_field(const char **p) {
-    while (**p != ' ' && **p != '\n')
-        (*p)++;
-    while (**p == ' ')
-        (*p)++;
-}
-
 /*
  * libaio's, there if the program was linked with libaio: then it finds our shells before the functions with which
  * libaio begins. Where that was loaded later it may not.
  */
 extern int io_submit(void) __attribute__((weak, visibility("default")));
 
-/* "start-end perms offset major:minor inode path", proc(5) */
-static void scan_line(const char *p) {
-    uintptr_t start = parse(&p, 16);
-    skip_field(&p);
-    bool shared_writable = p[1] == 'w' && p[3] == 's';
-    if (p[0] != 'r' && p[1] == 'w')
+static void see_mapping(const struct mapping *mapping, void *unused) {
+    (void)unused;
+    if (!mapping->readable && mapping->writable)
         files_forbid_direct();
-    skip_field(&p);
-    skip_field(&p);
-    skip_field(&p);
-    ino_t inode = parse(&p, 10);
     /* io_uring's own rings are shared with the kernel only; ours are not made yet, the program's own count elsewhere */
-    bool ring = strstr(p, "[io_uring]") != NULL, ours = start == (uintptr_t)live_mapping();
+    bool ring = strstr(mapping->name, "[io_uring]") != NULL, ours = mapping->start == (uintptr_t)live_mapping();
     mutex_lock(&lock);
-    if (shared_writable && !ring && !ours && !region_known(start))
+    if (mapping->shared && mapping->writable && !ring && !ours && !region_known(mapping->start))
         hidden = true;
     mutex_unlock(&lock);
-    if (strstr(p, "/liburing.so") || (strstr(p, "/libaio.so") && !io_submit))
+    if (strstr(mapping->name, "/liburing.so") || (strstr(mapping->name, "/libaio.so") && !io_submit))
         asynchronous = true;
-    if (inode && !ring && !ours)
-        files_mark_mapped_inode(inode);
-}
-
-static bool scan(void) {
-    enum { SIZE = 16384 };
-    long fd = sys(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    char *buffer = fd < 0 ? NULL : arena_map(SIZE, ARENA_INHERIT);
-    if (!buffer) {
-        if (fd >= 0)
-            sys(SYS_close, fd);
-        shared_memory_scan_needed();
-        return false;
-    }
-    long got;
-    size_t kept = 0;
-    while ((got = sys(SYS_read, fd, buffer + kept, SIZE - 1 - kept)) > 0) {
-        size_t end = kept + (size_t)got;
-        buffer[end] = '\0';
-        char *line = buffer;
-        for (char *newline; (newline = strchr(line, '\n')) != NULL; line = newline + 1) {
-            char saved = newline[1];
-            newline[1] = '\0';
-            scan_line(line);
-            newline[1] = saved;
-        }
-        kept = end - (size_t)(line - buffer);
-        memmove(buffer, line, kept);
-        if (kept == SIZE - 1)
-            kept = 0; /* no path is that long */
-    }
-    sys(SYS_close, fd);
-    arena_unmap(buffer, SIZE);
-    return true;
+    if (mapping->inode && !ring && !ours)
+        files_mark_mapped_inode(mapping->inode);
 }
 
 bool shared_memory_scan(void) {
     if (!atomic_exchange_explicit(&scan_needed, false, memory_order_relaxed))
         return true;
     passing_begins();
-    bool scanned = scan();
+    bool scanned = maps_read(see_mapping, NULL);
     passing_ends();
+    if (!scanned)
+        shared_memory_scan_needed();
     return scanned;
 }

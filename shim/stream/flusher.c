@@ -1,18 +1,13 @@
 #include "stream/flusher.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/helper.h"
 #include "base/log.h"
 #include "ring/ring.h"
 
 enum {
-    STACK = 64 << 10,
-    TLS = 4096,     /* room for the library's thread-local variables; see flusher_start */
     IDLE_TICKS = 4, /* ticks without anything pending after which it sleeps until it is noticed */
     RETRY_US = 50,  /* a log was busy */
 };
@@ -20,12 +15,10 @@ enum {
 enum request_kind { NOTHING, HOST_RING, FORGET_FILE, FORGET_ALL, SUBMIT, SUBMIT_EACH, PASS, STOP };
 
 static struct {
-    struct thread thread; /* its identity for locks and rings; not in the list of threads */
+    struct helper helper;
     const struct flusher_work *work;
     uint64_t tick_us;
-    char *stack;
-    _Atomic uint32_t alive; /* its thread id; the kernel clears it when it is gone (CLONE_CHILD_CLEARTID) */
-    _Atomic uint32_t bell;  /* rung to wake it */
+    _Atomic uint32_t bell; /* rung to wake it */
     _Atomic uint32_t asleep;
     struct mutex asking; /* one request at a time */
     _Atomic uint32_t request;
@@ -36,9 +29,6 @@ static struct {
     unsigned count;
     bool leave;
 } flusher;
-
-/* glibc's clone under the name that nothing interposes */
-extern int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
 
 static void ring_bell(void) {
     atomic_fetch_add(&flusher.bell, 1);
@@ -78,7 +68,7 @@ static bool serve(void) {
 }
 
 static void sleep_until_noticed(void) {
-    flusher.work->idle(&flusher.thread);
+    flusher.work->idle(&flusher.helper.thread);
     uint32_t bell = atomic_load(&flusher.bell);
     atomic_store(&flusher.asleep, 1);
     if (!flusher.work->pending() && atomic_load(&flusher.request) == NOTHING)
@@ -88,12 +78,10 @@ static void sleep_until_noticed(void) {
 
 static int run(void *unused) {
     (void)unused;
-    thread_self_pointer = &flusher.thread;
-    critical_depth = 0; /* the block may have been used before */
     unsigned idle = 0;
     while (serve()) {
         uint32_t bell = atomic_load(&flusher.bell);
-        bool done = flusher.work->perform_stale(&flusher.thread);
+        bool done = flusher.work->perform_stale(&flusher.helper.thread);
         idle = flusher.work->pending() ? 0 : idle + 1;
         if (idle > IDLE_TICKS)
             sleep_until_noticed();
@@ -103,40 +91,18 @@ static int run(void *unused) {
     return 0;
 }
 
-/*
- * The thread has no thread-local storage of libc's. It must not use the starter's either, which may be gone any time,
- * so it gets a block of zeros of its own: the library's few variables lie in it as far below the thread pointer as in
- * any other thread, and code compiled with stack protection finds a canary above.
- */
 int flusher_start(const struct flusher_work *work, uint64_t tick_us) {
-    if (atomic_load(&flusher.alive))
+    if (flusher_running())
         return 0;
-    char *variable = (char *)&critical_depth;
-    __asm__("" : "+r"(variable)); /* or else the linker may meet an instruction that it can't relax */
-    size_t below = (size_t)((char *)__builtin_thread_pointer() - variable) + TLS;
-    below = (below + 63) & ~(size_t)63;
-    if (!flusher.stack && !(flusher.stack = arena_map(STACK + below + TLS, ARENA_DONTFORK)))
-        return -ENOMEM;
-    void *pointer = flusher.stack + STACK + below;
-    memcpy(pointer, &pointer, sizeof pointer); /* x86-64: a thread pointer points to itself */
-    uint64_t all = ~0ull, before;
-    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
-                CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
     atomic_store(&flusher.request, NOTHING);
     flusher.work = work;
     flusher.tick_us = tick_us;
-    flusher.thread.stats = &flusher.thread.own_stats;
-    flusher.thread.writing.refused = true; /* it only does small things, and none may wait for it to make one */
-    int made = __clone(run, flusher.stack + STACK, flags, NULL, &flusher.alive, pointer, &flusher.alive);
-    int error = made < 0 ? -errno : 0;
     flusher.generation++;
-    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof all);
-    return error;
+    return helper_start(&flusher.helper, run);
 }
 
 uint32_t flusher_id(void) {
-    return atomic_load_explicit(&flusher.alive, memory_order_relaxed);
+    return atomic_load_explicit(&flusher.helper.alive, memory_order_relaxed);
 }
 
 bool flusher_running(void) {
@@ -157,14 +123,10 @@ static void ask(enum request_kind kind) {
 
 void flusher_stop(void) {
     mutex_lock(&flusher.asking);
-    uint32_t id = atomic_load(&flusher.alive);
-    if (id) {
+    if (flusher_running()) {
         await_answer();
         ask(STOP);
-        while (atomic_load(&flusher.alive))
-            sys(SYS_futex, &flusher.alive, FUTEX_WAIT, id, NULL); /* not private: the kernel's wake isn't */
-        while (sys(SYS_tgkill, sys(SYS_getpid), id, 0) == 0)
-            sys(SYS_sched_yield); /* it counts as a thread until it is gone altogether */
+        helper_await(&flusher.helper);
     }
     mutex_unlock(&flusher.asking);
 }

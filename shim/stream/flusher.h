@@ -1,8 +1,6 @@
 /*
- * The flusher: a helper thread that performs what has been pending for too long. libc doesn't know it (it is made with
- * clone, runs with all signals blocked and calls nothing of libc), so that a program with one thread goes on being one
- * as far as libc is concerned. It is also a guest on the rings of all threads, so that a file can be taken out of a
- * ring's table when another thread closes it.
+ * The flusher: a helper thread (base/helper.h) that performs what has been pending for too long. It is also a guest on
+ * the rings of all threads, so that a file can be taken out of a ring's table when another thread closes it.
  */
 #ifndef URINGSHIM_STREAM_FLUSHER_H
 #define URINGSHIM_STREAM_FLUSHER_H

@@ -1,0 +1,73 @@
+#include "base/helper.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/arena.h"
+
+enum {
+    STACK = 64 << 10,
+    TLS = 4096, /* room for the library's thread-local variables; see helper_start */
+};
+
+/* glibc's clone under the name that nothing interposes */
+extern int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+
+struct beginning {
+    struct helper *helper;
+    int (*run)(void *);
+};
+
+static int begin(void *argument) {
+    struct beginning *beginning = argument;
+    thread_self_pointer = &beginning->helper->thread;
+    critical_depth = 0; /* the block may have been used before */
+    return beginning->run(NULL);
+}
+
+/*
+ * The thread has no thread-local storage of libc's. It must not use the starter's either, which may be gone any time,
+ * so it gets a block of zeros of its own: the library's few variables lie in it as far below the thread pointer as in
+ * any other thread, and code compiled with stack protection finds a canary above.
+ */
+int helper_start(struct helper *helper, int (*run)(void *)) {
+    char *variable = (char *)&critical_depth;
+    __asm__("" : "+r"(variable)); /* or else the linker may meet an instruction that it can't relax */
+    size_t below = (size_t)((char *)__builtin_thread_pointer() - variable) + TLS;
+    below = (below + 63) & ~(size_t)63;
+    if (!helper->stack && !(helper->stack = arena_map(STACK + below + TLS, ARENA_DONTFORK)))
+        return -ENOMEM;
+    void *pointer = helper->stack + STACK + below;
+    memcpy(pointer, &pointer, sizeof pointer); /* x86-64: a thread pointer points to itself */
+    struct beginning *beginning = (struct beginning *)(helper->stack + STACK) - 1;
+    *beginning = (struct beginning){helper, run};
+    uint64_t all = ~0ull, before;
+    int saved = errno;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+                CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+    helper->thread.stats = &helper->thread.own_stats;
+    helper->thread.writing.refused = true; /* it only does small things, and none may wait for it to make a ring */
+    int made = __clone(begin, beginning, flags, beginning, &helper->alive, pointer, &helper->alive);
+    int error = made < 0 ? -errno : 0;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof all);
+    errno = saved;
+    return error;
+}
+
+void helper_await(struct helper *helper) {
+    uint32_t id = atomic_load(&helper->alive);
+    if (!id)
+        return;
+    while (atomic_load(&helper->alive))
+        sys(SYS_futex, &helper->alive, FUTEX_WAIT, id, NULL); /* not private: the kernel's wake isn't */
+    while (sys(SYS_tgkill, sys(SYS_getpid), id, 0) == 0)
+        sys(SYS_sched_yield);
+}
+
+void helper_forked(struct helper *helper) {
+    memset(helper, 0, sizeof *helper);
+}

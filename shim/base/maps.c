@@ -1,0 +1,77 @@
+#include "base/maps.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/sys.h"
+
+static uint64_t parse(const char **p, unsigned base) {
+    uint64_t value = 0;
+    for (;; (*p)++) {
+        unsigned digit = **p >= 'a' ? (unsigned)(**p - 'a') + 10 : (unsigned)(**p - '0');
+        if (digit >= base)
+            return value;
+        value = value * base + digit;
+    }
+}
+
+static void skip_field(const char **p) {
+    while (**p != ' ' && **p != '\0')
+        (*p)++;
+    while (**p == ' ')
+        (*p)++;
+}
+
+/* "start-end perms offset major:minor inode path" */
+static struct mapping parse_line(const char *p) {
+    struct mapping mapping = {.start = parse(&p, 16)};
+    p++;
+    mapping.end = parse(&p, 16);
+    skip_field(&p);
+    mapping.readable = p[0] == 'r';
+    mapping.writable = p[1] == 'w';
+    mapping.executable = p[2] == 'x';
+    mapping.shared = p[3] == 's';
+    skip_field(&p);
+    mapping.offset = parse(&p, 16);
+    skip_field(&p);
+    mapping.device = parse(&p, 16) << 32;
+    p++;
+    mapping.device |= parse(&p, 16);
+    skip_field(&p);
+    mapping.inode = parse(&p, 10);
+    skip_field(&p);
+    mapping.name = p;
+    return mapping;
+}
+
+/* Takes the whole lines out of the buffer; how many bytes are left, moved to its beginning. */
+static size_t see_lines(char *buffer, size_t n, void (*see)(const struct mapping *mapping, void *argument),
+                        void *argument) {
+    char *line = buffer, *end = buffer + n;
+    for (char *newline; (newline = memchr(line, '\n', (size_t)(end - line))) != NULL; line = newline + 1) {
+        *newline = '\0';
+        struct mapping mapping = parse_line(line);
+        see(&mapping, argument);
+    }
+    memmove(buffer, line, (size_t)(end - line));
+    return (size_t)(end - line);
+}
+
+bool maps_read(void (*see)(const struct mapping *mapping, void *argument), void *argument) {
+    enum { SIZE = 16384 };
+    long fd = sys(SYS_openat, AT_FDCWD, "/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
+    char *buffer = fd < 0 ? NULL : arena_map(SIZE, ARENA_INHERIT);
+    long got = -1;
+    size_t kept = 0;
+    while (buffer && (got = sys(SYS_read, fd, buffer + kept, SIZE - kept)) > 0) {
+        kept = see_lines(buffer, kept + (size_t)got, see, argument);
+        if (kept == SIZE)
+            kept = 0; /* no path is that long */
+    }
+    if (fd >= 0)
+        sys(SYS_close, fd);
+    arena_unmap(buffer, SIZE);
+    return got == 0;
+}
