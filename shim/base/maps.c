@@ -6,14 +6,15 @@
 #include "base/arena.h"
 #include "base/sys.h"
 
+static unsigned digit_of(char c) {
+    return c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
 static uint64_t parse(const char **p, unsigned base) {
     uint64_t value = 0;
-    for (;; (*p)++) {
-        unsigned digit = **p >= 'a' ? (unsigned)(**p - 'a') + 10 : (unsigned)(**p - '0');
-        if (digit >= base)
-            return value;
-        value = value * base + digit;
-    }
+    for (; digit_of(**p) < base; (*p)++)
+        value = value * base + digit_of(**p);
+    return value;
 }
 
 static void skip_field(const char **p) {

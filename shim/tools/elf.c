@@ -5,7 +5,9 @@
  *   interpreter PATH  the loader that it asks for; without this line it is statically linked
  *   go                it was made by Go's linker (debug/buildinfo in Go's library)
  *   io_uring          a name of liburing's, or of its system call, stands in it
- *   capabilities      it has file capabilities (capabilities(7))
+ *   call 0xADDRESS N  code in it makes system call N by itself, past libc; -: a number that isn't a constant
+ * (code/calls.h). Only the first one, but with --calls before FILE all of them capabilities      it has file
+ * capabilities (capabilities(7))
  *
  * Exit status 1: it can't be read, or isn't an ELF file.
  */
@@ -19,6 +21,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include "code/calls.h"
 
 struct file {
     const unsigned char *bytes;
@@ -78,9 +82,59 @@ static bool contains(const struct file *file, const char *text) {
     return memmem(file->bytes, file->size, text, strlen(text)) != NULL;
 }
 
+/* As it would be loaded: from the segment in which the address lies. */
+static bool read_loaded(const struct code_source *source, uint64_t address, void *to, size_t n) {
+    struct file file = {source->file, source->size};
+    const Elf64_Ehdr *header = part(&file, 0, sizeof *header);
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        const Elf64_Phdr *segment = part(&file, header->e_phoff + i * sizeof *segment, sizeof *segment);
+        if (!segment || segment->p_type != PT_LOAD || address < segment->p_vaddr ||
+            address - segment->p_vaddr > segment->p_filesz || n > segment->p_filesz - (address - segment->p_vaddr))
+            continue;
+        const void *from = part(&file, segment->p_offset + (address - segment->p_vaddr), n);
+        return from && memcpy(to, from, n);
+    }
+    return false;
+}
+
+static bool all_calls;
+
+static bool print_call(struct calls_search *search, uint64_t address, int64_t number) {
+    (void)search;
+    if (number < 0)
+        printf("call 0x%lx -\n", (unsigned long)address);
+    else
+        printf("call 0x%lx %ld\n", (unsigned long)address, (long)number);
+    return all_calls;
+}
+
+/* Where the file is loaded first of all, the program headers are (elf(5), PT_PHDR): so its ELF header is. */
+static uint64_t lowest_address(const struct file *file, const Elf64_Ehdr *header) {
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        const Elf64_Phdr *segment = part(file, header->e_phoff + i * sizeof *segment, sizeof *segment);
+        if (segment && segment->p_type == PT_LOAD && segment->p_offset == 0)
+            return segment->p_vaddr;
+    }
+    return 0;
+}
+
+static void print_calls(const struct file *file, const Elf64_Ehdr *header) {
+    struct code_source source = {read_loaded, file->bytes, file->size};
+    struct calls_search search = {.source = &source, .found = print_call};
+    struct object object;
+    if (!calls_begin(&search))
+        return;
+    if (object_open(&object, &source, lowest_address(file, header))) {
+        calls_in_file(&search, &object);
+        object_close(&object);
+    }
+    calls_end(&search);
+}
+
 int main(int argc, char **argv) {
     struct file file;
-    if (argc != 2 || !file_map(&file, argv[1]))
+    all_calls = argc == 3 && strcmp(argv[1], "--calls") == 0;
+    if (argc != 2 + all_calls || !file_map(&file, argv[argc - 1]))
         return 1;
     const Elf64_Ehdr *header = part(&file, 0, sizeof *header);
     if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
@@ -94,7 +148,8 @@ int main(int argc, char **argv) {
         puts("go");
     if (contains(&file, "io_uring_queue_init") || contains(&file, "io_uring_setup"))
         puts("io_uring");
-    if (getxattr(argv[1], "security.capability", NULL, 0) > 0)
+    if (getxattr(argv[argc - 1], "security.capability", NULL, 0) > 0)
         puts("capabilities");
+    print_calls(&file, header);
     return 0;
 }

@@ -1,0 +1,132 @@
+#include "code/look.h"
+
+#include <gnu/libc-version.h>
+#include <link.h>
+#include <mqueue.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "base/arena.h"
+#include "base/maps.h"
+#include "base/real.h"
+#include "base/sys.h"
+
+/* What has been looked at and is clean. One that is forgotten is looked at again. */
+enum { SEEN_MAX = 512 };
+static struct seen { uint64_t start, end, device, inode; } seen[SEEN_MAX] APART;
+static uint32_t seen_count;
+
+enum { TRUSTED = 5 };
+
+struct visit {
+    struct calls_search search; /* first: what its callback is given */
+    struct look *look;
+    uintptr_t trusted[TRUSTED]; /* addresses in code that is known */
+    uint64_t object;            /* where the object file begins of which this mapping is a part, if it is of one */
+    uint64_t device, inode;
+};
+
+static bool read_memory(const struct code_source *source, uint64_t address, void *to, size_t n) {
+    struct iovec local = {to, n}, remote = {(void *)address, n};
+    (void)source;
+    return sys(SYS_process_vm_readv, sys(SYS_getpid), &local, 1, &remote, 1, 0) == (long)n;
+}
+
+static const struct code_source memory = {.read = read_memory};
+
+/* Before glibc 2.34 threads, and timers and message queues, were libraries of their own. */
+static void find_trusted(struct visit *visit) {
+    visit->trusted[0] = (uintptr_t)look_at_code;
+    visit->trusted[1] = (uintptr_t)REAL(gnu_get_libc_version);
+    visit->trusted[2] = (uintptr_t)_r_debug.r_brk;
+    visit->trusted[3] = (uintptr_t)REAL(pthread_key_create);
+    visit->trusted[4] = (uintptr_t)REAL(mq_notify);
+}
+
+static bool is_trusted(const struct visit *visit, const struct mapping *mapping) {
+    if (strcmp(mapping->name, "[vdso]") == 0 || strcmp(mapping->name, "[vsyscall]") == 0 ||
+        strcmp(mapping->name, "[uprobes]") == 0)
+        return true;
+    for (int i = 0; i < TRUSTED; i++)
+        if (mapping->start <= visit->trusted[i] && visit->trusted[i] < mapping->end)
+            return true;
+    return false;
+}
+
+static bool was_seen(const struct mapping *mapping) {
+    for (uint32_t i = 0; i < seen_count; i++)
+        if (seen[i].start == mapping->start && seen[i].end == mapping->end && seen[i].device == mapping->device &&
+            seen[i].inode == mapping->inode)
+            return true;
+    return false;
+}
+
+/* A child of fork may find it at any moment. What belongs to no file may change without a call, and is looked at anew.
+ */
+static void remember(const struct mapping *mapping) {
+    if (mapping->inode == 0 || seen_count == SEEN_MAX)
+        return;
+    seen[seen_count] = (struct seen){mapping->start, mapping->end, mapping->device, mapping->inode};
+    __atomic_store_n(&seen_count, seen_count + 1, __ATOMIC_RELEASE);
+}
+
+void look_forget(uintptr_t start, size_t length) {
+    for (uint32_t i = seen_count; i-- > 0;)
+        if (seen[i].start < start + length && start < seen[i].end)
+            seen[i] = seen[--seen_count];
+}
+
+static bool note(struct calls_search *search, uint64_t address, int64_t number) {
+    struct visit *visit = (struct visit *)search;
+    visit->look->address = address;
+    visit->look->number = number;
+    return false;
+}
+
+static void note_place(struct look *look, const struct mapping *mapping) {
+    size_t length = strlen(mapping->name);
+    size_t over = length < sizeof look->name ? 0 : length - (sizeof look->name - 1);
+    memcpy(look->name, mapping->name + over, length - over + 1);
+    look->from = mapping->start - mapping->offset;
+}
+
+static enum calls_verdict examine(struct visit *visit, const struct mapping *mapping) {
+    struct object object;
+    if (mapping->inode == 0 || mapping->inode != visit->inode || mapping->device != visit->device ||
+        !object_open(&object, &memory, visit->object))
+        return calls_in(&visit->search, NULL, mapping->start, mapping->end);
+    enum calls_verdict verdict =
+        object.go ? CALLS_FOUND : calls_in(&visit->search, &object, mapping->start, mapping->end);
+    object_close(&object);
+    return verdict;
+}
+
+static void see(const struct mapping *mapping, void *argument) {
+    struct visit *visit = argument;
+    if (mapping->inode && mapping->offset == 0) {
+        visit->object = mapping->start;
+        visit->device = mapping->device;
+        visit->inode = mapping->inode;
+    }
+    if (visit->look->verdict != CALLS_NONE || !mapping->executable || is_trusted(visit, mapping) || was_seen(mapping))
+        return;
+    visit->look->verdict = examine(visit, mapping);
+    if (visit->look->verdict == CALLS_NONE)
+        remember(mapping);
+    else
+        note_place(visit->look, mapping);
+}
+
+void look_at_code(struct look *look, const _Atomic bool *stop) {
+    struct visit visit = {.search = {.source = &memory, .found = note, .stop = stop}, .look = look};
+    uint8_t byte;
+    *look = (struct look){.verdict = CALLS_UNKNOWN, .number = -1};
+    find_trusted(&visit);
+    if (!read_memory(&memory, (uintptr_t)look_at_code, &byte, sizeof byte) || !calls_begin(&visit.search))
+        return;
+    look->verdict = CALLS_NONE;
+    if (!maps_read(see, &visit) && look->verdict == CALLS_NONE)
+        look->verdict = CALLS_UNKNOWN;
+    calls_end(&visit.search);
+}
