@@ -26,7 +26,8 @@ batches() {
     rm -f out
     shim "$@"
     cmp expected out || fail "with the defaults"
-    remaining=$(($(stat_value write.passed) + $(stat_value direct.calls) + $(stat_value ring.enters)))
+    # While the code is looked at calls pass: how many is a matter of when the helper thread gets a processor.
+    remaining=$(($(stat_value write.passed) - $(stat_value passed.looking) + $(stat_value direct.calls) + $(stat_value ring.enters)))
     ((remaining <= native * percent / 100)) || fail "with the defaults $remaining of $native remain: $(cat "$STATS")"
 }
 

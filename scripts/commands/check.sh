@@ -107,10 +107,6 @@ nothing."
 
 # What it, and the libraries that it is linked with, call past libc.
 examine_calls() { # FILE
-    if says go; then
-        cannot "made by Go"
-        means "Go programs make their system calls themselves: the library would not see them."
-    fi
     shim_libraries=
     case $shim_loader in
     */ld-linux* | */ld64.so*) shim_libraries=$("$shim_loader" --list "$1" 2>/dev/null) ;;
@@ -127,6 +123,13 @@ library does."
         means "From the moment in which it begins to use that (io_setup), the library leaves it alone."
         ;;
     esac
+    if says go; then
+        cannot "made by Go"
+        means "Go programs make their system calls themselves, past libc: the library would not see them, and defers \
+nothing."
+    elif [ -n "$shim_loader" ]; then
+        examine_own_calls "$1"
+    fi
     if says io_uring; then
         found warn "io_uring is named in it"
         means "If it makes rings of its own, without liburing's shared library, don't shim it where it uses them: what \
@@ -134,4 +137,24 @@ it does by them can't be put in order with what the library does."
     elif ! says go; then
         found ok "no io_uring of its own, as far as names tell"
     fi
+}
+
+# Code that goes past libc, in the program and in the libraries that it is linked with (shim/code/calls.h).
+examine_own_calls() { # FILE
+    shim_callers=
+    for shim_file in "$1" $(printf '%s\n' "$shim_libraries" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p'); do
+        case ${shim_file##*/} in
+        libc.so.* | libpthread.so.* | librt.so.* | ld-linux* | ld64.so.*) continue ;;
+        esac
+        if "${shim_library%/*}/uringshim-elf" "$shim_file" 2>/dev/null | grep -Eq '^(call|go)'; then
+            shim_callers=$(joined "$shim_callers" "$shim_file")
+        fi
+    done
+    if [ -z "$shim_callers" ]; then
+        found ok "no code in it makes system calls past libc"
+        return
+    fi
+    cannot "makes system calls itself"
+    means "$shim_callers: what is called past libc the library doesn't see, so it defers nothing. \
+URINGSHIM_OWN_CALLS=ignore is for those who know that these calls touch no file that the program writes."
 }

@@ -11,6 +11,7 @@ enum config_mode { MODE_ON, MODE_OBSERVE, MODE_OFF };
 enum config_engine { ENGINE_AUTO, ENGINE_RING, ENGINE_DIRECT };
 enum config_order { ORDER_PROCESS, ORDER_THREAD };
 enum config_shared { SHARED_STRICT, SHARED_IGNORE };
+enum config_own_calls { OWN_CALLS_STRICT, OWN_CALLS_IGNORE };
 
 struct config {
 #define OPTION_CHOICE(field, variable, values, help) int field;

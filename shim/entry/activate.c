@@ -11,6 +11,7 @@
 #include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/own_calls.h"
 #include "entry/sharing.h"
 #include "entry/trial.h"
 #include "files/shared_memory.h"
@@ -51,10 +52,17 @@ static bool few_processes(void) {
     return sys(SYS_prlimit64, 0, RLIMIT_NPROC, NULL, &limit) == 0 && limit.rlim_cur < FEW;
 }
 
-/* What speaks against both deferring and reading ahead for as long as nothing changes. */
-static enum reason look_around(const struct inode *inode) {
+static enum reason hindrance(void) {
+    uint64_t hindrances = atomic_load(&wb_hindrances) & ~(1ull << REASON_pausing);
+    return hindrances ? (enum reason)__builtin_ctzll(hindrances) : REASON_NONE;
+}
+
+/* What speaks against both deferring and reading ahead for as long as nothing changes. What costs most comes last. */
+static enum reason look_around(const struct inode *inode, bool to_write) {
     if (trial_needed() && !trial_passed())
         return REASON_seccomp;
+    if (few_processes()) /* nor for who looks at the code */
+        return REASON_no_flusher;
     if (!shared_memory_scan())
         return REASON_no_proc;
     if (shared_memory_asynchronous())
@@ -62,34 +70,35 @@ static enum reason look_around(const struct inode *inode) {
     if (inode->mapped)
         return REASON_mapped;
     sharing_refresh();
-    return signals_guard() ? REASON_NONE : REASON_signal_blocked;
+    enum reason reason = to_write ? hindrance() : REASON_NONE;
+    if (reason == REASON_NONE)
+        reason = own_calls_look();
+    if (reason == REASON_NONE && !signals_guard())
+        reason = REASON_signal_blocked;
+    return reason;
 }
 
 /* And what speaks against deferring alone. */
 static enum reason equip(void) {
     if (sys(SYS_sched_getscheduler, 0) != SCHED_OTHER && sys(SYS_sched_getscheduler, 0) != SCHED_BATCH)
         return REASON_real_time;
-    if (few_processes())
-        return REASON_no_flusher;
     look_at_limits();
-    uint64_t hindrances = atomic_load(&wb_hindrances) & ~(1ull << REASON_pausing);
-    if (hindrances)
-        return (enum reason)__builtin_ctzll(hindrances);
-    int error = wb_start();
+    enum reason reason = hindrance();
+    int error = reason == REASON_NONE ? wb_start() : 0;
     if (error) {
         stats_fallback("flusher", -error);
         return REASON_no_flusher;
     }
-    return REASON_NONE;
+    return reason;
 }
 
 /* Speaks against this file only, or goes by itself. */
 static bool passes(enum reason reason) {
-    return reason == REASON_mapped || reason == REASON_visiting;
+    return reason == REASON_mapped || reason == REASON_visiting || reason == REASON_looking;
 }
 
 /* With the lock held. What is found is put up as a hindrance, so that it isn't looked for again at every call. */
-static enum reason prepare(const struct inode *inode) {
+static enum reason prepare(const struct inode *inode, bool to_write) {
     if (prepared_to_read())
         return REASON_NONE;
     /* True from here on, so that what is mapped from now on is marked; and nobody defers before it is. */
@@ -97,7 +106,7 @@ static enum reason prepare(const struct inode *inode) {
     /* What was put up since policy looked: who did so waits for us only from here on. */
     uint64_t barred = atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled |
                                                      1ull << REASON_visiting | 1ull << REASON_unready);
-    enum reason reason = barred ? (enum reason)__builtin_ctzll(barred) : look_around(inode);
+    enum reason reason = barred ? (enum reason)__builtin_ctzll(barred) : look_around(inode, to_write);
     if (reason == REASON_NONE)
         window_start();
     else
@@ -107,7 +116,7 @@ static enum reason prepare(const struct inode *inode) {
 
 static enum reason start(const struct inode *inode, bool to_write) {
     wb_hinder(REASON_pausing);
-    enum reason reason = prepare(inode);
+    enum reason reason = prepare(inode, to_write);
     if (reason == REASON_NONE && to_write && !activated()) {
         reason = equip();
         atomic_store(&active, reason == REASON_NONE);
@@ -154,6 +163,8 @@ static void stop_once(struct thread *self, bool reading_too) {
     int saved = errno;
     critical_enter();
     mutex_lock(&lock);
+    if (reading_too)
+        own_calls_stop();
     if (reading_too ? prepared_to_read() : activated())
         stop(self, reading_too);
     mutex_unlock(&lock);
@@ -172,8 +183,25 @@ void limits_refresh(void) {
 void deactivate(const char *call) {
     struct thread *self = attached_self();
     announce(call);
-    if (prepared_to_read() && thread_free(self))
+    if ((prepared_to_read() || own_calls_looking()) && thread_free(self))
         stop_once(self, true);
+}
+
+void code_added(void *start, size_t length) {
+    shared_memory_scan_needed();
+    mutex_lock(&lock);
+    own_calls_stop();
+    own_calls_again(start, length);
+    mutex_unlock(&lock);
+}
+
+void code_changed(const char *call, void *start, size_t length, bool of_file) {
+    if (!thread_free(thread_self()) || !own_calls_matters(of_file))
+        return;
+    bool exclusive = exclusive_begins(call);
+    deactivate(call);
+    code_added(start, length);
+    exclusive_ends(exclusive);
 }
 
 void rest(void) {
@@ -195,6 +223,7 @@ void activation_fork_done(bool child) {
     if (child) {
         atomic_store(&active, false);
         atomic_store(&prepared, false);
+        own_calls_forked();
     }
     mutex_unlock(&lock);
 }

@@ -37,6 +37,13 @@ void activation_fork_done(bool child);
  * started it is enough to look around then. What is pending is performed.
  */
 void file_mapped(const char *call, int fd);
+/*
+ * Libraries were loaded, by a call before which all was given back (deactivate): what is new is looked at before
+ * anything is deferred again. Start and length say what has changed besides; 0: nothing.
+ */
+void code_added(void *start, size_t length);
+/* Memory was made executable, by a call that has just returned. */
+void code_changed(const char *call, void *start, size_t length, bool of_file);
 /* RLIMIT_FSIZE may have changed. */
 void limits_refresh(void);
 

@@ -28,7 +28,7 @@ static void look_at_protection(const char *call, int prot) {
         drain(call);
 }
 
-static void *map(const char *call, void *start, size_t length, int prot, int flags, int fd, off_t offset) {
+static void *map_data(const char *call, void *start, size_t length, int prot, int flags, int fd, off_t offset) {
     look_at_protection(call, prot);
     bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, file = !(flags & MAP_ANONYMOUS);
     bool over = (flags & MAP_FIXED) && shared_memory_any();
@@ -51,6 +51,13 @@ static void *map(const char *call, void *start, size_t length, int prot, int fla
     drain(call); /* what a handler has deferred meanwhile */
     exclusive_ends(exclusive);
     return (void *)answer(result);
+}
+
+static void *map(const char *call, void *start, size_t length, int prot, int flags, int fd, off_t offset) {
+    void *result = map_data(call, start, length, prot, flags, fd, offset);
+    if (unlikely(prot & PROT_EXEC) && result != MAP_FAILED)
+        code_changed(call, result, length, !(flags & MAP_ANONYMOUS));
+    return result;
 }
 
 EXPORT void *mmap(void *start, size_t length, int prot, int flags, int fd, off_t offset) {
@@ -103,14 +110,20 @@ static void protecting(const char *call, void *start, size_t length, int prot) {
     drain(call);
 }
 
+static int protected(const char *call, void *start, size_t length, int prot, int result) {
+    if (unlikely(prot & PROT_EXEC) && result == 0)
+        code_changed(call, start, length, false);
+    return result;
+}
+
 EXPORT int mprotect(void *start, size_t length, int prot) {
     protecting("mprotect", start, length, prot);
-    return (int)answer(sys(SYS_mprotect, start, length, prot));
+    return protected("mprotect", start, length, prot, (int)answer(sys(SYS_mprotect, start, length, prot)));
 }
 
 EXPORT int pkey_mprotect(void *start, size_t length, int prot, int key) {
     protecting("pkey_mprotect", start, length, prot);
-    return CALL(pkey_mprotect, (start, length, prot, key));
+    return protected("pkey_mprotect", start, length, prot, CALL(pkey_mprotect, (start, length, prot, key)));
 }
 
 EXPORT void *shmat(int id, const void *start, int flags) {

@@ -21,7 +21,6 @@
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
 #include "entry/sharing.h"
-#include "files/shared_memory.h"
 
 extern int capset(cap_user_header_t header, const cap_user_data_t data);
 extern void __assert(const char *expression, const char *file, int line) __attribute__((noreturn));
@@ -372,12 +371,15 @@ EXPORT long ptrace(enum __ptrace_request request, ...) {
     return CALL(ptrace, (request, pid, address, data));
 }
 
-/* A library that is loaded may bring asynchronous I/O of its own; looked for when deferring starts again. */
+/*
+ * A library that is loaded may bring asynchronous I/O, or system calls, of its own, and with dlmopen a libc of its own:
+ * looked for when deferring starts again.
+ */
 EXPORT void *dlopen(const char *path, int flags) {
     bool exclusive = exclusive_begins("dlopen"); /* who began anew now would look around too early */
     deactivate("dlopen");
     void *result = CALL(dlopen, (path, flags));
-    shared_memory_scan_needed();
+    code_added(NULL, 0);
     exclusive_ends(exclusive);
     return result;
 }
@@ -386,7 +388,7 @@ EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
     bool exclusive = exclusive_begins("dlmopen");
     deactivate("dlmopen");
     void *result = CALL(dlmopen, (list, path, flags));
-    shared_memory_scan_needed();
+    code_added(NULL, 0);
     exclusive_ends(exclusive);
     return result;
 }

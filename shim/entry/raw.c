@@ -3,6 +3,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/signals.h"
@@ -75,6 +76,26 @@ static long raw_exec(long number, const long a[6]) {
     finish("syscall", FLUSH_BARRIER);
     long result = forward(number, a);
     exclusive_ends(exclusive);
+    return result;
+}
+
+static long raw_mprotect(long number, const long a[6]) {
+    if (files_forbid_direct())
+        drain("syscall");
+    announce("syscall");
+    long result = forward(number, a);
+    if (a[2] & PROT_EXEC && result == 0)
+        code_changed("syscall", (void *)a[0], (size_t)a[1], false);
+    return result;
+}
+
+static long raw_mmap(long number, const long a[6]) {
+    files_forbid_direct(); /* it may be for writing only; nobody looks */
+    sharing_hidden();
+    drain("syscall");
+    long result = forward(number, a);
+    if (a[2] & PROT_EXEC && result != -1)
+        code_changed("syscall", (void *)result, (size_t)a[1], !(a[3] & MAP_ANONYMOUS));
     return result;
 }
 
@@ -187,15 +208,10 @@ EXPORT long syscall(long number, ...) {
     case SYS_prlimit64:
         return raw_limit(number, a);
     case SYS_mprotect:
-        if (files_forbid_direct())
-            drain("syscall");
-        announce("syscall");
-        break;
+    case SYS_pkey_mprotect:
+        return raw_mprotect(number, a);
     case SYS_mmap:
-        files_forbid_direct(); /* it may be for writing only; nobody looks */
-        sharing_hidden();
-        drain("syscall");
-        break;
+        return raw_mmap(number, a);
     case SYS_shmat:
         sharing_hidden();
         drain("syscall");

@@ -3,6 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "entry/own_calls.h"
 #include "entry/read.h"
 
 struct fd_slot *_Atomic read_last;
@@ -21,6 +22,10 @@ static bool readable(int fd, struct fd_slot *slot, bool at_position) {
 
 /* Served from the window, or a new one. What costs a call comes last. */
 static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset) {
+    if (unlikely(atomic_load_explicit(&wb_hindrances, memory_order_relaxed) & 1ull << REASON_looking)) {
+        own_calls_passed();
+        return WINDOW_MISS; /* what was learnt of the file stays */
+    }
     if (window_hindered()) { /* who may be cancelled at any moment takes no lock of ours */
         slot->reads = 0;
         return WINDOW_MISS;

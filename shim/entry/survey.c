@@ -1,4 +1,5 @@
 #include "entry/survey.h"
+#include "entry/own_calls.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -346,6 +347,7 @@ static void report_hindrances(int to) {
         all |= 1ull << REASON_shared_memory;
     if (shared_memory_asynchronous())
         all |= 1ull << REASON_own_io_uring;
+    all |= 1ull << own_calls_now() & ~(1ull << REASON_NONE);
     for (int reason = 1; reason < REASONS; reason++) {
         TEXT(line, 128);
         text_add(&line, "against\t");

@@ -52,6 +52,8 @@ static void try_essentials(void) {
     sys(SYS_pwrite64, -1, NULL, 0, 0);
     sys(SYS_pwritev2, -1, NULL, 0, 0, 0, 0);
     sys(SYS_prlimit64, 0, 0, NULL, NULL);
+    sys(SYS_close_range, ~0u, 0, 0); /* a range that is none */
+    sys(SYS_unshare, 0);
     sys(SYS_process_vm_readv, 0, NULL, 0, NULL, 0, 0);
     sys(SYS_clone, CLONE_THREAD, 0, 0, 0, 0); /* invalid without CLONE_SIGHAND: filters see the flags alone */
 }

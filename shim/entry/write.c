@@ -7,6 +7,7 @@
 #include "base/ticks.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/own_calls.h"
 #include "entry/survey.h"
 #include "entry/write.h"
 #include "policy/policy.h"
@@ -118,6 +119,8 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
     struct thread *self = stats_wanted ? attached_self() : thread_self();
     if (reason == REASON_NONE)
         return DEFERRED;
+    if (unlikely(reason == REASON_looking))
+        own_calls_passed();
     self->stats->passed[reason]++;
     if (unlikely(survey_wanted))
         survey_write(offer->call, offer->fd, offer->total, offer->offset < 0 ? -1 : offer->offset);
@@ -132,8 +135,10 @@ static ssize_t answer_offer(int verdict, size_t total) {
 /* Hindered it needs no clock, which may be among what is forbidden (PR_SET_TSC). */
 static bool warms_up(struct fd_slot *slot) {
     bool started = activated();
-    return atomic_load_explicit(&wb_hindrances, memory_order_relaxed) || (!started && policy_fresh(slot)) ||
-           policy_warming(slot, ticks_now(), started);
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (unlikely(hindrances & 1ull << REASON_looking))
+        own_calls_passed();
+    return hindrances || (!started && policy_fresh(slot)) || policy_warming(slot, ticks_now(), started);
 }
 
 /*

@@ -6,8 +6,8 @@
 # itself never under the library.
 # shellcheck disable=SC2034 # set by tests
 AROUND=()
-export -f shim
-export LIB STATS
+export -f shim own_calls_of
+export LIB STATS VICTIMS LOOK_PAST
 
 # tree_of DIR: what is there, byte for byte.
 tree_of() {
