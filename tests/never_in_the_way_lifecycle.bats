@@ -88,6 +88,14 @@ comes_to_an_end() {
     assert_deferred
 }
 
+@test "threads with thread-local memory of the program's own, all zeros, call libc" {
+    local how
+    for how in libc own; do
+        same_as_native timeout -s KILL 60 "$VICTIMS/lifecycle_own_tls" "$how" || fail "$how"
+    done
+    assert_deferred
+}
+
 @test "every way to exec, and the ones that fail" {
     local how
     for how in execl execlp execle execv execvp execvpe execve fexecve execveat syscall bare; do

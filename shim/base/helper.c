@@ -23,7 +23,7 @@ struct beginning {
 
 static int begin(void *argument) {
     struct beginning *beginning = argument;
-    thread_self_pointer = &beginning->helper->thread;
+    thread_become(&beginning->helper->thread);
     critical_depth = 0; /* the block may have been used before */
     return beginning->run(NULL);
 }

@@ -8,7 +8,7 @@
 struct thread thread_nobody = {.stats = &thread_nobody.own_stats};
 static struct thread first_thread; /* so that a program's only thread costs no mapping */
 
-__thread struct thread *thread_self_pointer __attribute__((tls_model("initial-exec"))) = &thread_nobody;
+__thread uintptr_t thread_self_offset __attribute__((tls_model("initial-exec")));
 
 void (*thread_at_exit)(struct thread *self);
 
@@ -18,6 +18,7 @@ static struct thread *_Atomic all;
 static struct thread *unused; /* linked by `log`, which an unused structure doesn't need */
 static pthread_key_t key;
 static bool key_made;
+static _Atomic bool strangers;
 
 /* A thread that returns may still be cancelled here, and would leave what it is at half done. */
 static void at_thread_end(void *argument) {
@@ -27,7 +28,7 @@ static void at_thread_end(void *argument) {
     if (thread_at_exit)
         thread_at_exit(self);
     stats_collect(self->stats);
-    thread_self_pointer = &thread_nobody;
+    thread_become(&thread_nobody);
     mutex_lock(&lock);
     self->log = (struct wb_log *)unused;
     unused = self;
@@ -56,8 +57,12 @@ static void count_in_sight(struct thread *thread) {
     thread->stats = place ? place : &thread->own_stats;
 }
 
+void thread_strangers_come(void) {
+    atomic_store(&strangers, true);
+}
+
 struct thread *thread_attach(void) {
-    if (!key_made)
+    if (!key_made || atomic_load_explicit(&strangers, memory_order_relaxed))
         return NULL;
     mutex_lock(&lock);
     struct thread *self = unused;
@@ -75,7 +80,7 @@ struct thread *thread_attach(void) {
         return NULL;
     reset(self);
     count_in_sight(self);
-    thread_self_pointer = self;
+    thread_become(self);
     pthread_setspecific(key, self);
     return self;
 }

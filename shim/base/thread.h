@@ -1,5 +1,5 @@
 /*
- * What the library knows of each thread of the program. Found through one initial-exec thread-local pointer; the
+ * What the library knows of each thread of the program. Found through one initial-exec thread-local offset; the
  * structures themselves are pooled and never unmapped, since locks may name them after the thread has gone.
  */
 #ifndef URINGSHIM_BASE_THREAD_H
@@ -38,15 +38,26 @@ struct thread {
     void *pool_link;
 };
 
-extern __thread struct thread *thread_self_pointer;
+/* Whoever has no structure of its own: all such threads share it, and it owns nothing. */
+extern struct thread thread_nobody;
 
-/* The calling thread; before thread_attach it is one that all such threads share, and that owns nothing. */
+/*
+ * How far the calling thread's structure is from thread_nobody: not a pointer, because a thread that the program made
+ * by itself may begin with thread-local memory full of zeros, whatever the initial values are. That must mean nobody,
+ * as it must be a right beginning for every other thread-local variable of the library.
+ */
+extern __thread uintptr_t thread_self_offset;
+
+/* The calling thread; before thread_attach it is nobody. */
 static inline struct thread *thread_self(void) {
-    return thread_self_pointer;
+    return (struct thread *)((uintptr_t)&thread_nobody + thread_self_offset);
+}
+
+static inline void thread_become(struct thread *self) {
+    thread_self_offset = (uintptr_t)self - (uintptr_t)&thread_nobody;
 }
 
 static inline bool thread_attached(const struct thread *self) {
-    extern struct thread thread_nobody;
     return self != &thread_nobody;
 }
 
@@ -68,6 +79,12 @@ static inline void thread_mask_changed(struct thread *self) {
 
 /* Gives the calling thread a structure of its own. NULL without memory. `thread_at_exit` runs when the thread ends. */
 struct thread *thread_attach(void);
+
+/*
+ * There may be threads that libc doesn't know (clone(2)), whose ends it doesn't notice: from now on nobody else gets a
+ * structure of its own. Nothing may be deferred or read ahead any more.
+ */
+void thread_strangers_come(void);
 
 /* Called in the ending thread, before its structure is reused; set once at start. */
 extern void (*thread_at_exit)(struct thread *self);

@@ -97,10 +97,14 @@ void confined(const char *call) {
 void end_thread(const char *call, int status) {
     finish(call, FLUSH_EXIT);
     deactivate(call);
-    /* With threads that libc doesn't know (clone), nothing was deferred, and there is none of ours. */
-    bool alone = !(atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled));
+    /*
+     * With threads that libc doesn't know (clone), nothing was deferred, and there is none of ours. One that nobody has
+     * seen being made isn't the first.
+     */
+    bool alone = __libc_single_threaded && sys(SYS_gettid) == sys(SYS_getpid) &&
+                 !(atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled));
     for (;;)
-        sys(__libc_single_threaded && alone ? SYS_exit_group : SYS_exit, status);
+        sys(alone ? SYS_exit_group : SYS_exit, status);
 }
 
 /*

@@ -130,6 +130,8 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
     va_end(list);
     if (flags & (CLONE_VM | CLONE_FILES))
         keep_out("clone");
+    if (flags & CLONE_VM)
+        thread_strangers_come();
     if (flags & CLONE_VM || !function || !stack) {
         announce("clone");
         sharing_passed_on();

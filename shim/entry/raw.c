@@ -39,8 +39,10 @@ static long raw_dup(long number, const long a[6]) {
 static long raw_fork(long number, const long a[6], unsigned long flags) {
     if (flags & (CLONE_VM | CLONE_FILES))
         keep_out("syscall");
-    if (flags & CLONE_VM)
+    if (flags & CLONE_VM) {
+        thread_strangers_come();
         return forward(number, a);
+    }
     fork_prepare();
     long pid = forward(number, a);
     if (pid == 0)
