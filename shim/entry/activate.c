@@ -54,7 +54,7 @@ static bool few_processes(void) {
 
 static enum reason hindrance(void) {
     uint64_t hindrances = atomic_load(&wb_hindrances) & ~(1ull << REASON_pausing);
-    return hindrances ? (enum reason)__builtin_ctzll(hindrances) : REASON_NONE;
+    return hindrances ? wb_first_hindrance(hindrances) : REASON_NONE;
 }
 
 /* What speaks against both deferring and reading ahead for as long as nothing changes. What costs most comes last. */
@@ -104,9 +104,9 @@ static enum reason prepare(const struct inode *inode, bool to_write) {
     /* True from here on, so that what is mapped from now on is marked; and nobody defers before it is. */
     atomic_store(&prepared, true);
     /* What was put up since policy looked: who did so waits for us only from here on. */
-    uint64_t barred = atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled |
-                                                     1ull << REASON_visiting | 1ull << REASON_unready);
-    enum reason reason = barred ? (enum reason)__builtin_ctzll(barred) : look_around(inode, to_write);
+    uint64_t barred = atomic_load(&wb_hindrances) &
+                      (1ull << REASON_seccomp | 1ull << REASON_disabled | WB_VISITING | 1ull << REASON_unready);
+    enum reason reason = barred ? wb_first_hindrance(barred) : look_around(inode, to_write);
     if (reason == REASON_NONE)
         window_start();
     else

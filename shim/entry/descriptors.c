@@ -65,7 +65,7 @@ OPENAT(openat64)
 /* What is pending at the position moves it, and what is pending of the file may be its end. */
 #define LSEEK(type, name)                                                                                              \
     EXPORT type name(int fd, type offset, int whence) {                                                                \
-        type position = window_seek(thread_self(), fd, offset, whence);                                                \
+        type position = unlikely(window_is_on(fd)) ? window_seek(thread_self(), fd, offset, whence) : WINDOW_MISS;     \
         if (position != WINDOW_MISS)                                                                                   \
             return position;                                                                                           \
         announce_touch(#name, fd);                                                                                     \

@@ -93,26 +93,22 @@ void drain_reads_too(const char *call) {
     window_settle(attached_self(), NULL);
 }
 
-/* How many calls are under way during which nothing is deferred. */
-static struct mutex visits_lock;
-static unsigned visits;
 static __thread unsigned own_visits __attribute__((tls_model("initial-exec")));
 
+/* A vfork child's are its own, though the memory isn't. */
 void visit_begins(const char *call) {
-    mutex_lock(&visits_lock);
-    own_visits++;
-    if (visits++ == 0)
-        wb_hinder(REASON_visiting);
-    mutex_unlock(&visits_lock);
+    if (!thread_self()->vfork_child) {
+        own_visits++;
+        wb_visit_begins();
+    }
     drain(call);
 }
 
 void visit_ends(void) {
-    mutex_lock(&visits_lock);
+    if (thread_self()->vfork_child)
+        return;
+    wb_visit_ends();
     own_visits--;
-    if (--visits == 0)
-        wb_unhinder(REASON_visiting);
-    mutex_unlock(&visits_lock);
 }
 
 bool exclusive_begins(const char *call) {
@@ -129,18 +125,8 @@ void exclusive_ends(bool begun) {
         visit_ends();
 }
 
-void visits_fork_prepare(void) {
-    mutex_lock(&visits_lock);
-}
-
-/* The child has only its own thread's. */
-void visits_fork_done(bool child) {
-    if (child && visits != own_visits) {
-        visits = own_visits;
-        if (visits == 0)
-            wb_unhinder(REASON_visiting);
-    }
-    mutex_unlock(&visits_lock);
+void visits_forked(void) {
+    wb_visits_forked(own_visits);
 }
 
 int give_up_number(const char *call, int fd) {

@@ -91,9 +91,8 @@ void exclusive_ends(bool begun);
 /* Around a call that writes a file and then does something else inside libc: nothing is deferred meanwhile. */
 void visit_begins(const char *call);
 void visit_ends(void);
-/* The process forks: before, and after in both. */
-void visits_fork_prepare(void);
-void visits_fork_done(bool child);
+/* In the child of a fork: other threads' calls didn't come along. */
+void visits_forked(void);
 
 /* Is a fault in this thread's copying delivered to our handler? Asked of the kernel once, and after each change. */
 bool faults_reach_us(struct thread *self);

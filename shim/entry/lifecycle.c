@@ -120,7 +120,6 @@ void fork_prepare(void) {
         return;
     critical_enter();
     files_passed_on();
-    visits_fork_prepare();
     activation_fork_prepare();
     window_fork_prepare(self);
     wb_fork_prepare(self);
@@ -151,6 +150,7 @@ static void fork_done(bool child) {
     files_fork_done();
     wb_fork_done(self, child);
     if (child) {
+        visits_forked();
         group_sync_forked();
         survey_forked();
         live_forked();
@@ -160,7 +160,6 @@ static void fork_done(bool child) {
     }
     window_fork_done(child);
     activation_fork_done(child);
-    visits_fork_done(child);
     critical_leave();
 }
 

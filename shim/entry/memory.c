@@ -31,7 +31,7 @@ static void look_at_protection(const char *call, int prot) {
 static void *map_data(const char *call, void *start, size_t length, int prot, int flags, int fd, off_t offset) {
     look_at_protection(call, prot);
     bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, file = !(flags & MAP_ANONYMOUS);
-    bool over = (flags & MAP_FIXED) && shared_memory_any();
+    bool over = (flags & MAP_FIXED) && shared_memory_any() && shared_memory_at(start, length);
     if (likely(!shared && !file && !over) || !thread_free(thread_self()))
         return (void *)answer(sys(SYS_mmap, start, length, prot, flags, fd, offset));
     if (file)
@@ -69,12 +69,12 @@ EXPORT void *mmap64(void *start, size_t length, int prot, int flags, int fd, off
 }
 
 /* Changes to other memory than we know of are the kernel's business alone. */
-static bool may_concern_shared(void) {
-    return shared_memory_any() && thread_free(thread_self());
+static bool may_concern_shared(const void *start, size_t length) {
+    return shared_memory_any() && shared_memory_at(start, length) && thread_free(thread_self());
 }
 
 EXPORT int munmap(void *start, size_t length) {
-    if (!may_concern_shared())
+    if (!may_concern_shared(start, length))
         return (int)answer(sys(SYS_munmap, start, length));
     announce("munmap");
     sharing_begins();
@@ -90,7 +90,7 @@ EXPORT void *mremap(void *start, size_t length, size_t new_length, int flags, ..
     va_start(list, flags);
     void *target = flags & MREMAP_FIXED ? va_arg(list, void *) : NULL;
     va_end(list);
-    if (!may_concern_shared())
+    if (!may_concern_shared(start, length))
         return (void *)answer(sys(SYS_mremap, start, length, new_length, flags, target));
     sharing_begins();
     long result = sys(SYS_mremap, start, length, new_length, flags, target);
@@ -102,7 +102,7 @@ EXPORT void *mremap(void *start, size_t length, size_t new_length, int flags, ..
 
 static void protecting(const char *call, void *start, size_t length, int prot) {
     look_at_protection(call, prot);
-    if (!(prot & PROT_WRITE) || !may_concern_shared())
+    if (!(prot & PROT_WRITE) || !may_concern_shared(start, length))
         return;
     sharing_begins();
     shared_memory_protected(start, length, prot);

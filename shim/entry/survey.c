@@ -45,8 +45,7 @@ struct place {
 
 /* What stands against deferring only because it is surveyed, or for a moment. */
 #define OURS                                                                                                           \
-    (1ull << REASON_observe | 1ull << REASON_unready | 1ull << REASON_visiting | 1ull << REASON_pausing |              \
-     1ull << REASON_batch_off)
+    (1ull << REASON_observe | 1ull << REASON_unready | WB_VISITING | 1ull << REASON_pausing | 1ull << REASON_batch_off)
 
 bool survey_wanted;
 

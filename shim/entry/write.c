@@ -30,7 +30,7 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
     if (!thread_free(self))
         return self->vfork_child ? REASON_vfork : REASON_reentrant;
     if (hindrances)
-        return (enum reason)__builtin_ctzll(hindrances);
+        return wb_first_hindrance(hindrances);
     struct fd_slot *slot = *out = files_slot_make(fd);
     if (!slot)
         return REASON_bad_fd;

@@ -94,6 +94,21 @@ static uintptr_t page_end(void *start, size_t length) {
     return ((uintptr_t)start + length + 4095) & ~(uintptr_t)4095;
 }
 
+/*
+ * Without the lock. Who moves a region in the list moves it towards the front, and it is looked through from its end:
+ * so one that is there all the time is seen.
+ */
+bool shared_memory_at(const void *start, size_t length) {
+    uintptr_t from = (uintptr_t)start, to = page_end((void *)start, length + !length);
+    if (to <= from)
+        return true;
+    for (int i = __atomic_load_n(&region_count, __ATOMIC_ACQUIRE) - 1; i >= 0; i--)
+        if (__atomic_load_n(&regions[i].start, __ATOMIC_ACQUIRE) < to &&
+            from < __atomic_load_n(&regions[i].end, __ATOMIC_ACQUIRE))
+            return true;
+    return false;
+}
+
 void shared_memory_unmapped(void *start, size_t length) {
     regions_cut((uintptr_t)start, page_end(start, length));
 }

@@ -40,6 +40,8 @@ bool shared_memory_exists(void);
 
 /* Without a lock, for callers in a hurry: is any region known? Any that is private so far? */
 bool shared_memory_any(void);
+/* The same: may any be known there? */
+bool shared_memory_at(const void *start, size_t length);
 bool shared_memory_any_alone(void);
 
 /*

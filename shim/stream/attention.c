@@ -22,3 +22,20 @@ void wb_unhinder(enum reason reason) {
     if (atomic_fetch_and(&wb_hindrances, ~(1ull << reason)) & 1ull << reason)
         trace_hindrance(stats_reason(reason), false);
 }
+
+static const uint64_t one_visit = 1ull << REASON_visiting;
+
+void wb_visit_begins(void) {
+    if (atomic_fetch_add(&wb_hindrances, one_visit) < one_visit)
+        trace_hindrance(stats_reason(REASON_visiting), true);
+}
+
+void wb_visit_ends(void) {
+    if (atomic_fetch_sub(&wb_hindrances, one_visit) < 2 * one_visit)
+        trace_hindrance(stats_reason(REASON_visiting), false);
+}
+
+void wb_visits_forked(unsigned own) {
+    atomic_fetch_and(&wb_hindrances, ~WB_VISITING);
+    atomic_fetch_add(&wb_hindrances, own * one_visit);
+}

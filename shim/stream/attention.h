@@ -21,10 +21,24 @@ struct inode;
 enum { WB_WATCHED = 1 << 30, WB_WINDOW = 1 << 29, WB_FLAGS = WB_WATCHED | WB_WINDOW };
 extern _Atomic uint32_t wb_pending;
 
-/* Bit 1 << reason for each reason why nothing may be deferred in this process now. */
+/*
+ * Bit 1 << reason for each reason why nothing may be deferred in this process now. The last of them, visiting, has all
+ * the bits from its own on, and counts there how many calls are under way: so it takes no lock.
+ */
 extern _Atomic uint64_t wb_hindrances; /* REASON_unready from the beginning */
+#define WB_VISITING (~0ull << REASON_visiting)
 void wb_hinder(enum reason reason);
 void wb_unhinder(enum reason reason);
+void wb_visit_begins(void);
+void wb_visit_ends(void);
+/* In the child of a fork, which has only its own thread's. */
+void wb_visits_forked(unsigned own);
+
+/* Of some that there are. */
+static inline enum reason wb_first_hindrance(uint64_t hindrances) {
+    int first = __builtin_ctzll(hindrances);
+    return first < REASON_visiting ? (enum reason)first : REASON_visiting;
+}
 
 /* Is anything pending? What happened before in the program's order is seen. */
 static inline bool wb_any_pending(void) {

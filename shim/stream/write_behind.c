@@ -202,7 +202,7 @@ static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct
     struct piece *piece = log->filling;
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* looked at again under the lock: who puts one up drains the logs after it */
-        return (enum reason)__builtin_ctzll(hindrances);
+        return wb_first_hindrance(hindrances);
     if (piece->extents && (piece->used + total + WB_DIRECT_ALIGN > log->limit || piece->extents == WB_EXTENTS)) {
         make_room(self, log);
         piece = log->filling;
@@ -258,7 +258,7 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
                      int count, size_t total) {
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* put up since policy looked */
-        return (enum reason)__builtin_ctzll(hindrances);
+        return wb_first_hindrance(hindrances);
     critical_enter();
     struct wb_log *log = self->log ? self->log : log_adopt(self);
     enum reason reason = REASON_no_memory;
