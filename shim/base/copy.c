@@ -1,5 +1,44 @@
 #include "base/copy.h"
 
+#include <errno.h>
+#include <signal.h>
+
+#include "base/sys.h"
+
+enum { WORD = sizeof(uint64_t), PAGE = 4096 };
+
+typedef long ask(uintptr_t word);
+
+/* Bytes of one page can all be read, or none: a word in each is enough. */
+static bool all_pages(ask *asked, uintptr_t from, size_t n) {
+    uintptr_t last = from + n - WORD;
+    if (n < WORD || last < from || !from) /* nowhere would be no question */
+        return n == 0;
+    for (uintptr_t at = from; at < last; at += PAGE)
+        if (asked(at) == -EFAULT)
+            return false;
+    return asked(last) != -EFAULT;
+}
+
+/* Refused, after the mask was read: there is no such way to change it. */
+static long read_word(uintptr_t word) {
+    const int no_such_how = -1;
+    uint64_t before;
+    return sys(SYS_rt_sigprocmask, no_such_how, word, &before, WORD);
+}
+
+static long write_word(uintptr_t word) {
+    return sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, word, WORD);
+}
+
+bool copy_in_asked(void *to, const void *from, size_t n) {
+    return all_pages(read_word, (uintptr_t)from, n) && copy_in(to, from, n);
+}
+
+bool writable_asked(void *to, size_t n) {
+    return all_pages(write_word, (uintptr_t)to, n);
+}
+
 #if defined(__x86_64__)
 
 /*
@@ -84,8 +123,6 @@ uintptr_t copy_recovery(uintptr_t instruction) {
 #else
 
 #include <sys/uio.h>
-
-#include "base/sys.h"
 
 /* The kernel copies, and answers for bad memory: slower than a guarded copy by a system call, and as exact. */
 bool copy_in(void *to, const void *from, size_t n) {

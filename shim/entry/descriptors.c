@@ -148,12 +148,18 @@ EXPORT void closefrom(int first) {
 
 CLOSE_STREAM(fclose)
 
+/* How many characters of a mode libc looks at (libio/iofdopen.c, libio/fileops.c). */
+enum { FDOPEN_LOOKS_AT = 5, FOPEN_LOOKS_AT = 7 };
+
 /*
  * With an `m` in its mode a stream reads through a mapping that libc makes inside itself, some time later: what comes
  * to be there is learned without a call.
  */
-static void stream_maps(const char *call, int fd, const char *mode) {
-    if (!strchr(mode, 'm'))
+static void stream_maps(const char *call, int fd, const char *mode, int looked_at) {
+    bool maps = false;
+    for (int i = 1; i < looked_at && mode[i] && mode[i] != '+'; i++) /* libc looks no further */
+        maps |= mode[i] == 'm';
+    if (!maps)
         return;
     window_forbid();
     files_mark_mapped(fd);
@@ -169,7 +175,7 @@ EXPORT FILE *fdopen(int fd, const char *mode) {
     if (appends)
         atomic_fetch_add(&files_generation, 1);
     if (stream)
-        stream_maps("fdopen", fd, mode);
+        stream_maps("fdopen", fd, mode, FDOPEN_LOOKS_AT);
     return stream;
 }
 
@@ -203,7 +209,7 @@ static void stream_opened(const char *call, FILE *stream, const char *mode) {
     if (!stream)
         return;
     number_opened(stream->_fileno);
-    stream_maps(call, stream->_fileno, mode);
+    stream_maps(call, stream->_fileno, mode, FOPEN_LOOKS_AT);
 }
 
 #define FOPEN(name)                                                                                                    \

@@ -104,10 +104,8 @@ static long raw_mmap(long number, const long a[6]) {
 static unsigned long clone3_flags(const long a[6]) {
     struct clone_args arguments;
     size_t size = (size_t)a[1] < sizeof arguments ? (size_t)a[1] : sizeof arguments;
-    if (!a[0] || size < sizeof arguments.flags)
-        return CLONE_VM;
-    __builtin_memcpy(&arguments, (const void *)a[0], size);
-    return arguments.flags;
+    bool known = size >= sizeof arguments.flags && copy_in_asked(&arguments, (const void *)a[0], size);
+    return known ? arguments.flags : CLONE_VM; /* which the kernel is going to refuse */
 }
 
 EXPORT long syscall(long number, ...) {

@@ -37,9 +37,14 @@ static void fault_not_ignored(int number) {
     }
 }
 
+/* Looked at only where it matters: what isn't a signal's number libc refuses before it looks. */
+static sighandler_t handler_of_fault(int number, const struct sigaction *action) {
+    return action && signals_fault_of_copy(number) ? action->sa_handler : SIG_ERR;
+}
+
 #define SIGACTION(name)                                                                                                \
     EXPORT int name(int number, const struct sigaction *action, struct sigaction *old) {                               \
-        sighandler_t handler = action ? action->sa_handler : SIG_ERR;                                                  \
+        sighandler_t handler = handler_of_fault(number, action);                                                       \
         if (handler == SIG_IGN)                                                                                        \
             fault_may_be_ignored(#name, number);                                                                       \
         int result = signals_action(number, action, old, REAL(name));                                                  \
@@ -52,11 +57,13 @@ SIGACTION(sigaction)
 SIGACTION(__sigaction)
 
 long raw_sigaction(int number, const void *action, void *old, size_t mask_size) {
+    sighandler_t handler = SIG_ERR;
     announce("syscall");
-    if (action) /* which can't be looked at before the kernel has */
+    bool sets = action && signals_fault_of_copy(number) && copy_in_asked(&handler, action, sizeof handler);
+    if (sets && handler == SIG_IGN)
         fault_may_be_ignored("syscall", number);
     long result = signals_rt_sigaction(number, action, old, mask_size);
-    if (result == 0 && action && *(const sighandler_t *)action != SIG_IGN)
+    if (result == 0 && sets && handler != SIG_IGN)
         fault_not_ignored(number);
     return result;
 }
@@ -128,10 +135,15 @@ EXPORT sighandler_t sigset(int number, sighandler_t handler) {
     return sigismember(&before, number) ? SIG_HOLD : old.sa_handler;
 }
 
-/* Who takes a signal from the queue takes the one whose turn it is. */
+/*
+ * Who takes a signal from the queue takes the one whose turn it is. That the caller's structure can't be written is
+ * found out when the signal is taken already (rt_sigtimedwait in kernel/signal.c).
+ */
 static int waited(int number, siginfo_t *info, siginfo_t *out) {
     if (number > 0) {
         put_off_turn(number, info);
+        if (out && !writable_asked(out, sizeof *out))
+            return (int)answer(-EFAULT);
         if (out)
             *out = *info;
     }
