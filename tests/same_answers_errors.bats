@@ -15,6 +15,11 @@ load lib/compare
     assert_deferred
 }
 
+@test "arguments that can't be read or written, of every call that takes one" {
+    same_as_native timeout -s KILL 60 "$VICTIMS/errors_pointers"
+    assert_deferred
+}
+
 # in_read_only CMD…: CMD in a directory of a file system that is mounted read-only.
 in_read_only() {
     mkdir mnt

@@ -37,6 +37,34 @@ SLOW=URINGSHIM_MAX_DELAY_US=1000000
     assert_deferred
 }
 
+# Nothing is deferred, in the next two: the first doesn't write, the second's writes are few.
+NOTHING_DEFERRED=(URINGSHIM=on URINGSHIM=off URINGSHIM=observe URINGSHIM_BATCH=0)
+
+@test "before anything is deferred the kernel knows the program's handlers as they are" {
+    local how mode
+    for how in first stack; do
+        record native timeout -s KILL 60 "$VICTIMS/signals_bare" "$how"
+        for mode in "${NOTHING_DEFERRED[@]}"; do
+            same_as_recorded shim "$mode" timeout -s KILL 60 "$VICTIMS/signals_bare" "$how" || fail "$how, $mode"
+        done
+    done
+    (($(stat_value write.deferred) == 0))
+}
+
+@test "before anything is deferred handlers jump out of calls, and nobody waits for what they held" {
+    local mode
+    timeout -s KILL 60 "$VICTIMS/signals_early" "$ROUNDS"
+    for mode in "${NOTHING_DEFERRED[@]}"; do
+        shim "$mode" timeout -s KILL 60 "$VICTIMS/signals_early" "$ROUNDS" || fail "$mode"
+    done
+    (($(stat_value write.deferred) == 0))
+}
+
+@test "the kernel knows them as they are again when nothing is deferred any more" {
+    same_as_native timeout -s KILL 60 "$VICTIMS/signals_bare" again
+    assert_deferred
+}
+
 # Same answers, in the next three.
 @test "signals waited for, and calls that they interrupt" {
     same_as_native "$VICTIMS/signals_waiting"

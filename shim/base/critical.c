@@ -9,6 +9,16 @@ __thread bool critical_cancelable __attribute__((tls_model("initial-exec")));
 static __thread uint32_t held __attribute__((tls_model("initial-exec")));
 static __thread bool blocked_before __attribute__((tls_model("initial-exec")));
 
+_Atomic bool critical_bare = true;
+
+void critical_block(void) {
+    uint64_t all = ~0ull, before = 0;
+    if (critical_depth > 0)
+        return;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    critical_blocked |= ~before;
+}
+
 /*
  * libc cancels by a signal of its own, the first one that it keeps for itself (nptl(7)). pthread_setcancelstate would
  * not do: the signal may have been sent already.

@@ -2,6 +2,10 @@
  * Critical sections: while a thread is in one, the library's state is half changed or a lock is taken, and a signal
  * handler of the program must not run. One that comes then is put off until the thread is out again (signals.h).
  * Sections nest. A section entered by a lock's bias (lock.h) counts too.
+ *
+ * As long as nothing was deferred or read ahead no handler of ours stands before the program's. Then the outermost
+ * section blocks signals instead, which takes system calls: so in that state none is entered on the way of an ordinary
+ * call.
  */
 #ifndef URINGSHIM_BASE_CRITICAL_H
 #define URINGSHIM_BASE_CRITICAL_H
@@ -22,6 +26,16 @@ extern __thread uint64_t critical_blocked;
  * state (thread.h); while it has a mutex all the same, it can't be.
  */
 extern __thread bool critical_cancelable;
+/* Are the program's handlers called by the kernel, and not by ours? */
+extern _Atomic bool critical_bare;
+
+static inline bool critical_is_bare(void) {
+    return atomic_load_explicit(&critical_bare, memory_order_relaxed);
+}
+
+/* Blocks signals before the outermost section; they are let through as those that were put off. */
+void critical_block(void);
+
 /* Nests. */
 void critical_hold_cancellation(void);
 void critical_release_cancellation(void);
@@ -30,6 +44,8 @@ void critical_release_cancellation(void);
 void critical_left(void);
 
 static inline void critical_enter(void) {
+    if (unlikely(critical_is_bare()))
+        critical_block();
     critical_depth++;
     atomic_signal_fence(memory_order_seq_cst);
 }

@@ -75,6 +75,10 @@ void put_off_turn(int signal, siginfo_t *info) {
     unblock(before);
 }
 
+bool put_off_any(void) {
+    return kept.count > 0 || critical_blocked;
+}
+
 void put_off_forked(void) {
     kept.count = 0; /* the tokens are the parent's */
 }

@@ -31,6 +31,8 @@ long signal_again(int signal, siginfo_t *info);
 bool put_off(int signal, siginfo_t *info, ucontext_t *context);
 /* A signal is about to be handled: `*info` becomes that of the one whose turn it is. */
 void put_off_turn(int signal, siginfo_t *info);
+/* Has this thread any that was put off, and not yet handled? */
+bool put_off_any(void);
 /* In the child of a fork: what was put off is the parent's. */
 void put_off_forked(void);
 

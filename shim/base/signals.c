@@ -5,6 +5,8 @@
 #include <ucontext.h>
 
 #include "base/copy.h"
+#include "base/critical.h"
+#include "base/earlier.h"
 #include "base/put_off.h"
 #include "base/thread.h"
 
@@ -65,6 +67,10 @@ static int kernel_action(int signal, const struct sigaction *action, struct siga
 }
 
 static const struct signals_events *events; /* NULL until the start */
+
+/* While the handlers are the kernel's: how many threads are changing a disposition at this moment. */
+static _Atomic uint32_t changing;
+static __thread uint32_t own_changing __attribute__((tls_model("initial-exec")));
 
 /* What the program wants where the kernel knows our handler. The handler is looked at without the lock. */
 static struct {
@@ -167,6 +173,7 @@ static void arrive(int signal, siginfo_t *info, void *context) {
     }
     if (atomic_load(&program[signal].flags) & (int)SA_RESETHAND)
         reset(signal, handler);
+    thread_handler_called(self, context);
     events->handler_begins(fault);
     /* one that takes a number only doesn't mind */
     ((void (*)(int, siginfo_t *, void *))(uintptr_t)handler)(signal, info, context);
@@ -248,56 +255,86 @@ static int change(int signal, const struct sigaction *action, struct sigaction *
     return 0;
 }
 
-static bool follows(int signal) {
-    return events && managed(signal) && !atomic_load(&released);
+static bool is_handler(const struct sigaction *action) {
+    return action && action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
+/* libc gives all of its own the same return address: to know it, the kernel is asked once. */
+static void handler_set(int signal, bool by_libc) {
+    struct sigaction action = {0};
+    if (!by_libc || !earlier_return_known())
+        kernel_action(signal, NULL, &action);
+    earlier_handler(signal, (uintptr_t)action.sa_restorer);
+}
+
+/* Counted first and looked at then; signals_guard does both the other way round. False: the handlers are ours by now.
+ */
+static bool change_bare(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real,
+                        int *result) {
+    own_changing++;
+    atomic_fetch_add(&changing, 1);
+    bool bare = !atomic_load(&guarded);
+    if (bare)
+        *result = real(signal, action, old);
+    if (bare && *result == 0 && is_handler(action))
+        handler_set(signal, real != kernel_action);
+    atomic_fetch_sub(&changing, 1);
+    own_changing--;
+    return bare;
+}
+
+static int change_ours(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real) {
+    mutex_lock(&lock);
+    int result = atomic_load(&guarded) ? change(signal, action, old, real) : real(signal, action, old);
+    mutex_unlock(&lock);
+    return result;
+}
+
+/* In a vfork child: its own dispositions, in our memory. */
+static int change_childs(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real) {
+    struct sigaction wanted = remembered(signal);
+    int result = real(signal, action, old);
+    if (result == 0)
+        unwrap(old, &wanted);
+    return result;
+}
+
+/* A bad pointer is as deadly as in libc, and not in the middle of anything of ours. */
 int signals_action(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real) {
-    if (!follows(signal))
+    if (!events || !managed(signal) || atomic_load(&released))
         return real(signal, action, old);
-    struct sigaction told, copy;
-    int result;
-    if (action) /* a bad pointer is as deadly as in libc, and not in the middle of our section */
+    struct sigaction told = {0}, copy;
+    int result = 0;
+    if (action)
         copy = *action;
-    if (thread_self()->vfork_child) { /* its own dispositions, in our memory */
-        struct sigaction wanted = remembered(signal);
-        result = real(signal, action, &told);
-        if (result == 0)
-            unwrap(&told, &wanted);
-    } else {
-        mutex_lock(&lock);
-        result = change(signal, action ? &copy : NULL, &told, real);
-        mutex_unlock(&lock);
-    }
+    const struct sigaction *set = action ? &copy : NULL;
+    if (thread_self()->vfork_child)
+        result = change_childs(signal, set, &told, real);
+    else if (!change_bare(signal, set, &told, real, &result))
+        result = change_ours(signal, set, &told, real);
     if (result == 0 && old)
         *old = told;
     return result;
 }
 
-/* Asked by a call that does nothing else: without a fault, which might be deadly here. */
-static bool is_readable(const struct kernel_sigaction *action) {
-    const int no_such_how = -1;
-    uint64_t unused;
-    const char *last = (const char *)(action + 1) - sizeof unused;
-    return sys(SYS_rt_sigprocmask, no_such_how, action, &unused, sizeof unused) != -EFAULT &&
-           sys(SYS_rt_sigprocmask, no_such_how, last, &unused, sizeof unused) != -EFAULT;
-}
-
-/* Structures that can't be used are the kernel's to refuse, so that it is asked first. */
+/* As the kernel does it: the structure is read first, and the old one written when all is done. */
 long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask_size) {
-    if (!follows(signal))
-        return sys(SYS_rt_sigaction, signal, action, old, mask_size);
     struct kernel_sigaction raw;
-    long asked = sys(SYS_rt_sigaction, signal, NULL, old, mask_size);
-    if (asked != 0 || (action && !is_readable(action)))
-        return asked ? asked : -EFAULT;
-    struct sigaction set = action ? from_kernel(action) : (struct sigaction){0}, got;
+    if (!events || !managed(signal) || atomic_load(&released) || mask_size != sizeof raw.mask)
+        return sys(SYS_rt_sigaction, signal, action, old, mask_size);
+    struct sigaction set, got;
+    if (action && !copy_in_asked(&raw, action, sizeof raw))
+        return -EFAULT;
+    if (action)
+        set = from_kernel(&raw);
     int result = signals_action(signal, action ? &set : NULL, &got, kernel_action);
-    if (result == 0 && old) {
-        raw = for_kernel(&got);
-        memcpy(old, &raw, sizeof raw);
-    }
-    return result;
+    if (result != 0 || !old)
+        return result;
+    if (!writable_asked(old, sizeof raw))
+        return -EFAULT;
+    raw = for_kernel(&got);
+    memcpy(old, &raw, sizeof raw);
+    return 0;
 }
 
 void signals_fork_prepare(void) {
@@ -306,15 +343,17 @@ void signals_fork_prepare(void) {
 
 void signals_fork_done(bool child) {
     mutex_unlock(&lock);
-    if (child)
-        put_off_forked();
+    if (!child)
+        return;
+    put_off_forked();
+    atomic_store(&changing, own_changing); /* of a call that a handler interrupted, which forked */
 }
 
 void signals_start(const struct signals_events *called) {
     events = called;
 }
 
-/* Handlers that were set before us are taken over as well. With the lock held. */
+/* With the lock held. */
 static void take_over(void) {
     first_process = sys(SYS_getpid) == 1;
     for (int signal = 1; signal < SIGNALS; signal++) {
@@ -322,8 +361,8 @@ static void take_over(void) {
         if (!managed(signal))
             continue;
         kernel_action(signal, NULL, &action);
-        if (action.sa_sigaction == arrive)
-            continue;
+        if (is_handler(&action))
+            earlier_handler(signal, (uintptr_t)action.sa_restorer);
         remember(signal, &action);
         ours = wrapped(signal, &action);
         if (ours.sa_sigaction == arrive)
@@ -331,8 +370,8 @@ static void take_over(void) {
     }
 }
 
-void signals_release(void) {
-    mutex_lock(&lock);
+/* With the lock held. */
+static void hand_back(void) {
     for (int signal = 1; signal < SIGNALS; signal++) {
         struct sigaction action = {0}, wanted = remembered(signal);
         if (!managed(signal))
@@ -343,8 +382,30 @@ void signals_release(void) {
         unwrap(&action, &wanted);
         kernel_action(signal, &action, NULL);
     }
+}
+
+/* No section blocks signals from now on, which may be among what is forbidden. */
+void signals_release(void) {
+    mutex_lock(&lock);
+    if (atomic_load(&guarded))
+        hand_back();
     atomic_store(&released, true);
+    atomic_store(&critical_bare, false);
     mutex_unlock(&lock);
+}
+
+/* What was put off would come as its token, which only our handler knows. */
+void signals_give_back(void) {
+    uint64_t all = ~0ull, before = 0;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    mutex_lock(&lock);
+    if (atomic_load(&guarded) && !atomic_load(&released) && !put_off_any()) {
+        hand_back();
+        atomic_store(&guarded, false);
+        atomic_store(&critical_bare, true);
+    }
+    mutex_unlock(&lock);
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
 }
 
 static bool is_ignored(int signal) {
@@ -353,15 +414,21 @@ static bool is_ignored(int signal) {
     return action.sa_handler == SIG_IGN;
 }
 
-bool signals_guard(void) {
+/* What changes a disposition meanwhile either sees `guarded`, and waits for the lock, or is seen here. */
+enum reason signals_guard(void) {
     if (atomic_load(&guarded)) /* inherited by a fork, or left from an earlier time */
-        return true;
+        return REASON_NONE;
     mutex_lock(&lock);
-    bool ignored = is_ignored(SIGSEGV) || is_ignored(SIGBUS);
-    if (!ignored) {
-        atomic_store(&guarded, true);
+    atomic_store(&guarded, true);
+    enum reason reason = atomic_load(&changing)                      ? REASON_visiting
+                         : is_ignored(SIGSEGV) || is_ignored(SIGBUS) ? REASON_signal_blocked
+                                                                     : REASON_NONE;
+    if (reason == REASON_NONE) {
         take_over();
+        atomic_store(&critical_bare, false);
+    } else {
+        atomic_store(&guarded, false);
     }
     mutex_unlock(&lock);
-    return !ignored;
+    return reason;
 }

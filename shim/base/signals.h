@@ -1,12 +1,13 @@
 /*
- * The program's signal handlers. The kernel is told of one handler of ours instead of each, which
+ * The program's signal handlers. Until anything may be deferred or read ahead they are the kernel's business and the
+ * program's alone. From then on the kernel is told of one handler of ours instead of each, which
  *
  *   - puts a handler off that interrupts a critical section: queues the signal again, with its siginfo, to this thread,
  *     and blocks signals in the interrupted context until the section is left (critical.h). The kernel then delivers it
  *     as it would have: mask, stack, context and restarting are its own;
  *   - else calls the program's handler.
  *
- * Once anything may be deferred it stands before the default action of being killed, too: it
+ * It stands before the default action of being killed, too: it
  *
  *   - recovers from a fault in copy_in (copy.h);
  *   - lets everything pending be performed first, and then dies the same death.
@@ -19,6 +20,8 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/stats.h"
 
 /* What the layers above do at such moments; set once at start. All are called in the thread that gets the signal. */
 struct signals_events {
@@ -39,10 +42,17 @@ static inline bool signals_fault_of_copy(int signal) {
 }
 
 /*
- * Puts our handler before death too, for good: children of fork have it as well, exec resets it. False: the program
- * ignores one of the two faults, which must stay so across exec.
+ * Puts our handler before all, and before death: children of fork have it as well, exec resets it. REASON_NONE, or what
+ * stands in the way: the program ignores one of the two faults, which must stay so across exec; or a disposition is
+ * being changed at this very moment. Handlers that run already go on as they began (earlier.h).
  */
-bool signals_guard(void);
+enum reason signals_guard(void);
+
+/*
+ * Gives the program's handlers back to the kernel: nothing is deferred or read ahead any more. To be called by a
+ * process of one thread.
+ */
+void signals_give_back(void);
 
 /*
  * Puts everything back, for good: the program is about to forbid itself calls that putting off and dying take. Nothing

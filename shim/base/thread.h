@@ -27,12 +27,17 @@ struct thread {
     struct lock_holder holder;
     struct wb_log *log; /* where this thread defers; NULL until it first does */
     struct thread_ring writing, reading;
-    bool vfork_child;     /* this is a vfork child's use of its parent's memory: touch nothing */
-    int vfork_parent;     /* then: the parent's process id, which goes on with the flag still up */
-    bool vfork_exclusive; /* and: what exclusive_begins said */
-    bool mask_known;      /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
-    bool faults_caught;   /* and it isn't: a bad buffer is noticed */
-    struct stats *stats;  /* this thread's counters: own_stats, or a place where others can watch them */
+    bool vfork_child;      /* this is a vfork child's use of its parent's memory: touch nothing */
+    int vfork_parent;      /* then: the parent's process id, which goes on with the flag still up */
+    bool vfork_exclusive;  /* and: what exclusive_begins said */
+    bool mask_known;       /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
+    bool faults_caught;    /* and it isn't: a bad buffer is noticed */
+    bool handlers_ours;    /* no handler runs here that the kernel called itself (earlier.h) */
+    void *called_by_us[4]; /* until then: contexts of handlers that ours has called lately */
+    uint8_t calls_by_us;
+    uint16_t look_in;    /* until that is known: looked again after so many times asked, */
+    uint16_t looked_in;  /* and that many were it last */
+    struct stats *stats; /* this thread's counters: own_stats, or a place where others can watch them */
     struct stats own_stats;
     struct thread *next; /* all threads */
     void *pool_link;
@@ -75,6 +80,13 @@ static inline bool thread_free(const struct thread *self) {
 /* The thread's signal mask may have changed. */
 static inline void thread_mask_changed(struct thread *self) {
     self->mask_known = self->faults_caught = false;
+}
+
+/* Our handler has called one of the program's. */
+static inline void thread_handler_called(struct thread *self, void *context) {
+    enum { PLACES = sizeof self->called_by_us / sizeof *self->called_by_us };
+    if (unlikely(!self->handlers_ours))
+        self->called_by_us[self->calls_by_us++ % PLACES] = context;
 }
 
 /* Gives the calling thread a structure of its own. NULL without memory. `thread_at_exit` runs when the thread ends. */

@@ -73,9 +73,7 @@ static enum reason look_around(const struct inode *inode, bool to_write) {
     enum reason reason = to_write ? hindrance() : REASON_NONE;
     if (reason == REASON_NONE)
         reason = own_calls_look();
-    if (reason == REASON_NONE && !signals_guard())
-        reason = REASON_signal_blocked;
-    return reason;
+    return reason == REASON_NONE ? signals_guard() : reason;
 }
 
 /* And what speaks against deferring alone. */
@@ -213,6 +211,8 @@ void rest(void) {
 void keep_out(const char *call) {
     wb_hinder(REASON_disabled);
     deactivate(call);
+    if (__libc_single_threaded && thread_free(thread_self()))
+        signals_give_back();
 }
 
 void activation_fork_prepare(void) {

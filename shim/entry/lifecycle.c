@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/earlier.h"
 #include "base/live.h"
 #include "base/log.h"
 #include "base/passing.h"
@@ -270,6 +271,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     if (stats_wanted)
         atomic_fetch_or(&wb_pending, WB_WATCHED);
     thread_at_exit = thread_ends;
+    earlier_start(argv);
     signals_start(&events);
     if (!stdio_hook()) {
         wb_hinder(REASON_stdio);

@@ -3,6 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/earlier.h"
 #include "entry/own_calls.h"
 #include "entry/read.h"
 
@@ -39,7 +40,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         return WINDOW_MISS;
     }
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    if (!ofd || !policy_read(ofd, config.eager) || !faults_reach_us(self))
+    if (!ofd || !policy_read(ofd, config.eager) || !handlers_are_ours(self) || !faults_reach_us(self))
         return WINDOW_MISS;
     if (atomic_load(&ofd->inode->pending)) {
         wb_flush_all(self, FLUSH_BARRIER);

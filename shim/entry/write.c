@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/earlier.h"
 #include "base/ticks.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
@@ -61,6 +62,8 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
     }
     if (reason == REASON_NONE)
         reason = roomy(fd, size, ofd->inode->file_system) ? activate(ofd->inode) : REASON_headroom;
+    if (reason == REASON_NONE && !handlers_are_ours(self))
+        reason = REASON_reentrant;
     if (reason == REASON_NONE && !faults_reach_us(self))
         reason = REASON_signal_blocked;
     return reason;

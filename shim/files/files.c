@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/critical.h"
 #include "base/sys.h"
 #include "base/ticks.h"
 
@@ -328,12 +329,16 @@ bool files_at_rest(void) {
     return atomic_load_explicit(&resting, memory_order_relaxed);
 }
 
+/* Nothing but hints is known of numbers then, and no other thread makes an OFD of one meanwhile. */
+static bool only_hints(void) {
+    return __libc_single_threaded || files_at_rest() || critical_is_bare();
+}
+
 struct ofd *files_detach(int fd) {
     struct fd_slot *slot = files_slot(fd);
     if (!slot)
         return NULL;
-    bool alone = __libc_single_threaded || files_at_rest();
-    if (alone && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))
+    if (only_hints() && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))
         return slot_clear(slot, 0); /* nobody else could make something of it before it is closed */
     mutex_lock(&files_lock);
     struct ofd *ofd = slot_clear(slot, REASON_closing);
@@ -377,6 +382,12 @@ void files_share(int from, int to) {
     struct fd_slot *target = files_slot_make(to);
     if (!target)
         return;
+    if (only_hints() && !atomic_load_explicit(&source->ofd, memory_order_relaxed) &&
+        !atomic_load_explicit(&target->ofd, memory_order_relaxed)) {
+        slot_clear(target, source->other);
+        target->born = source->born;
+        return;
+    }
     mutex_lock(&files_lock);
     struct ofd *old = slot_clear(target, 0);
     if (old)
