@@ -11,6 +11,7 @@
 #include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/libc_reads.h"
 #include "entry/own_calls.h"
 #include "entry/sharing.h"
 #include "entry/trial.h"
@@ -67,6 +68,8 @@ static enum reason look_around(const struct inode *inode, bool to_write) {
         return REASON_no_proc;
     if (shared_memory_asynchronous())
         return REASON_own_io_uring;
+    if (conversions_by_user())
+        return REASON_libc_reads;
     if (inode->mapped)
         return REASON_mapped;
     sharing_refresh();

@@ -15,6 +15,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "entry/libc_reads.h"
 #include "files/shared_memory.h"
 #include "policy/policy.h"
 
@@ -347,6 +348,8 @@ static void report_hindrances(int to) {
     if (shared_memory_asynchronous())
         all |= 1ull << REASON_own_io_uring;
     all |= 1ull << own_calls_now() & ~(1ull << REASON_NONE);
+    if (conversions_by_user())
+        all |= 1ull << REASON_libc_reads;
     for (int reason = 1; reason < REASONS; reason++) {
         TEXT(line, 128);
         text_add(&line, "against\t");

@@ -10,8 +10,10 @@
 #include <glob.h>
 #include <grp.h>
 #include <gshadow.h>
+#include <iconv.h>
 #include <ifaddrs.h>
 #include <linux/capability.h>
+#include <mcheck.h>
 #include <mntent.h>
 #include <mqueue.h>
 #include <net/if.h>
@@ -73,9 +75,11 @@
 #include <utime.h>
 #include <utmp.h>
 #include <utmpx.h>
+#include <wchar.h>
 #include <wordexp.h>
 
 #include "entry/entry.h"
+#include "entry/libc_reads.h"
 #include "entry/sharing.h"
 
 /* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
@@ -85,6 +89,8 @@
 #define SPAWN(type, name, parameters, arguments) extern type name parameters;
 #define VISIT(type, name, parameters, arguments) extern type name parameters;
 #define CLOCK(type, name, parameters, arguments) extern type name parameters;
+#define ZONE(type, name, parameters, arguments) extern type name parameters;
+#define ZONED(type, name, parameters, arguments) extern type name parameters;
 #define HELPER(type, name, parameters, arguments) extern type name parameters;
 #define OWN(name)
 #include "entry/calls.def"
@@ -110,6 +116,16 @@
         type result = REAL(name) arguments;                                                                            \
         window_timed();                                                                                                \
         return result;                                                                                                 \
+    }
+#define ZONE(type, name, parameters, arguments)                                                                        \
+    EXPORT type name parameters {                                                                                      \
+        zone_asked(#name);                                                                                             \
+        return REAL(name) arguments;                                                                                   \
+    }
+#define ZONED(type, name, parameters, arguments)                                                                       \
+    EXPORT type name parameters {                                                                                      \
+        zone_used(#name);                                                                                              \
+        return REAL(name) arguments;                                                                                   \
     }
 #define HELPER(type, name, parameters, arguments)                                                                      \
     EXPORT type name parameters {                                                                                      \

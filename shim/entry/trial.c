@@ -36,6 +36,7 @@ static void try_essentials(void) {
     sys(SYS_futex, &word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL);
     sys(SYS_fstat, -1, NULL);
     sys(SYS_fstatfs, -1, NULL);
+    sys(SYS_newfstatat, -1, "", NULL, 0);
     sys(SYS_fcntl, -1, 0, 0);
     sys(SYS_fcntl, -1, F_GETSIG, 0);
     sys(SYS_fcntl, -1, F_GETOWN_EX, 0);

@@ -23,6 +23,7 @@ static unsigned top_page;                          /* the highest page that exis
 
 static struct pool ofd_pool = {.size = sizeof(struct ofd)};
 static struct pool inode_pool = {.size = sizeof(struct inode)};
+_Atomic uint64_t files_begun;
 static struct inode *inodes[INODE_BUCKETS] APART;
 static uint64_t serials;
 
@@ -63,11 +64,29 @@ static bool number_was_mapped(ino_t number) {
     return false;
 }
 
-static struct inode *inode_get(int fd, const struct stat *st) {
-    struct inode **bucket = &inodes[(st->st_ino ^ st->st_dev) % INODE_BUCKETS];
-    for (struct inode *inode = *bucket; inode; inode = inode->next)
+static struct inode **bucket_of(const struct stat *st) {
+    return &inodes[(st->st_ino ^ st->st_dev) % INODE_BUCKETS];
+}
+
+static struct inode *inode_find(const struct stat *st) {
+    for (struct inode *inode = *bucket_of(st); inode; inode = inode->next)
         if (inode->number == st->st_ino && inode->device == st->st_dev)
             return inode;
+    return NULL;
+}
+
+bool files_pending(const struct stat *st) {
+    mutex_lock(&files_lock);
+    struct inode *inode = inode_find(st);
+    bool pending = inode && atomic_load(&inode->pending) != 0;
+    mutex_unlock(&files_lock);
+    return pending;
+}
+
+static struct inode *inode_get(int fd, const struct stat *st) {
+    struct inode **bucket = bucket_of(st), *known = inode_find(st);
+    if (known)
+        return known;
     struct file_system *fs = file_system_get(fd, st->st_dev);
     struct inode *inode = fs ? pool_get(&inode_pool) : NULL;
     if (!inode)

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/lock.h"
@@ -153,6 +154,15 @@ void files_share(int from, int to);
 /* The error from storage that is still to be reported on the number's file, taken out: a positive errno, or 0. */
 int files_take_error(int fd);
 int files_take_inode_error(struct inode *inode);
+
+/* Counts the files that begin to have something pending. */
+extern _Atomic uint64_t files_begun;
+static inline void files_begin(struct inode *inode) {
+    if (atomic_fetch_add(&inode->pending, 1) == 0)
+        atomic_fetch_add(&files_begun, 1);
+}
+/* Is anything of this file pending? Takes files_lock. */
+bool files_pending(const struct stat *st);
 
 /* The process has mapped the file behind the number: its writes are not deferred from now on. Takes files_lock. */
 void files_mark_mapped(int fd);

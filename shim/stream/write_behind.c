@@ -136,7 +136,7 @@ static void expect_less(struct wb_log *log) {
 }
 
 static void extent_opened(struct wb_log *log, struct piece *piece, struct ofd *ofd) {
-    atomic_fetch_add(&ofd->inode->pending, 1); /* before looking for a window: who opens one looks for this */
+    files_begin(ofd->inode); /* before looking for a window: who opens one looks for this */
     window_written(ofd->inode);
     if (piece->extents == 1) {
         piece->opened_at = ticks_now();

@@ -13,6 +13,8 @@
 #define SPAWN(type, name, parameters, arguments) #name,
 #define VISIT(type, name, parameters, arguments) #name,
 #define CLOCK(type, name, parameters, arguments) #name,
+#define ZONE(type, name, parameters, arguments) #name,
+#define ZONED(type, name, parameters, arguments) #name,
 #define HELPER(type, name, parameters, arguments) #name,
 static const char *const names[] = {
 #include "entry/calls.def"
