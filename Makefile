@@ -35,9 +35,10 @@ all: $(LIBRARY) $(TOOLS)
 # isn't looked up. noseparate-code: one mapping instead of three. initfirst: our fork handlers are registered before
 # anybody's, so that they run innermost. static-libgcc: the unwinder, which libc would load when it is first needed.
 # sort-section: .bss.apart (base/sys.h) comes behind .bss.
-$(LIBRARY): $(OBJECTS) Makefile
+$(LIBRARY): $(OBJECTS) shim/entry/late.map Makefile
 	$(CC) -shared -o $@ $(OBJECTS) $(LDFLAGS) -Wl,-soname,liburingshim.so -Wl,--exclude-libs,ALL -Wl,-z,lazy \
 	    -Wl,-z,noseparate-code -Wl,-z,nodelete -Wl,-z,initfirst -Wl,--sort-section=name \
+	    -Wl,--version-script=shim/entry/late.map \
 	    -l:liburing.a -ldl -pthread -static-libgcc
 
 $(BUILD)/obj/%.o: shim/%.c

@@ -321,6 +321,15 @@ mounted() {
     found no 'trial: no write was deferred: passed.stdio'
 }
 
+@test "doctor: a libc newer than all that is known" {
+    echo 'const char *gnu_get_libc_version(void) { return "2.99"; }' >other.c
+    gcc -shared -fPIC -o other.so other.c
+    LD_PRELOAD=$PWD/other.so run timeout 60 "$COMMAND" doctor
+    found warn 'glibc: newer than 2\.[0-9]*, of which all functions are known'
+    run timeout 60 "$COMMAND" doctor
+    [[ $output != *"glibc: newer"* || $(getconf GNU_LIBC_VERSION) > "glibc 2.43" ]]
+}
+
 @test "doctor: a library that doesn't load, or is turned off" {
     cp -r "$ROOT/scripts" .
     mkdir build
@@ -426,6 +435,20 @@ compile() { # PROGRAM [OPTION]…
     checked 1 ./indirect 'links liburing'
     checked 0 ./within
     found warn 'io_uring is named in it'
+}
+
+@test "check: nor can those that use functions of a newer libc" {
+    echo 'GLIBC_2.43 { known; }; GLIBC_2.99 { unknown; };' >versions
+    echo 'void known(void) {} void unknown(void) {}' | gcc -shared -fPIC -nostdlib -Wl,-soname,libc.so.6 \
+        -Wl,--version-script=versions -x c -o libnew.so -
+    echo 'void known(void); void unknown(void); void _start(void) { WHICH(); }' >new.c
+    gcc -DWHICH=known -nostdlib -o within new.c libnew.so
+    gcc -DWHICH=unknown -nostdlib -o beyond new.c libnew.so
+    gcc -DWHICH=unknown -shared -fPIC -nostdlib -o libother.so new.c libnew.so
+    compile indirect -Wl,--no-as-needed,-rpath,"$PWD",--allow-shlib-undefined libother.so
+    checked 0 ./within
+    checked 1 ./beyond 'uses functions of glibc 2.99'
+    checked 1 ./indirect 'uses functions of glibc 2.99'
 }
 
 @test "check: nor can those with the rights of others" {

@@ -111,6 +111,7 @@ examine_calls() { # FILE
     case $shim_loader in
     */ld-linux* | */ld64.so*) shim_libraries=$("$shim_loader" --list "$1" 2>/dev/null) ;;
     esac
+    examine_version "$1"
     case $shim_libraries in
     *liburing.so*)
         cannot "links liburing"
@@ -157,4 +158,19 @@ examine_own_calls() { # FILE
     cannot "makes system calls itself"
     means "$shim_callers: what is called past libc the library doesn't see, so it defers nothing. \
 URINGSHIM_OWN_CALLS=ignore is for those who know that these calls touch no file that the program writes."
+}
+
+# The newest functions of libc that it, and its libraries, are linked with.
+examine_version() { # FILE
+    shim_newer=$(
+        {
+            printf '%s\n' "$1"
+            printf '%s\n' "$shim_libraries" | sed -n 's/.*=> \(.*\) (0x.*/\1/p'
+        } | while IFS= read -r shim_file; do
+            "${shim_library%/*}/uringshim-elf" "$shim_file" | sed -n 's/^newer_libc GLIBC_//p'
+        done | sort -u | paste -s -d ' ' -
+    )
+    [ -n "$shim_newer" ] || return 0
+    cannot "uses functions of glibc $shim_newer"
+    means "They came later than all that the library knows, so it leaves the program alone."
 }

@@ -367,6 +367,10 @@ look_at_stdio() {
         means "What it writes would not be seen: nothing is deferred, nor read ahead."
         inert "a stdio that it doesn't know"
     fi
+    if [ "$(fact glibc_known)" != ok ]; then
+        found warn "glibc: newer than $(fact glibc_known), of which all functions are known"
+        means "A program that uses a function that came later, or asks the loader for one, is left alone (newer_libc)."
+    fi
 }
 
 look_at_trial() {

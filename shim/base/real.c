@@ -33,6 +33,11 @@ static void *next_definition(const char *name, enum wanted wanted) {
     return NULL;
 }
 
+void *real_loaded(const char *name) {
+    void *found = next_definition(name, VERSION_DEFAULT);
+    return found ? found : next_definition(name, VERSION_ANY);
+}
+
 void *real_resolve(void **slot, const char *name) {
     int saved = errno;
     void *found = next_definition(name, VERSION_DEFAULT);

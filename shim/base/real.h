@@ -12,6 +12,9 @@
 /* Never NULL: a function that is missing is answered by one that returns -1 with ENOSYS. Keeps errno. */
 void *real_resolve(void **slot, const char *name);
 
+/* The same for what the loader need not be asked for, for that would be asking for itself; or NULL. */
+void *real_loaded(const char *name);
+
 #define REAL(name)                                                                                                     \
     ({                                                                                                                 \
         static void *slot_;                                                                                            \

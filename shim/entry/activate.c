@@ -12,6 +12,7 @@
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/libc_reads.h"
+#include "entry/libc_version.h"
 #include "entry/own_calls.h"
 #include "entry/sharing.h"
 #include "entry/trial.h"
@@ -68,6 +69,8 @@ static enum reason look_around(const struct inode *inode, bool to_write) {
         return REASON_no_proc;
     if (shared_memory_asynchronous())
         return REASON_own_io_uring;
+    if (libc_calls_unknown())
+        return REASON_newer_libc;
     if (conversions_by_user())
         return REASON_libc_reads;
     if (inode->mapped)

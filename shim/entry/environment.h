@@ -3,15 +3,17 @@
 #define URINGSHIM_ENTRY_ENVIRONMENT_H
 
 #include <stdint.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "base/text.h"
 
 /* NULL: it isn't there. */
 static inline const char *environment_value(const char *name) {
-    size_t n = strlen(name);
-    for (char **entry = environ; entry && *entry; entry++)
-        if ((*entry)[0] == name[0] && strncmp(*entry, name, n) == 0 && (*entry)[n] == '=')
-            return *entry + n + 1;
+    for (char **entry = environ; entry && *entry; entry++) {
+        const char *rest = text_after(*entry, name);
+        if (rest && *rest == '=')
+            return rest + 1;
+    }
     return NULL;
 }
 

@@ -20,6 +20,7 @@
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
+#include "entry/loader.h"
 #include "entry/sharing.h"
 
 extern int capset(cap_user_header_t header, const cap_user_data_t data);
@@ -284,9 +285,6 @@ REAL_TIME(pthread_setschedparam, (pthread_t thread, int policy, const struct sch
           (thread, policy, parameters))
 
 REAL_TIME(pthread_setschedprio, (pthread_t thread, int priority), (thread, priority))
-#if __GLIBC_PREREQ(2, 41)
-REAL_TIME(sched_setattr, (pid_t pid, struct sched_attr *attributes, unsigned flags), (pid, attributes, flags))
-#endif
 
 /* A thread made with these attributes is a real-time one, and so is one that locks such a mutex. */
 EXPORT int pthread_attr_setschedpolicy(pthread_attr_t *attributes, int policy) {
@@ -381,6 +379,7 @@ EXPORT void *dlopen(const char *path, int flags) {
     bool exclusive = exclusive_begins("dlopen"); /* who began anew now would look around too early */
     deactivate("dlopen");
     void *result = CALL(dlopen, (path, flags));
+    loader_loaded("dlopen");
     code_added(NULL, 0);
     exclusive_ends(exclusive);
     return result;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "entry/libc_reads.h"
+#include "entry/libc_version.h"
 #include "files/shared_memory.h"
 #include "policy/policy.h"
 
@@ -348,6 +349,8 @@ static void report_hindrances(int to) {
     if (shared_memory_asynchronous())
         all |= 1ull << REASON_own_io_uring;
     all |= 1ull << own_calls_now() & ~(1ull << REASON_NONE);
+    if (libc_calls_unknown())
+        all |= 1ull << REASON_newer_libc;
     if (conversions_by_user())
         all |= 1ull << REASON_libc_reads;
     for (int reason = 1; reason < REASONS; reason++) {

@@ -93,6 +93,7 @@
 #define ZONED(type, name, parameters, arguments) extern type name parameters;
 #define HELPER(type, name, parameters, arguments) extern type name parameters;
 #define OWN(name)
+#define LATE(name, minor)
 #include "entry/calls.def"
 
 #define SPAWN(type, name, parameters, arguments)                                                                       \
@@ -151,4 +152,5 @@
         return result;                                                                                                 \
     }
 #define OWN(name)
+#define LATE(name, minor)
 #include "entry/calls.def"

@@ -6,10 +6,13 @@
 #include <sys/sem.h>
 #include <syslog.h>
 
+#include "base/libc.h"
 #include "entry/entry.h"
 
 extern void __syslog_chk(int priority, int flag, const char *format, ...);
 extern void __vsyslog_chk(int priority, int flag, const char *format, va_list list);
+extern int __dprintf_chk(int fd, int flag, const char *format, ...);
+extern int __vdprintf_chk(int fd, int flag, const char *format, va_list list);
 
 EXPORT mqd_t mq_open(const char *name, int flags, ...) {
     va_list list;
@@ -57,9 +60,22 @@ EXPORT void __syslog_chk(int priority, int flag, const char *format, ...) {
     va_end(list);
 }
 
-#if __GLIBC_PREREQ(2, 37)
-extern int __dprintf_chk(int fd, int flag, const char *format, ...);
-extern int __vdprintf_chk(int fd, int flag, const char *format, va_list list);
+/* Until 2.37 they made a FILE for the descriptor, and went through stdio's tables. From then on they write themselves.
+ */
+static void announce_print(const char *call) {
+    if (libc_minor() >= 37)
+        announce(call);
+}
+
+EXPORT int vdprintf(int fd, const char *format, va_list list) {
+    announce_print("vdprintf");
+    return CALL(vdprintf, (fd, format, list));
+}
+
+EXPORT int __vdprintf_chk(int fd, int flag, const char *format, va_list list) {
+    announce_print("__vdprintf_chk");
+    return CALL(__vdprintf_chk, (fd, flag, format, list));
+}
 
 EXPORT int dprintf(int fd, const char *format, ...) {
     va_list list;
@@ -76,4 +92,3 @@ EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...) {
     va_end(list);
     return result;
 }
-#endif

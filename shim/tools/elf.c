@@ -4,10 +4,11 @@
  *   foreign           for another processor than ours, or of 32 bits; nothing more is said then
  *   interpreter PATH  the loader that it asks for; without this line it is statically linked
  *   go                it was made by Go's linker (debug/buildinfo in Go's library)
+ *   newer_libc NAME   it wants functions of libc's in a version that came after all that we know
  *   io_uring          a name of liburing's, or of its system call, stands in it
- *   call 0xADDRESS N  code in it makes system call N by itself, past libc; -: a number that isn't a constant
- * (code/calls.h). Only the first one, but with --calls before FILE all of them capabilities      it has file
- * capabilities (capabilities(7))
+ *   call 0xADDRESS N  code in it makes system call N itself, past libc; -: the number isn't a constant (code/calls.h).
+ *                     Only the first one; with --calls before FILE all of them
+ *   capabilities      it has file capabilities (capabilities(7))
  *
  * Exit status 1: it can't be read, or isn't an ELF file.
  */
@@ -22,6 +23,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/libc.h"
 #include "code/calls.h"
 
 struct file {
@@ -76,6 +78,41 @@ static bool has_section(const struct file *file, const Elf64_Ehdr *header, const
             return true;
     }
     return false;
+}
+
+/* One of the lists of versions that it wants (section .gnu.version_r): the first of libc's that we don't know. */
+static const char *newer_version(const struct file *file, const Elf64_Shdr *needed, uint64_t names) {
+    uint64_t at = needed->sh_offset;
+    for (unsigned left = needed->sh_info; left > 0; left--) {
+        const Elf64_Verneed *library = part(file, at, sizeof *library);
+        const char *of = library ? part(file, names + library->vn_file, sizeof "libc.so.") : NULL;
+        if (!of)
+            return NULL;
+        uint64_t version_at = at + library->vn_aux;
+        for (unsigned i = 0; i < library->vn_cnt && memcmp(of, "libc.so.", 8) == 0; i++) {
+            const Elf64_Vernaux *version = part(file, version_at, sizeof *version);
+            const char *name = version ? part(file, names + version->vna_name, 1) : NULL;
+            if (!name || !memchr(name, 0, file->size - (size_t)((const unsigned char *)name - file->bytes)))
+                return NULL;
+            if (libc_version_minor(name) > LIBC_NEWEST)
+                return name;
+            version_at += version->vna_next;
+        }
+        at += library->vn_next;
+    }
+    return NULL;
+}
+
+static void print_newer_libc(const struct file *file, const Elf64_Ehdr *header) {
+    for (unsigned i = 0; i < header->e_shnum; i++) {
+        const Elf64_Shdr *section = section_of(file, header, i);
+        if (!section || section->sh_type != SHT_GNU_verneed)
+            continue;
+        const Elf64_Shdr *names = section_of(file, header, section->sh_link);
+        const char *name = names ? newer_version(file, section, names->sh_offset) : NULL;
+        if (name)
+            printf("newer_libc %s\n", name);
+    }
 }
 
 static bool contains(const struct file *file, const char *text) {
@@ -146,6 +183,7 @@ int main(int argc, char **argv) {
     print_interpreter(&file, header);
     if (has_section(&file, header, ".go.buildinfo") || has_section(&file, header, ".note.go.buildid"))
         puts("go");
+    print_newer_libc(&file, header);
     if (contains(&file, "io_uring_queue_init") || contains(&file, "io_uring_setup"))
         puts("io_uring");
     if (getxattr(argv[argc - 1], "security.capability", NULL, 0) > 0)

@@ -3,7 +3,8 @@
  * an answer, for scripts/commands/doctor.sh to put into words; an answer is `ok` or the name of an errno. io_uring is
  * tried in a child, because a seccomp filter may kill who tries it; `died` then follows the last answer.
  *
- *   glibc VERSION, processors N, scheduler ordinary|other, membarrier yes|no
+ *   glibc VERSION; glibc_known ok, or the newest version of which all is known if that is older
+ *   processors N, scheduler ordinary|other, membarrier yes|no
  *   files N|unlimited (RLIMIT_FSIZE), processes N|unlimited (RLIMIT_NPROC), memory N|unlimited (RLIMIT_MEMLOCK)
  *   ring_memory N: bytes that a thread's ring with its buffers takes of that; exempt ANSWER: a ring without any of it
  *   ring ANSWER, ring.WHAT ANSWER … : a ring as the library makes it, step by step, until something is missing
@@ -15,6 +16,7 @@
 #include <gnu/libc-version.h>
 #include <sched.h>
 
+#include "base/libc.h"
 #include "base/lock.h"
 #include "tools/probe_files.h"
 
@@ -30,6 +32,10 @@ static void print_limit(const char *what, int resource) {
 static void print_process(void) {
     int scheduler = sched_getscheduler(0);
     printf("glibc %s\n", gnu_get_libc_version());
+    if (libc_minor() > LIBC_NEWEST)
+        printf("glibc_known 2.%d\n", LIBC_NEWEST);
+    else
+        puts("glibc_known ok");
     printf("processors %ld\n", sysconf(_SC_NPROCESSORS_ONLN));
     printf("scheduler %s\n", scheduler == SCHED_OTHER || scheduler == SCHED_BATCH ? "ordinary" : "other");
     printf("membarrier %s\n", bias_available() ? "yes" : "no");

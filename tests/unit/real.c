@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define OWN(name) #name,
+#define LATE(name, minor) #name,
 #define BARRIER(type, name, parameters, arguments) #name,
 #define TOUCH(type, name, parameters, arguments, fd) #name,
 #define NEWFILE(type, name, parameters, arguments, fd) #name,
