@@ -24,6 +24,13 @@ load lib/common
     "$ROOT/build/unit/window" without
 }
 
+@test "ring: with an array of slots and without, as liburing makes it" {
+    local status=0
+    "$ROOT/build/unit/ring" || status=$?
+    ((status != 77)) || skip "no ring without an array"
+    ((status == 0))
+}
+
 @test "flight: what is under way is used only while nothing has changed" {
     local status=0
     "$ROOT/build/unit/flight" || status=$?

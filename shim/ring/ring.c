@@ -21,6 +21,8 @@
 
 /* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */
 #define USE_REGISTERED_RING (1u << 31)
+/* io_uring_setup(2), IORING_SETUP_NO_SQARRAY: not in liburing 2.3 */
+#define NO_ARRAY (1u << 16)
 
 struct ring {
     struct io_uring uring;
@@ -52,6 +54,24 @@ static inline void relax(void) {
 
 static int register_op(int index, unsigned operation, void *argument, unsigned count) {
     return (int)sys(SYS_io_uring_register, index, operation | USE_REGISTERED_RING, argument, count);
+}
+
+/*
+ * Requests are submitted in the order of their slots: the kernel reads the slots' numbers in an array. Newer liburings
+ * ask for none of their own accord (Linux 6.6), and then have no address of it. We don't ask: older ones would write it
+ * where the kernel has other things.
+ */
+int ring_set_up(struct io_uring *uring, unsigned polling) {
+    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
+                                     .sq_thread_idle = RING_POLL_IDLE_MS};
+    params.flags |= polling & RING_POLL_QUEUE ? IORING_SETUP_SQPOLL : IORING_SETUP_COOP_TASKRUN;
+    params.flags |= polling & RING_POLL_DEVICE ? IORING_SETUP_IOPOLL : 0;
+    int error = io_uring_queue_init_params(RING_ENTRIES, uring, &params);
+    if (error || params.flags & NO_ARRAY || !uring->sq.array)
+        return error;
+    for (unsigned i = 0; i < params.sq_entries; i++)
+        uring->sq.array[i] = i;
+    return 0;
 }
 
 int ring_restrict(struct io_uring *uring, enum ring_use use) {
@@ -155,10 +175,6 @@ static void leave(int index) {
 
 int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffers, unsigned count, unsigned polling,
                 int (*host)(int ring_fd)) {
-    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
-                                     .sq_thread_idle = RING_POLL_IDLE_MS};
-    params.flags |= polling & RING_POLL_QUEUE ? IORING_SETUP_SQPOLL : IORING_SETUP_COOP_TASKRUN;
-    params.flags |= polling & RING_POLL_DEVICE ? IORING_SETUP_IOPOLL : 0;
     struct ring *ring = arena_map(sizeof *ring, ARENA_DONTFORK);
     if (!ring)
         return -ENOMEM;
@@ -169,7 +185,7 @@ int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffer
         passing_ends();
     }
     passing_begins();
-    int error = io_uring_queue_init_params(RING_ENTRIES, &ring->uring, &params);
+    int error = ring_set_up(&ring->uring, polling);
     if (error) {
         passing_ends();
         arena_unmap(ring, sizeof *ring);
@@ -182,8 +198,6 @@ int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffer
         arena_unmap(ring, sizeof *ring);
         return error < 0 ? error : -EINVAL;
     }
-    for (unsigned i = 0; i < ring->uring.sq.ring_entries; i++)
-        ring->uring.sq.array[i] = i; /* requests are submitted in the order of their slots */
     ring->use = use;
     ring->polling = polling;
     ring->buffer_count = count;
@@ -206,7 +220,7 @@ void ring_abandon(struct ring *ring) {
     struct io_uring_sq *sq = &ring->uring.sq;
     struct io_uring_cq *cq = &ring->uring.cq;
     register_op(ring->uring.enter_ring_fd, IORING_UNREGISTER_BUFFERS, NULL, 0);
-    sys(SYS_munmap, sq->sqes, sq->ring_entries * sizeof *sq->sqes);
+    sys(SYS_munmap, sq->sqes, *sq->kring_entries * sizeof *sq->sqes);
     sys(SYS_munmap, sq->ring_ptr, sq->ring_sz);
     if (cq->ring_ptr != sq->ring_ptr)
         sys(SYS_munmap, cq->ring_ptr, cq->ring_sz);

@@ -36,8 +36,9 @@ enum { RING_POLL_QUEUE = 1, RING_POLL_DEVICE = 2, RING_POLL_IDLE_MS = 20 };
  */
 int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffers, unsigned count, unsigned polling,
                 int (*host)(int ring_fd));
-/* One step of it, for who tries what the kernel grants: only what the library uses may be asked of the ring. */
+/* Steps of it, for who tries what the kernel grants. After the second, only what the library uses may be asked. */
 struct io_uring;
+int ring_set_up(struct io_uring *uring, unsigned polling);
 int ring_restrict(struct io_uring *uring, enum ring_use use);
 unsigned ring_polling(const struct ring *ring);
 /* QUEUE: microseconds of processor time that the kernel's thread used since this was last asked. */

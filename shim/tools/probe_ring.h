@@ -38,14 +38,6 @@ static bool survived(void (*attempt)(void)) {
     return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status);
 }
 
-static int ring_set_up(struct io_uring *ring, unsigned polling) {
-    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
-                                     .sq_thread_idle = RING_POLL_IDLE_MS};
-    params.flags |= polling & RING_POLL_QUEUE ? IORING_SETUP_SQPOLL : IORING_SETUP_COOP_TASKRUN;
-    params.flags |= polling & RING_POLL_DEVICE ? IORING_SETUP_IOPOLL : 0;
-    return io_uring_queue_init_params(RING_ENTRIES, ring, &params);
-}
-
 static int ring_register_buffers(struct io_uring *ring, struct iovec pieces[2]) {
     for (int i = 0; i < 2; i++) {
         pieces[i].iov_len = WB_PIECE_MAX;
