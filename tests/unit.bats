@@ -11,6 +11,10 @@ load lib/common
     "$ROOT/build/unit/real"
 }
 
+@test "string: the library's own <string.h> does what libc's does" {
+    "$ROOT/build/unit/string"
+}
+
 @test "copy: every length and alignment, and unreadable memory" {
     "$ROOT/build/unit/copy"
 }

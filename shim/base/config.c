@@ -3,10 +3,10 @@
 #include <fnmatch.h>
 #include <limits.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/libc.h"
+#include "base/real.h"
 #include "base/sys.h"
 #include "base/text.h"
 
@@ -89,8 +89,8 @@ static void option_set(const struct option *option, const char *value) {
         else
             *(int *)field = index;
     } else {
-        char *end;
-        long number = strtol(value, &end, 10);
+        const char *end;
+        long number = text_parse(value, &end);
         if (end == value || *end || number < option->min || number > option->max)
             complain(option, value);
         else
@@ -116,12 +116,13 @@ void config_read(char *const *environment) {
 
 static bool any_glob_matches(const char *globs, const char *program) {
     char glob[256];
+    __typeof__(&fnmatch) matches = LIBC(fnmatch);
     while (*globs) {
         size_t length = strcspn(globs, ":");
         if (length && length < sizeof glob) {
             memcpy(glob, globs, length);
             glob[length] = '\0';
-            if (fnmatch(glob, program, 0) == 0)
+            if (matches(glob, program, 0) == 0)
                 return true;
         }
         globs += length + (globs[length] == ':');

@@ -2,12 +2,34 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <gnu/lib-names.h>
+#include <string.h>
 
 #include "base/symbols.h"
 
 static long missing(void) {
     errno = ENOSYS;
     return -1;
+}
+
+static const struct link_map *own_object(void) {
+    const struct link_map *object = _r_debug.r_map;
+    while (object && object->l_ld != _DYNAMIC)
+        object = object->l_next;
+    return object;
+}
+
+const char *real_own_path(void) {
+    const struct link_map *object = own_object();
+    return object ? object->l_name : NULL;
+}
+
+bool real_behind_us(bool (*found)(const char *path)) {
+    const struct link_map *object = own_object();
+    while (object && (object = object->l_next))
+        if (found(object->l_name))
+            return true;
+    return false;
 }
 
 /*
@@ -17,9 +39,7 @@ static long missing(void) {
 static void *next_definition(const char *name, enum wanted wanted) {
     struct symbols symbols;
     uint32_t hash = symbols_hash(name);
-    const struct link_map *object = _r_debug.r_map;
-    while (object && object->l_ld != _DYNAMIC)
-        object = object->l_next;
+    const struct link_map *object = own_object();
     while (object && (object = object->l_next) && object->l_addr != _r_debug.r_ldbase) {
         bool readable = symbols_find(object, &symbols);
         if (!readable && wanted == VERSION_DEFAULT)
@@ -36,6 +56,17 @@ static void *next_definition(const char *name, enum wanted wanted) {
 void *real_loaded(const char *name) {
     void *found = next_definition(name, VERSION_DEFAULT);
     return found ? found : next_definition(name, VERSION_ANY);
+}
+
+void *real_libc(const char *name) {
+    struct symbols symbols;
+    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next) {
+        if (!symbols_find(object, &symbols) || !symbols.file || strcmp(symbols.file, LIBC_SO) != 0)
+            continue;
+        uint32_t symbol = symbols_look_up(&symbols, name, symbols_hash(name), VERSION_DEFAULT);
+        return symbol ? symbols_address(&symbols, symbol) : NULL;
+    }
+    return NULL;
 }
 
 void *real_resolve(void **slot, const char *name) {

@@ -7,6 +7,8 @@
 #ifndef URINGSHIM_BASE_REAL_H
 #define URINGSHIM_BASE_REAL_H
 
+#include <stdbool.h>
+
 #include "base/sys.h"
 
 /* Never NULL: a function that is missing is answered by one that returns -1 with ENOSYS. Keeps errno. */
@@ -14,6 +16,18 @@ void *real_resolve(void **slot, const char *name);
 
 /* The same for what the loader need not be asked for, for that would be asking for itself; or NULL. */
 void *real_loaded(const char *name);
+/*
+ * A function of libc's itself, for the library's own needs, whoever else defines one of that name: a sanitizer's
+ * runtime isn't ready yet when our constructor runs. NULL: libc has none.
+ */
+void *real_libc(const char *name);
+#define LIBC(name) ((__typeof__(&name))real_libc(#name))
+
+/* The path that this library was loaded from, or NULL. */
+const char *real_own_path(void);
+
+/* Calls `found` with the path of each object that was loaded after this one, until it says true: has any? */
+bool real_behind_us(bool (*found)(const char *path));
 
 #define REAL(name)                                                                                                     \
     ({                                                                                                                 \

@@ -207,8 +207,7 @@ static struct sigaction wrapped(int signal, const struct sigaction *action) {
 
 static void remember(int signal, const struct sigaction *action) {
     program[signal].mask = action->sa_mask;
-    sigdelset(&program[signal].mask, SIGKILL); /* as the kernel does */
-    sigdelset(&program[signal].mask, SIGSTOP);
+    *signals_in(&program[signal].mask) &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP)); /* as the kernel does */
     atomic_store(&program[signal].flags, action->sa_flags);
     atomic_store(&program[signal].handler, action->sa_handler);
 }

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/stats.h"
 
@@ -35,6 +36,11 @@ void signals_start(const struct signals_events *events);
 /* The process forks: before, and after in both. (Without a before, the child calls put_off_forked.) */
 void signals_fork_prepare(void);
 void signals_fork_done(bool child);
+
+/* The signals in a set, as a mask (signal_bit): the kernel's 64 come first in libc's type. */
+static inline uint64_t *signals_in(sigset_t *set) {
+    return (uint64_t *)set;
+}
 
 /* Faults whose handler is ours for copy_in: they can be neither ignored nor blocked while anything is deferred. */
 static inline bool signals_fault_of_copy(int signal) {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,17 +28,34 @@ void text_append(struct text *text, const struct text *other) {
         text->bytes[text->length++] = other->bytes[i];
 }
 
-void text_number(struct text *text, long number) {
+static void add_digits(struct text *text, unsigned long number, unsigned base) {
     char digits[24];
     char *p = digits + sizeof digits - 1;
-    unsigned long rest = number < 0 ? 0UL - (unsigned long)number : (unsigned long)number;
     *p = '\0';
     do
-        *--p = (char)('0' + rest % 10);
-    while (rest /= 10);
-    if (number < 0)
-        *--p = '-';
+        *--p = "0123456789abcdef"[number % base];
+    while (number /= base);
     text_add(text, p);
+}
+
+void text_number(struct text *text, long number) {
+    if (number < 0)
+        text_add(text, "-");
+    add_digits(text, number < 0 ? 0UL - (unsigned long)number : (unsigned long)number, 10);
+}
+
+void text_hex(struct text *text, unsigned long number) {
+    add_digits(text, number, 16);
+}
+
+long text_parse(const char *string, const char **end) {
+    const char *digit = string + (*string == '-');
+    long number = 0;
+    bool any = false;
+    for (; *digit >= '0' && *digit <= '9'; digit++, any = true)
+        number = number > (LONG_MAX - 9) / 10 ? LONG_MAX : 10 * number + (*digit - '0');
+    *end = any ? digit : string;
+    return *string == '-' ? -number : number;
 }
 
 /* A reader that has gone, or a limit, must not be the program's death: the signal is taken away again. */

@@ -36,6 +36,9 @@ static inline const char *text_after(const char *text, const char *prefix) {
 void text_add(struct text *text, const char *string);
 void text_append(struct text *text, const struct text *other);
 void text_number(struct text *text, long number);
+void text_hex(struct text *text, unsigned long number);
+/* A decimal number, and where it ends: at `string` if there is none. One beyond what a long can be is the nearest. */
+long text_parse(const char *string, const char **end);
 /* One write(2); errors are ignored: there is nobody to tell. */
 void text_write(const struct text *text, int fd);
 /* The beginning of a file, at most size - 1 bytes, with an end: how many, or -errno. */

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/live.h"
+#include "base/real.h"
 
 struct thread thread_nobody = {.stats = &thread_nobody.own_stats};
 static struct thread first_thread; /* so that a program's only thread costs no mapping */
@@ -36,8 +37,12 @@ static void at_thread_end(void *argument) {
     critical_release_cancellation();
 }
 
+static __typeof__(&pthread_setspecific) set_specific;
+
 bool thread_start(void) {
-    key_made = pthread_key_create(&key, at_thread_end) == 0;
+    __typeof__(&pthread_key_create) make_key = LIBC(pthread_key_create);
+    set_specific = LIBC(pthread_setspecific);
+    key_made = make_key && set_specific && make_key(&key, at_thread_end) == 0;
     return key_made;
 }
 
@@ -82,7 +87,7 @@ struct thread *thread_attach(void) {
     reset(self);
     count_in_sight(self);
     thread_become(self);
-    pthread_setspecific(key, self);
+    set_specific(key, self);
     return self;
 }
 

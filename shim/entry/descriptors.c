@@ -186,7 +186,7 @@ EXPORT FILE *popen(const char *command, const char *mode) {
     sharing_passed_on();
     exclusive_ends(exclusive);
     if (result)
-        number_taken(fileno(result));
+        number_taken(result->_fileno);
     return result;
 }
 

@@ -1,6 +1,5 @@
 /* The library's own beginning and end, and what a fork does to it. */
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/single_threaded.h>
@@ -13,6 +12,7 @@
 #include "base/passing.h"
 #include "base/put_off.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "base/trace.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
@@ -249,18 +249,35 @@ static void thread_ends(struct thread *self) {
     wb_thread_ends(self);
 }
 
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object);
+extern void *__dso_handle; /* what libc knows this library by */
+
+static bool forks_are_told(void) {
+    __typeof__(&__register_atfork) tell = LIBC(__register_atfork);
+    return tell && tell(libc_forks, libc_forked_parent, libc_forked_child, __dso_handle) == 0;
+}
+
+static bool has_rights_of_others(void) {
+    __typeof__(&getauxval) value = LIBC(getauxval);
+    return !value || value(AT_SECURE);
+}
+
+static void remember_name(const char *path) {
+    const char *name = strrchr(path, '/');
+    struct text text = {program, sizeof program - 1, 0};
+    text_add(&text, name ? name + 1 : path);
+}
+
 /* Until here the library is inert: calls from other libraries' constructors go straight through. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
     /* libc's own idea of the name may not be there yet */
-    const char *name = argc > 0 && argv[0] ? strrchr(argv[0], '/') : NULL;
-    strncpy(program, name ? name + 1 : argc > 0 && argv[0] ? argv[0] : "", sizeof program - 1);
-    if (getauxval(AT_SECURE)) { /* variables are not to be trusted: neither the rest of them */
+    remember_name(argc > 0 && argv[0] ? argv[0] : "");
+    if (has_rights_of_others()) { /* variables are not to be trusted: neither the rest of them */
         wb_hinder(REASON_disabled);
         return;
     }
     config_read(envp);
-    if (config.mode == MODE_OFF || config_excludes(program) || !thread_start() ||
-        pthread_atfork(libc_forks, libc_forked_parent, libc_forked_child) != 0) {
+    if (config.mode == MODE_OFF || config_excludes(program) || !thread_start() || !forks_are_told()) {
         wb_hinder(REASON_disabled);
         return;
     }

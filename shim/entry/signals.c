@@ -76,7 +76,7 @@ static sighandler_t set_handler(int number, sighandler_t handler, int flags, boo
         return SIG_ERR;
     }
     if (mask_itself)
-        sigaddset(&action.sa_mask, number);
+        *signals_in(&action.sa_mask) |= signal_bit(number);
     return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
@@ -122,17 +122,19 @@ EXPORT int sigignore(int number) {
 EXPORT sighandler_t sigset(int number, sighandler_t handler) {
     struct sigaction action = {.sa_handler = handler}, old;
     bool hold = handler == SIG_HOLD;
-    sigset_t set, before;
-    sigemptyset(&set);
-    if (sigaddset(&set, number) != 0)
+    sigset_t set = {0}, before;
+    if (number < 1 || number >= NSIG) {
+        errno = EINVAL;
         return SIG_ERR;
+    }
+    *signals_in(&set) = signal_bit(number);
     if (hold && sigprocmask(SIG_BLOCK, &set, &before) != 0)
         return SIG_ERR;
     if (sigaction(number, hold ? NULL : &action, &old) != 0)
         return SIG_ERR;
     if (!hold && sigprocmask(SIG_UNBLOCK, &set, &before) != 0)
         return SIG_ERR;
-    return sigismember(&before, number) ? SIG_HOLD : old.sa_handler;
+    return *signals_in(&before) & signal_bit(number) ? SIG_HOLD : old.sa_handler;
 }
 
 /*
@@ -186,7 +188,8 @@ static void mask_changed(void) {
 }
 
 static bool mask_concerns(const sigset_t *set) {
-    return set && (!thread_self()->faults_caught || sigismember(set, SIGSEGV) == 1 || sigismember(set, SIGBUS) == 1);
+    return set &&
+           (!thread_self()->faults_caught || *signals_in((sigset_t *)set) & (signal_bit(SIGSEGV) | signal_bit(SIGBUS)));
 }
 
 EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {

@@ -3,7 +3,6 @@
  * (struct _IO_jump_t, libio/libioP.h in glibc), so the five functions that make them are replaced wherever they stand
  * in libc's tables: by ours, which do what the shells of write, read, lseek, close and fstat do.
  */
-#include <dlfcn.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
@@ -127,7 +126,8 @@ bool stdio_hook(void) {
         return true;
     if (memcmp(&_IO_file_jumps[FIRST_ENTRY], originals, sizeof originals) != 0)
         return false;
-    if (!dl_iterate_phdr(find_relro, &relro))
+    __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
+    if (!objects || !objects(find_relro, &relro))
         return false;
     uintptr_t start = relro.start & ~(uintptr_t)4095, end = (relro.end + 4095) & ~(uintptr_t)4095;
     if (sys(SYS_mprotect, start, end - start, PROT_READ | PROT_WRITE) != 0)

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <link.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "base/real.h"
 #include "base/text.h"
 #include "entry/libc_reads.h"
 #include "entry/libc_version.h"
@@ -107,13 +107,19 @@ static const void *calling_place(void) {
     return found;
 }
 
+static __typeof__(&dladdr) locate;
+
 void survey_start(void) {
     if (!config.survey || config.mode != MODE_OBSERVE)
         return;
     own_range.start = (uintptr_t)survey_start;
-    libc_range.start = (uintptr_t)stdout;
-    dl_iterate_phdr(find_range, &own_range);
-    dl_iterate_phdr(find_range, &libc_range);
+    __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
+    locate = LIBC(dladdr);
+    if (!objects || !locate)
+        return;
+    libc_range.start = (uintptr_t)objects;
+    objects(find_range, &own_range);
+    objects(find_range, &libc_range);
     survey_wanted = true;
 }
 
@@ -139,9 +145,11 @@ static struct place *find(bool reads, int fd) {
                             .inode = st.st_ino,
                             .regular = S_ISREG(st.st_mode),
                             .next = INT64_MIN};
-    char link[64];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    long length = sys(SYS_readlinkat, AT_FDCWD, link, place->file, sizeof place->file - 1);
+    TEXT(link, 64);
+    text_add(&link, "/proc/self/fd/");
+    text_number(&link, fd);
+    link_bytes[link.length] = '\0';
+    long length = sys(SYS_readlinkat, AT_FDCWD, link_bytes, place->file, sizeof place->file - 1);
     place->file[length > 0 ? length : 0] = '\0';
     return place;
 }
@@ -296,20 +304,19 @@ void survey_touch(const char *call, int fd) {
 
 static void describe_site(struct text *line, const void *site) {
     Dl_info info;
-    if (!site || !dladdr(site, &info) || !info.dli_fname) {
+    if (!site || !locate(site, &info) || !info.dli_fname) {
         text_add(line, "?");
         return;
     }
     const char *name = strrchr(info.dli_fname, '/');
-    char offset[32];
     const void *from = info.dli_sname ? info.dli_saddr : info.dli_fbase;
-    snprintf(offset, sizeof offset, "+0x%lx", (unsigned long)((uintptr_t)site - (uintptr_t)from));
     text_add(line, name ? name + 1 : info.dli_fname);
     if (info.dli_sname) {
         text_add(line, ":");
         text_add(line, info.dli_sname);
     }
-    text_add(line, offset);
+    text_add(line, "+0x");
+    text_hex(line, (uintptr_t)site - (uintptr_t)from);
 }
 
 static void add_field(struct text *line, uint64_t number) {

@@ -80,8 +80,8 @@ static long filters_of(long pid) {
     passing_ends();
     if (got < 0)
         return -1;
-    const char *found = strstr(bytes, field);
-    return found ? strtol(found + sizeof field - 1, NULL, 10) : -1;
+    const char *end, *found = strstr(bytes, field);
+    return found ? text_parse(found + sizeof field - 1, &end) : -1;
 }
 
 /*

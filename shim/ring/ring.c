@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -121,11 +120,12 @@ static struct pollers pollers_now(void) {
     long got, fd = sys(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return pollers;
+    const char *end;
     while ((got = sys(SYS_getdents64, fd, bytes, sizeof bytes)) > 0)
         for (struct dirent64 *entry = (void *)bytes; (char *)entry < bytes + got;
              entry = (void *)((char *)entry + entry->d_reclen))
             if (pollers.count < 8 && entry->d_name[0] != '.' && is_poller(entry->d_name))
-                pollers.id[pollers.count++] = strtol(entry->d_name, NULL, 10);
+                pollers.id[pollers.count++] = text_parse(entry->d_name, &end);
     sys(SYS_close, fd);
     return pollers;
 }
