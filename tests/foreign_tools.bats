@@ -46,3 +46,48 @@ with_runtime_inside() {
     with_runtime_inside clang undefined
     with_runtime_inside gcc undefined
 }
+
+@test "valgrind's tools find nothing in the library" {
+    local tool options
+    need_command valgrind
+    record native "$VICTIMS/tools_busy" 100
+    for tool in memcheck massif helgrind drd; do
+        options=(-q "--tool=$tool" --error-exitcode=9 "--log-file=$PWD/log")
+        [[ $tool != massif ]] || options+=(--massif-out-file=/dev/null)
+        same_as_recorded shim valgrind "${options[@]}" "$VICTIMS/tools_busy" 100 || fail "$tool: $(cat log)"
+    done
+    # By default it keeps out of them, for valgrind shares memory with its own helper.
+    for tool in helgrind drd; do
+        rm -f "$STATS"
+        same_as_recorded shim URINGSHIM_TEST_EAGER=1 URINGSHIM_SHARED_MEMORY=ignore valgrind -q "--tool=$tool" \
+            --error-exitcode=9 "--log-file=$PWD/log" "$VICTIMS/tools_busy" 100 || fail "$tool: $(cat log)"
+        assert_deferred
+    done
+}
+
+@test "and what they find in the program natively" {
+    need_command valgrind
+    cat >main.c <<'CODE'
+#include <pthread.h>
+#include <unistd.h>
+static long shared;
+static void *add(void *unused) {
+    for (int i = 0; i < 1000; i++)
+        shared += write(1, "x", 0) + 1;
+    return unused;
+}
+int main(void) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, add, NULL);
+    add(NULL);
+    pthread_join(thread, NULL);
+}
+CODE
+    gcc -g -pthread -o main main.c
+    for tool in helgrind drd; do
+        run -9 valgrind "--tool=$tool" --error-exitcode=9 ./main
+        run -9 shim valgrind "--tool=$tool" --error-exitcode=9 ./main
+        [[ $output == *main.c:6* ]]
+        [[ $output != *uringshim* || $output == *"by 0x"*"main.c"* ]]
+    done
+}

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
+#include "base/valgrind.h"
 
 enum { CHUNK = 64 << 10 };
 
@@ -12,6 +13,7 @@ void *arena_map(size_t bytes, enum arena_fork fork) {
         return NULL;
     if (fork == ARENA_DONTFORK)
         sys(SYS_madvise, start, bytes, MADV_DONTFORK);
+    valgrind_ours((void *)start, bytes);
     return (void *)start;
 }
 

@@ -1,4 +1,5 @@
 /* The library's own beginning and end, and what a fork does to it. */
+#include <elf.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -14,6 +15,7 @@
 #include "base/signals.h"
 #include "base/text.h"
 #include "base/trace.h"
+#include "base/valgrind.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
@@ -268,9 +270,21 @@ static void remember_name(const char *path) {
     text_add(&text, name ? name + 1 : path);
 }
 
+/* Our variables, for valgrind: the linker tells where this file begins in memory. */
+static void tell_valgrind(void) {
+    extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
+    const char *file = (const char *)&__ehdr_start;
+    const Elf64_Phdr *segment = (const Elf64_Phdr *)(file + __ehdr_start.e_phoff);
+    for (int i = 0; i < __ehdr_start.e_phnum; i++)
+        if (segment[i].p_type == PT_LOAD && segment[i].p_flags & PF_W)
+            valgrind_ours(file + segment[i].p_vaddr, segment[i].p_memsz);
+}
+
 /* Until here the library is inert: calls from other libraries' constructors go straight through. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
     /* libc's own idea of the name may not be there yet */
+    if (valgrind_runs())
+        tell_valgrind();
     remember_name(argc > 0 && argv[0] ? argv[0] : "");
     if (has_rights_of_others()) { /* variables are not to be trusted: neither the rest of them */
         wb_hinder(REASON_disabled);
