@@ -7,6 +7,10 @@ bats_require_minimum_version 1.5.0
 load lib/common
 load lib/compare
 
+COMMAND=$ROOT/scripts/uringshim
+WAYS=(execl execle execlp execv execve execvp execvpe execveat number_at fexecve syscall syscall_at
+    vfork_execve vfork_execvp vfork_execv spawn spawnp spawn_acting system popen)
+
 # sanitized COMPILER NAME [OPTION]…: builds a program with a sanitizer as ./busy.
 sanitized() {
     "$1" -O1 -g -pthread -D_GNU_SOURCE "-fsanitize=$2" "${@:3}" -o busy "$ROOT/tests/victims/tools_busy.c" 2>errors ||
@@ -45,6 +49,139 @@ with_runtime_inside() {
     with_runtime_inside gcc leak
     with_runtime_inside clang undefined
     with_runtime_inside gcc undefined
+}
+
+# shown WAY PROGRAM [NAME=VALUE]…: natively and shimmed, from the same few variables.
+shown() {
+    env -i PATH="$PATH" B=2 "$VICTIMS/starts" "$@" >native 2>&1
+    env -i PATH="$PATH" B=2 LD_PRELOAD="$LIB" "$VICTIMS/starts" "$@" >shimmed 2>&1
+}
+
+compile_shown() {
+    skip_unless "needs musl-gcc" command -v musl-gcc
+    musl-gcc -o musl "$ROOT/tests/victims/shown.c"
+    cp "$VICTIMS/shown" glibc
+    printf '#!%s/musl argument\n' "$PWD" >script
+    printf '#! \t%s/script\n' "$PWD" >script_of_script
+    printf '#!/usr/bin/env %s/musl\n' "$PWD" >script_of_env
+    chmod +x script*
+}
+
+@test "what can't load the library is started without it, in every way" {
+    local way program
+    compile_shown
+    for way in "${WAYS[@]}"; do
+        for program in ./musl ./script; do
+            shown "$way" "$program"
+            diff native shimmed || fail "$way $program"
+            grep -q '^ended with 5\|^B=2' native || fail "$way $program: $(cat native)"
+        done
+        shown "$way" ./glibc
+        diff native <(grep -v ^LD_PRELOAD= shimmed) || fail "$way ./glibc"
+        [ "$(grep -cFx "LD_PRELOAD=$LIB" shimmed)" -eq 1 ] || fail "$way ./glibc: $(cat shimmed)"
+    done
+    for program in ./script_of_script ./script_of_env; do
+        shown execve "$program"
+        diff native shimmed || fail "$program"
+    done
+}
+
+@test "by PATH, and by a shell of another libc" {
+    compile_shown
+    mkdir -p empty/found bin # which is a directory there
+    cp musl bin/found
+    PATH=$PWD/empty:$PWD/bin:$PATH
+    for way in execvp execvpe execlp spawnp vfork_execvp; do
+        shown "$way" found
+        diff native shimmed || fail "$way"
+        grep -q '^ended with 5' native
+    done
+    (cd bin && env PATH=":$PATH" LD_PRELOAD="$LIB" "$VICTIMS/starts" execvp found) >shimmed
+    grep -q '^ended with 5' shimmed
+    run ! grep ^LD_PRELOAD= shimmed
+    env -i PATH="$PATH" LD_PRELOAD="$LIB" bash -c found >shimmed || [ $? -eq 5 ]
+    run ! grep ^LD_PRELOAD= shimmed
+    env -i LD_PRELOAD="$LIB" PATH="$PATH" bash -c env | grep -Fx "LD_PRELOAD=$LIB"
+    run -5 "$COMMAND" found
+    [[ $output != *LD_PRELOAD=*uringshim* ]]
+}
+
+@test "our entry leaves LD_PRELOAD, and nothing else does" {
+    local given left
+    compile_shown
+    echo 'int other;' >other.c
+    gcc -shared -nostdlib -o other.so other.c # for any libc
+    local other=$PWD/other.so
+    cp "$LIB" renamed.so
+    while read -r given left; do
+        given=${given//_/ } left=${left//_/ }
+        given=${given//OURS/$LIB} given=${given//OTHER/$other} left=${left//OTHER/$other}
+        for way in execve vfork_execve execvpe fexecve syscall spawn execv; do
+            env -i LD_PRELOAD="$LIB" "$VICTIMS/starts" "$way" ./musl A=1 "LD_PRELOAD=$given" C=3 LD_PRELOADED=4 >got 2>&1
+            printf '%s\n' 'argument program' 'argument one' 'argument two words' A=1 ${left:+"LD_PRELOAD=$left"} C=3 \
+                LD_PRELOADED=4 'ended with 5, 0' | diff - got || fail "$way, $given"
+        done
+    done <<LIST
+OURS
+OURS:OTHER OTHER
+OTHER:OURS OTHER
+OTHER:OURS:OTHER OTHER:OTHER
+OURS:OURS
+OURS_OTHER OTHER
+OTHER_OURS OTHER
+OTHER:OURS_OTHER:OURS OTHER:OTHER
+liburingshim.so:OTHER OTHER
+:OURS: :
+OTHER::OURS OTHER:
+OTHER OTHER
+LIST
+    env -i LD_PRELOAD="$LIB" "$VICTIMS/starts" execve ./musl "LD_PRELOAD=$LIB:$other" A=1 "LD_PRELOAD=$other:$LIB" >got
+    [ "$(grep -cFx "LD_PRELOAD=$other" got)" -eq 2 ]
+    for given in "LD_PRELOAD=$PWD/renamed.so" "LD_PRELOAD=$LIB URINGSHIM=off"; do
+        # shellcheck disable=SC2086 # words
+        env -i $given "$VICTIMS/starts" execv ./musl >got
+        grep -q '^ended with 5' got || fail "$given: $(cat got)"
+        run ! grep ^LD_PRELOAD got
+    done
+}
+
+@test "a large environment" {
+    local many=() way
+    compile_shown
+    for ((i = 0; i < 3000; i++)); do many+=("NAME$i=value"); done
+    for way in execve vfork_execve execv spawn syscall_at; do
+        "$VICTIMS/starts" "$way" ./musl "${many[@]}" >native
+        shim "$VICTIMS/starts" "$way" ./musl "${many[@]}" "LD_PRELOAD=$LIB" >shimmed
+        cmp native shimmed || fail "$way"
+    done
+    shim "$VICTIMS/starts" left ./musl "${many[@]}" "LD_PRELOAD=$LIB" | grep -E '^[a-z_]+: ' >shimmed
+    "$VICTIMS/starts" left ./musl "${many[@]}" | grep -E '^[a-z_]+: ' >native
+    cmp native shimmed
+    [ "$(wc -l <native)" -eq 5 ]
+}
+
+@test "what the kernel refuses to start" {
+    "$VICTIMS/starts" refused >native
+    shim "$VICTIMS/starts" refused >shimmed
+    diff native shimmed
+    grep -q 'no end of a string: -1 EFAULT' native
+}
+
+@test "a program of 32 bits" {
+    cat >main.s <<'CODE'
+    .globl _start
+_start: mov $1, %eax
+    mov $5, %ebx
+    int $0x80
+CODE
+    skip_unless "needs an assembler of 32 bits" as --32 -o main.o main.s
+    ld -m elf_i386 -pie -dynamic-linker /lib/ld-linux.so.2 -o main main.o
+    ./main 2>native || [ $? -eq 5 ] || skip "needs /lib/ld-linux.so.2"
+    [ ! -s native ]
+    shim "$VICTIMS/starts" spawn ./main >shimmed 2>&1
+    [ "$(cat shimmed)" = 'ended with 5, 0' ]
+    run -5 --separate-stderr "$COMMAND" ./main
+    [ "$stderr" = "uringshim: ./main runs as without the library: it is of 32 bits, or for another processor" ]
 }
 
 @test "valgrind's tools find nothing in the library" {

@@ -1,26 +1,43 @@
-/* Becoming another program: what is pending is performed, and the report is written while there is still time. */
+/*
+ * Becoming another program: what is pending is performed, and the report is written while there is still time. One that
+ * can't load us gets no LD_PRELOAD with us in it.
+ */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "entry/child_environment.h"
+#include "entry/child_program.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
 
-#define EXEC(name, parameters, arguments)                                                                              \
+/* `changed` is the call with an environment of its own, `as_it_is` the one that was made. */
+#define EXEC(name, parameters, given, with_us, as_it_is, changed)                                                      \
     EXPORT int name parameters {                                                                                       \
         bool exclusive = exclusive_begins(#name);                                                                      \
         finish(#name, FLUSH_BARRIER);                                                                                  \
-        int result = REAL(name) arguments;                                                                             \
+        CHILD_ENVIRONMENT(child, given, with_us);                                                                      \
+        char *const *environment = child_environment(&child, child_memory);                                            \
+        int result = child.words ? changed : as_it_is;                                                                 \
+        child_environment_end(&child);                                                                                 \
         exclusive_ends(exclusive);                                                                                     \
         return result;                                                                                                 \
     }
+/* The call has the environment among its arguments. */
+#define EXEC_WITH(name, parameters, with_us, call) EXEC(name, parameters, envp, with_us, call, call)
 
-EXEC(execv, (const char *path, char *const argv[]), (path, argv))
-EXEC(execve, (const char *path, char *const argv[], char *const envp[]), (path, argv, envp))
-EXEC(execveat, (int dir, const char *path, char *const argv[], char *const envp[], int flags),
-     (dir, path, argv, envp, flags))
-EXEC(execvp, (const char *file, char *const argv[]), (file, argv))
-EXEC(execvpe, (const char *file, char *const argv[], char *const envp[]), (file, argv, envp))
-EXEC(fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, envp))
+EXEC(execv, (const char *path, char *const argv[]), environ, child_program_takes_us(AT_FDCWD, path, 0),
+     REAL(execv)(path, argv), REAL(execve)(path, argv, environment))
+EXEC(execvp, (const char *file, char *const argv[]), environ, child_program_in_path_takes_us(file),
+     REAL(execvp)(file, argv), REAL(execvpe)(file, argv, environment))
+EXEC_WITH(execve, (const char *path, char *const argv[], char *const envp[]), child_program_takes_us(AT_FDCWD, path, 0),
+          REAL(execve)(path, argv, environment))
+EXEC_WITH(execveat, (int dir, const char *path, char *const argv[], char *const envp[], int flags),
+          child_program_takes_us(dir, path, flags), REAL(execveat)(dir, path, argv, environment, flags))
+EXEC_WITH(execvpe, (const char *file, char *const argv[], char *const envp[]), child_program_in_path_takes_us(file),
+          REAL(execvpe)(file, argv, environment))
+EXEC_WITH(fexecve, (int fd, char *const argv[], char *const envp[]), child_program_takes_us(fd, "", AT_EMPTY_PATH),
+          REAL(fexecve)(fd, argv, environment))
 
 static int count_arguments(const char *first, va_list list) {
     int count = 1;

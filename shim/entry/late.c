@@ -7,9 +7,12 @@
  * Only an object linked with a newer libc than it runs with, and content without the function, can come here where
  * there is no real one: it is told ENOSYS, as it would be by a kernel that hasn't got it.
  */
+#include <fcntl.h>
 #include <sched.h>
 #include <spawn.h>
 
+#include "entry/child_environment.h"
+#include "entry/child_program.h"
 #include "entry/entry.h"
 #include "entry/sharing.h"
 
@@ -23,20 +26,23 @@ struct sched_attr;
     EXPORT type late_##name parameters
 
 /* posix_spawn and its like return a positive errno, and never -1. */
-#define LATE_SPAWN(name)                                                                                               \
+#define LATE_SPAWN(name, with_us)                                                                                               \
     LATE("GLIBC_2.39", int, name,                                                                                      \
          (int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,                                     \
           const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])) {                              \
         bool exclusive = exclusive_begins(#name);                                                                      \
         sharing_passed_on();                                                                                           \
+        CHILD_ENVIRONMENT(child, envp, with_us);                                                                       \
+        envp = child_environment(&child, child_memory);                                                                \
         int error = CALL(name, (pidfd, path, actions, attributes, argv, envp));                                        \
+        child_environment_end(&child);                                                                                 \
         sharing_passed_on(); /* with it, what another thread opened meanwhile */                                       \
         exclusive_ends(exclusive);                                                                                     \
         return error == -1 ? ENOSYS : error;                                                                           \
     }
 
-LATE_SPAWN(pidfd_spawn)
-LATE_SPAWN(pidfd_spawnp)
+LATE_SPAWN(pidfd_spawn, child_program_takes_us(AT_FDCWD, path, 0))
+LATE_SPAWN(pidfd_spawnp, child_program_in_path_takes_us(path))
 
 LATE("GLIBC_2.39", pid_t, pidfd_getpid, (int pidfd)) {
     announce("pidfd_getpid");

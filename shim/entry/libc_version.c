@@ -18,6 +18,7 @@ static const struct late {
 #define TOUCH(...)
 #define NEWFILE(...)
 #define SPAWN(...)
+#define LAUNCH(...)
 #define VISIT(...)
 #define CLOCK(...)
 #define ZONE(...)

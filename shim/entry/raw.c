@@ -8,6 +8,8 @@
 
 #include "base/signals.h"
 #include "entry/activate.h"
+#include "entry/child_environment.h"
+#include "entry/child_program.h"
 #include "entry/descriptors.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
@@ -73,10 +75,16 @@ static long raw_limit(long number, const long a[6]) {
     return result;
 }
 
+/* The environment is the argument after the list of arguments. */
 static long raw_exec(long number, const long a[6]) {
-    bool exclusive = exclusive_begins("syscall");
+    bool exclusive = exclusive_begins("syscall"), at = number == SYS_execveat;
     finish("syscall", FLUSH_BARRIER);
-    long result = forward(number, a);
+    CHILD_ENVIRONMENT(child, (char *const *)a[2 + at],
+                      child_program_takes_us(at ? (int)a[0] : AT_FDCWD, (const char *)a[at], at ? (int)a[4] : 0));
+    long changed[6] = {a[0], a[1], a[2], a[3], a[4], a[5]};
+    changed[2 + at] = (long)child_environment(&child, child_memory);
+    long result = forward(number, changed);
+    child_environment_end(&child);
     exclusive_ends(exclusive);
     return result;
 }

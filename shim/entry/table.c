@@ -78,6 +78,8 @@
 #include <wchar.h>
 #include <wordexp.h>
 
+#include "entry/child_environment.h"
+#include "entry/child_program.h"
 #include "entry/entry.h"
 #include "entry/libc_reads.h"
 #include "entry/sharing.h"
@@ -87,6 +89,7 @@
 #define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
 #define SPAWN(type, name, parameters, arguments) extern type name parameters;
+#define LAUNCH(type, name, parameters, arguments, with_us) extern type name parameters;
 #define VISIT(type, name, parameters, arguments) extern type name parameters;
 #define CLOCK(type, name, parameters, arguments) extern type name parameters;
 #define ZONE(type, name, parameters, arguments) extern type name parameters;
@@ -102,6 +105,19 @@
         sharing_passed_on();                                                                                           \
         type result = CALL(name, arguments);                                                                           \
         sharing_passed_on(); /* with it, what another thread opened meanwhile */                                       \
+        exclusive_ends(exclusive);                                                                                     \
+        return result;                                                                                                 \
+    }
+/* A path that isn't absolute is looked for from here, though the child may be told to go elsewhere first. */
+#define LAUNCH(type, name, parameters, arguments, with_us)                                                             \
+    EXPORT type name parameters {                                                                                      \
+        bool exclusive = exclusive_begins(#name);                                                                      \
+        sharing_passed_on();                                                                                           \
+        CHILD_ENVIRONMENT(child, envp, with_us);                                                                       \
+        envp = child_environment(&child, child_memory);                                                                \
+        type result = CALL(name, arguments);                                                                           \
+        child_environment_end(&child);                                                                                 \
+        sharing_passed_on(); /* as above */                                                                            \
         exclusive_ends(exclusive);                                                                                     \
         return result;                                                                                                 \
     }

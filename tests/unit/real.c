@@ -12,6 +12,7 @@
 #define TOUCH(type, name, parameters, arguments, fd) #name,
 #define NEWFILE(type, name, parameters, arguments, fd) #name,
 #define SPAWN(type, name, parameters, arguments) #name,
+#define LAUNCH(type, name, parameters, arguments, with_us) #name,
 #define VISIT(type, name, parameters, arguments) #name,
 #define CLOCK(type, name, parameters, arguments) #name,
 #define ZONE(type, name, parameters, arguments) #name,
