@@ -48,10 +48,10 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
     done
 }
 
-@test "the library is loaded, ahead of what was preloaded already" {
+@test "the library is loaded, behind what was preloaded already" {
     run -0 "$COMMAND" grep -c 'liburingshim\.so' /proc/self/maps
     LD_PRELOAD=libm.so.6 run -0 "$COMMAND" sh -c 'echo "$LD_PRELOAD"'
-    [[ $output == *liburingshim.so:libm.so.6 ]]
+    [[ $output == libm.so.6:*liburingshim.so ]]
     LD_PRELOAD=libm.so.6 run -0 "$COMMAND" grep -c 'libm\.so' /proc/self/maps
 }
 

@@ -35,12 +35,52 @@ with_runtime_inside() {
     assert_deferred
 }
 
+# with_runtime_first COMPILER NAME [OPTION]…: one that must be the first library. It runs as natively, and with the library if it is put before that.
+with_runtime_first() {
+    local runtime
+    rm -f "$STATS"
+    sanitized "$@"
+    runtime=$(ldd busy | awk '$1 ~ /san/ { print $3; exit }')
+    record native "$PWD/busy"
+    grep -qx 'status 3' native.result || fail "natively: $(cat native.result)" || return
+    shimmed_alike "$PWD/busy"
+    same_as_recorded "$COMMAND" "$PWD/busy"
+    [ ! -e "$STATS" ] || fail "it had the library" || return
+    same_as_recorded env LD_PRELOAD="$runtime:$LIB" URINGSHIM_STATS="$STATS" URINGSHIM_TEST_EAGER=1 "$PWD/busy"
+    assert_deferred
+    run -1 "$COMMAND" check ./busy
+    [[ ${lines[-1]} == "./busy cannot be shimmed: linked with ${runtime##*/}, which must be the first library." ]]
+}
+
 @test "ThreadSanitizer of clang" {
     with_runtime_inside clang thread
 }
 
+@test "ThreadSanitizer of gcc" {
+    with_runtime_first gcc thread
+}
+
 @test "AddressSanitizer of clang" {
     with_runtime_inside clang address
+}
+
+@test "AddressSanitizer of gcc, in the program or beside it" {
+    with_runtime_inside gcc address -static-libasan
+    with_runtime_first gcc address
+    export ASAN_OPTIONS=detect_leaks=0 # in the shell that starts it
+    export LD_PRELOAD
+    LD_PRELOAD=$(ldd busy | awk '$1 ~ /san/ { print $3; exit }')
+    rm -f "$STATS"
+    URINGSHIM_STATS=$STATS URINGSHIM_TEST_EAGER=1 run -3 "$COMMAND" ./busy
+    run -0 "$COMMAND" check ./busy
+    assert_deferred
+}
+
+@test "AddressSanitizer of clang, as a library of its own" {
+    local dir
+    dir=$(dirname "$(clang -print-file-name=libclang_rt.asan-x86_64.so)")
+    [[ $dir == /* ]] || skip "needs clang's runtime"
+    with_runtime_first clang address -shared-libsan "-Wl,-rpath,$dir"
 }
 
 @test "MemorySanitizer, LeakSanitizer and UndefinedBehaviorSanitizer" {
@@ -49,6 +89,35 @@ with_runtime_inside() {
     with_runtime_inside gcc leak
     with_runtime_inside clang undefined
     with_runtime_inside gcc undefined
+}
+
+@test "a program that is started once more has its name, its arguments and its descriptors" {
+    cat >main.c <<'CODE'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    char name[64] = "";
+    FILE *comm = fopen("/proc/self/comm", "r");
+    if (!comm || !fgets(name, sizeof name, comm) || fclose(comm) != 0)
+        return 1;
+    printf("%s %s %s %s %s", name, argv[0], argc > 1 ? argv[1] : "-", argc > 2 ? argv[2] : "-",
+           getenv("LD_PRELOAD") ? getenv("LD_PRELOAD") : "-");
+    return write(7, "seven", 5) != 5;
+}
+CODE
+    gcc -fsanitize=address -o main main.c 2>errors || skip "needs gcc with -fsanitize=address"
+    # shellcheck disable=SC2016 # for the shell
+    local script='exec 7>seven; exec -a another "$0" "$@"'
+    printf '#!%s/main optional\n' "$PWD" >script
+    chmod +x script
+    for program in "$PWD/main" "$PWD/script"; do
+        record native bash -c "$script" "$program" one
+        same_as_recorded shim bash -c "$script" "$program" one || fail "$program"
+    done
+    record native bash -c "$script" ../main one
+    same_as_recorded shim bash -c "$script" ../main one
 }
 
 # shown WAY PROGRAM [NAME=VALUE]…: natively and shimmed, from the same few variables.
@@ -183,6 +252,7 @@ CODE
     run -5 --separate-stderr "$COMMAND" ./main
     [ "$stderr" = "uringshim: ./main runs as without the library: it is of 32 bits, or for another processor" ]
 }
+
 
 @test "valgrind's tools find nothing in the library" {
     local tool options

@@ -119,6 +119,22 @@ among() {
     among both libjemalloc.so.2 "$VICTIMS/lifecycle_threads"
 }
 
+@test "with tcmalloc, and with mimalloc" {
+    among both libtcmalloc_minimal.so.4 "$VICTIMS/surface_streams"
+    among both libtcmalloc_minimal.so.4 "$VICTIMS/lifecycle_threads"
+    among both libmimalloc.so.2 "$VICTIMS/surface_streams"
+    among both libmimalloc.so.2 "$VICTIMS/lifecycle_threads"
+}
+
+# It shares memory with the programs that it starts.
+@test "with faketime" {
+    library() { find /usr/lib -name "$1" 2>/dev/null | head -n 1; }
+    export FAKETIME='@2021-02-03 04:05:06' URINGSHIM_SHARED_MEMORY=ignore
+    among both libfaketime.so.1 "$VICTIMS/surface_streams"
+    among both libfaketime.so.1 "$VICTIMS/surface_calls"
+    among both libfaketime.so.1 "$VICTIMS/tools_busy" 300
+}
+
 # It insists on being the first.
 @test "with AddressSanitizer's runtime" {
     local runtime

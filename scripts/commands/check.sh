@@ -61,6 +61,7 @@ examine_program() { # FILE
     fi
     found ok "$1 is a program of this machine's kind"
     examine_loader
+    examine_first "$1"
     examine_rights "$1"
     examine_calls "$1"
 }
@@ -82,6 +83,18 @@ examine_loader() {
         means "The library is made for glibc, and musl's loader can't load it."
         ;;
     *) cannot "uses a loader that isn't glibc's: $shim_loader" ;;
+    esac
+}
+
+# A runtime that must be the first library: the library starts the program once more, without itself.
+examine_first() { # FILE
+    shim_first=$(printf '%s\n' "$shim_elf" | sed -n 's/^first //p' | head -n 1)
+    case ":${LD_PRELOAD-}:" in
+    *"${shim_first:+${shim_first%%.so*}}"*) ;; # none, or there already
+    *)
+        cannot "linked with $shim_first, which must be the first library"
+        means "It runs as without the library. To have both: LD_PRELOAD=$shim_first:$shim_library $1"
+        ;;
     esac
 }
 

@@ -18,6 +18,7 @@
 #include "base/valgrind.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
+#include "entry/first_library.h"
 #include "entry/lifecycle.h"
 #include "entry/sharing.h"
 #include "entry/stdio.h"
@@ -287,6 +288,11 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         tell_valgrind();
     remember_name(argc > 0 && argv[0] ? argv[0] : "");
     if (has_rights_of_others()) { /* variables are not to be trusted: neither the rest of them */
+        wb_hinder(REASON_disabled);
+        return;
+    }
+    if (first_library_is_behind_us()) {
+        first_library_start_again(argv, envp);
         wb_hinder(REASON_disabled);
         return;
     }

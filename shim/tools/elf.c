@@ -3,6 +3,7 @@
  *
  *   foreign           for another processor than ours, or of 32 bits; nothing more is said then
  *   interpreter PATH  the loader that it asks for; without this line it is statically linked
+ *   first NAME        it is linked with this library, which must come before any other (entry/first_library.h)
  *   go                it was made by Go's linker (debug/buildinfo in Go's library)
  *   newer_libc NAME   it wants functions of libc's in a version that came after all that we know
  *   io_uring          a name of liburing's, or of its system call, stands in it
@@ -23,6 +24,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/first.h"
 #include "base/libc.h"
 #include "code/calls.h"
 
@@ -115,6 +117,26 @@ static void print_newer_libc(const struct file *file, const Elf64_Ehdr *header) 
     }
 }
 
+/* The string at `offset` of a section of strings, if it ends. */
+static const char *string_in(const struct file *file, const Elf64_Shdr *strings, uint64_t offset) {
+    const char *string = offset < strings->sh_size ? part(file, strings->sh_offset + offset, 1) : NULL;
+    return string && memchr(string, '\0', file->size - (size_t)(string - (const char *)file->bytes)) ? string : NULL;
+}
+
+static void print_first(const struct file *file, const Elf64_Ehdr *header) {
+    for (unsigned i = 0; i < header->e_shnum; i++) {
+        const Elf64_Shdr *section = section_of(file, header, i);
+        const Elf64_Shdr *strings =
+            section && section->sh_type == SHT_DYNAMIC ? section_of(file, header, section->sh_link) : NULL;
+        for (uint64_t at = 0; strings && at < section->sh_size; at += sizeof(Elf64_Dyn)) {
+            const Elf64_Dyn *entry = part(file, section->sh_offset + at, sizeof *entry);
+            const char *name = entry && entry->d_tag == DT_NEEDED ? string_in(file, strings, entry->d_un.d_val) : NULL;
+            if (name && must_come_first(name))
+                printf("first %s\n", name);
+        }
+    }
+}
+
 static bool contains(const struct file *file, const char *text) {
     return memmem(file->bytes, file->size, text, strlen(text)) != NULL;
 }
@@ -181,6 +203,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     print_interpreter(&file, header);
+    print_first(&file, header);
     if (has_section(&file, header, ".go.buildinfo") || has_section(&file, header, ".note.go.buildid"))
         puts("go");
     print_newer_libc(&file, header);
