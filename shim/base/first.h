@@ -3,7 +3,7 @@
 #define URINGSHIM_BASE_FIRST_H
 
 #include <stdbool.h>
-#include <string.h>
+#include <stddef.h>
 
 /* By the name of its file. */
 static inline bool must_come_first(const char *name) {
@@ -11,9 +11,13 @@ static inline bool must_come_first(const char *name) {
         "libasan.so",       "libtsan.so",         "libhwasan.so",        "libclang_rt.asan",
         "libclang_rt.tsan", "libclang_rt.hwasan", "libclang_rt.memprof",
     };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strncmp(name, names[i], strlen(names[i])) == 0)
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t alike = 0;
+        while (names[i][alike] && names[i][alike] == name[alike])
+            alike++;
+        if (!names[i][alike])
             return true;
+    }
     return false;
 }
 

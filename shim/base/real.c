@@ -58,15 +58,20 @@ void *real_loaded(const char *name) {
     return found ? found : next_definition(name, VERSION_ANY);
 }
 
+static bool find_libc(struct symbols *symbols) {
+    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next)
+        if (symbols_find(object, symbols) && symbols->file && strcmp(symbols->file, LIBC_SO) == 0)
+            return true;
+    symbols->object = NULL;
+    return false;
+}
+
 void *real_libc(const char *name) {
-    struct symbols symbols;
-    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next) {
-        if (!symbols_find(object, &symbols) || !symbols.file || strcmp(symbols.file, LIBC_SO) != 0)
-            continue;
-        uint32_t symbol = symbols_look_up(&symbols, name, symbols_hash(name), VERSION_DEFAULT);
-        return symbol ? symbols_address(&symbols, symbol) : NULL;
-    }
-    return NULL;
+    static struct symbols libc; /* found by the constructor, before there can be a second thread */
+    if (!libc.object && !find_libc(&libc))
+        return NULL;
+    uint32_t symbol = symbols_look_up(&libc, name, symbols_hash(name), VERSION_DEFAULT);
+    return symbol ? symbols_address(&libc, symbol) : NULL;
 }
 
 void *real_resolve(void **slot, const char *name) {
