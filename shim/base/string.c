@@ -112,6 +112,16 @@ size_t strcspn(const char *string, const char *any) {
     return length;
 }
 
+void *memchr(const void *bytes, int byte, size_t n) {
+    const unsigned char *at = bytes;
+    for (; n > 0; at++, n--) {
+        AS_WRITTEN;
+        if (*at == (unsigned char)byte)
+            return (void *)at;
+    }
+    return NULL;
+}
+
 char *strchr(const char *string, int wanted) {
     for (;; string++) {
         AS_WRITTEN;

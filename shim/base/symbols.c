@@ -1,6 +1,6 @@
 #include "base/symbols.h"
 
-#include "base/text.h"
+#include <string.h>
 
 /* The loader has made addresses of these values, but for where it may not write. They aren't far from the section. */
 static const void *address_in(const struct link_map *object, Elf64_Addr value) {
@@ -45,7 +45,7 @@ static bool is_named(const struct symbols *symbols, uint32_t i, const char *name
     enum { HIDDEN = 0x8000 }; /* not the default version */
     if (wanted == VERSION_DEFAULT && symbols->versions && symbols->versions[i] & HIDDEN)
         return false;
-    return symbols->table[i].st_shndx != SHN_UNDEF && text_same(symbols->names + symbols->table[i].st_name, name);
+    return symbols->table[i].st_shndx != SHN_UNDEF && strcmp(symbols->names + symbols->table[i].st_name, name) == 0;
 }
 
 uint32_t symbols_look_up(const struct symbols *symbols, const char *name, uint32_t hash, enum wanted wanted) {

@@ -18,13 +18,6 @@ struct text {
     char name##_bytes[size];                                                                                           \
     struct text name = {name##_bytes, size, 0}
 
-/* As strcmp and strncmp, which a sanitizer may have taken, and which it may not be ready for when it asks for names. */
-static inline bool text_same(const char *a, const char *b) {
-    for (; *a == *b; a++, b++)
-        if (!*a)
-            return true;
-    return false;
-}
 /* What follows the prefix, or NULL. */
 static inline const char *text_after(const char *text, const char *prefix) {
     for (; *prefix; text++, prefix++)

@@ -26,7 +26,7 @@ struct sched_attr;
     EXPORT type late_##name parameters
 
 /* posix_spawn and its like return a positive errno, and never -1. */
-#define LATE_SPAWN(name, with_us)                                                                                               \
+#define LATE_SPAWN(name, with_us)                                                                                      \
     LATE("GLIBC_2.39", int, name,                                                                                      \
          (int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,                                     \
           const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])) {                              \

@@ -2,6 +2,7 @@
 
 #include <link.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/config.h"
 #include "base/libc.h"
@@ -47,7 +48,7 @@ bool libc_version_unknown(const char *version) {
 
 static bool is_late(const char *name) {
     for (int i = 0; i < LATE_FUNCTIONS; i++)
-        if (text_same(late[i].name, name))
+        if (strcmp(late[i].name, name) == 0)
             return true;
     return false;
 }
