@@ -103,10 +103,10 @@ for i in range(1000): os.write(out, b"x")'
 @test "a write may come from a handler in the middle of malloc, from a small stack, or under a seccomp filter" {
     local where
     for where in malloc small confined; do
-        timeout 20 "$VICTIMS/surveyed" "$where" || skip "natively: $where"
+        "${PATIENTLY[@]}" "$VICTIMS/surveyed" "$where" || skip "natively: $where"
         for _ in 1 2 3; do
             rm -f records
-            shim URINGSHIM=observe URINGSHIM_SURVEY="$SCRATCH/survey" timeout -s KILL 20 "$VICTIMS/surveyed" "$where" ||
+            shim URINGSHIM=observe URINGSHIM_SURVEY="$SCRATCH/survey" "${PATIENTLY[@]}" "$VICTIMS/surveyed" "$where" ||
                 fail "$where: $?"
             (($(wc -l <records) >= 100))
         done

@@ -97,7 +97,7 @@ for i in range(100000):
     local status=0 writer='
         open F, "+<", shift or die;
         for (1 .. shift) { sysseek F, 0, 0; syswrite F, "x" x 2040 . "\n" for 1 .. 32768 }'
-    shim URINGSHIM_ENGINE=ring timeout -s KILL 60 perl -e "$writer" "$out" 100 || status=$?
+    shim URINGSHIM_ENGINE=ring "${PATIENTLY[@]}" perl -e "$writer" "$out" 100 || status=$?
     [ "$(sha256sum <"$out")" = "$(perl -e 'print "x" x 2040, "\n" for 1 .. 32768' | sha256sum)" ] || status=1
     rm -f "$out"
     ((status == 0 && $(stat_value ring.enters) + $(stat_value ring.writes) > 5000)) || fail "status $status: $(cat "$STATS")"

@@ -19,7 +19,7 @@ told() {
     [[ $1 != -* ]] || { options=("$1") && shift; }
     rm -rf scene && mkdir scene
     : >"$STATS"
-    "${UNDER[@]}" timeout -s KILL 120 "$VICTIMS/freshness" "${options[@]}" "$1" "$2" "$SEED" scene "${@:3}" 3>&-
+    "${UNDER[@]}" "${PATIENTLY[@]}" "$VICTIMS/freshness" "${options[@]}" "$1" "$2" "$SEED" scene "${@:3}" 3>&-
 }
 
 # fresh FAMILY [OPTION]: no channel of the family lets anything stale be seen. `served` judges by the statistics.
@@ -157,23 +157,23 @@ eager() {
 @test "a file that is written all the time is a message about itself" {
     local direction
     for direction in forth back; do
-        timeout -s KILL 60 "$VICTIMS/freshness_order" "$direction" 100 . 3>&-
+        "${PATIENTLY[@]}" "$VICTIMS/freshness_order" "$direction" 100 . 3>&-
         eager
-        "${UNDER[@]}" timeout -s KILL 60 "$VICTIMS/freshness_order" "$direction" 2000 . 3>&-
+        "${UNDER[@]}" "${PATIENTLY[@]}" "$VICTIMS/freshness_order" "$direction" 2000 . 3>&-
         (($(stat_value read.served) > 0))
     done
 }
 
 @test "memory begins to be shared while another thread reads" {
-    timeout -s KILL 60 "$VICTIMS/freshness_sharing" 20 3>&-
+    "${PATIENTLY[@]}" "$VICTIMS/freshness_sharing" 20 3>&-
     eager
-    "${UNDER[@]}" timeout -s KILL 60 "$VICTIMS/freshness_sharing" 4000 3>&-
+    "${UNDER[@]}" "${PATIENTLY[@]}" "$VICTIMS/freshness_sharing" 4000 3>&-
     (($(stat_value read.served) > 0))
 }
 
 @test "a function of libc learns something while it calls the program back" {
     mkdir native shimmed
-    timeout -s KILL 60 "$VICTIMS/freshness_inside" native 3>&-
+    "${PATIENTLY[@]}" "$VICTIMS/freshness_inside" native 3>&-
     eager
-    "${UNDER[@]}" timeout -s KILL 60 "$VICTIMS/freshness_inside" shimmed 3>&-
+    "${UNDER[@]}" "${PATIENTLY[@]}" "$VICTIMS/freshness_inside" shimmed 3>&-
 }

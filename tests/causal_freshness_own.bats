@@ -10,7 +10,7 @@ own() {
     local part
     for part in "$@"; do
         : >"$STATS"
-        same_as_native timeout -s KILL 60 "$VICTIMS/freshness_own" "$part" || fail "$part"
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/freshness_own" "$part" || fail "$part"
         (($(stat_value read.served) > 0)) || fail "$part: no read was served"
     done
 }

@@ -97,11 +97,11 @@ singles() {
     direct_here
     local way setting
     for way in closes forks threads sleeps handler executes rounds replaced beside cancelled; do
-        timeout -s KILL 60 "$VICTIMS/direct_ahead" "$way" || fail "$way, natively"
+        "${PATIENTLY[@]}" "$VICTIMS/direct_ahead" "$way" || fail "$way, natively"
         for setting in X=1 URINGSHIM_TEST_EAGER=1; do
             rm -f "$STATS"
             [[ $setting == X=1 ]] || export URINGSHIM_ENGINE=ring
-            shim "$setting" timeout -s KILL 60 "$VICTIMS/direct_ahead" "$way" || fail "$way, $setting"
+            shim "$setting" "${PATIENTLY[@]}" "$VICTIMS/direct_ahead" "$way" || fail "$way, $setting"
             (($(stat_value ring.reads) > 10)) || fail "$way, $setting: $(cat "$STATS")"
             [[ $way != threads ]] || # each has a ring of its own, and gives it back
                 (($(stat_value ring.reads) > $(stat_value window.filled) / 2)) ||
@@ -116,10 +116,10 @@ singles() {
     local setting
     head -c $((BLOCKS * 4096)) /dev/urandom >in
     sleep 0.1
-    timeout -s KILL 60 "$VICTIMS/direct_ends" in || fail "natively"
+    "${PATIENTLY[@]}" "$VICTIMS/direct_ends" in || fail "natively"
     for setting in X=1 URINGSHIM_ENGINE=ring; do
         rm -f "$STATS"
-        shim "$setting" timeout -s KILL 60 "$VICTIMS/direct_ends" in || fail "$setting"
+        shim "$setting" "${PATIENTLY[@]}" "$VICTIMS/direct_ends" in || fail "$setting"
         (($(stat_value ring.reads) > 100)) || fail "$setting: $(cat "$STATS")"
     done
 }
@@ -129,7 +129,7 @@ singles() {
     local setting
     for setting in X=1 URINGSHIM_ENGINE=ring; do
         rm -f "$STATS"
-        shim URINGSHIM_TEST_EAGER=1 "$setting" timeout -s KILL 60 "$VICTIMS/direct_watch" scattered
+        shim URINGSHIM_TEST_EAGER=1 "$setting" "${PATIENTLY[@]}" "$VICTIMS/direct_watch" scattered
         (($(stat_value ring.writes) > 1000)) || fail "$setting: $(cat "$STATS")"
         (($(stat_value ring.writes) > 4 * $(stat_value direct.calls))) || fail "$setting: $(cat "$STATS")"
     done
@@ -177,30 +177,30 @@ singles() {
     direct_here
     local way
     for way in held reopened held_apart reopened_apart; do
-        timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 200
-        shim timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 1000
-        shim URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 1000
+        "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 200
+        shim "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 1000
+        shim URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 1000
     done
 }
 
 @test "killed while writes are under way together" {
     direct_here
-    timeout -s KILL 60 "$VICTIMS/direct_watch" killed 500
-    shim timeout -s KILL 60 "$VICTIMS/direct_watch" killed 2000
-    shim URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/direct_watch" killed 2000
-    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring timeout -s KILL 60 "$VICTIMS/direct_watch" killed 2000
+    "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 500
+    shim "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 2000
+    shim URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 2000
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 2000
 }
 
 @test "who has heard of a change reads what is new; who reads on reads nothing older" {
     direct_here
     local way setting try
     for way in fresh mirrored; do
-        timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 200
+        "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 200
         : >"$STATS"
         for setting in X=1 URINGSHIM_ENGINE=ring; do # alone with the file the reader is for moments only
             for try in 1 2 3 4 5; do
                 ((try == 1 || $(stat_value read.served) == 0)) || break
-                shim URINGSHIM_TEST_EAGER=1 "$setting" timeout -s KILL 60 "$VICTIMS/direct_watch" "$way" 1000
+                shim URINGSHIM_TEST_EAGER=1 "$setting" "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 1000
             done
         done
         assert_served
@@ -229,7 +229,7 @@ same_as_some_native() { # SETTING… -- CMD
     echo "seed $seed"
     rm -f "$STATS"
     for ((i = 0; i < ${URINGSHIM_TEST_SEEDS:-3}; i++)); do
-        victim=(timeout -s KILL 60 "$VICTIMS/direct_calls" $((seed + i)) 6)
+        victim=("${PATIENTLY[@]}" "$VICTIMS/direct_calls" $((seed + i)) 6)
         same_as_some_native -- "${victim[@]}" || fail "seed $((seed + i))"
         for mode in "${MODES[@]}"; do
             same_as_some_native URINGSHIM_TEST_EAGER=1 "$mode" -- "${victim[@]}" || fail "seed $((seed + i))"
@@ -244,7 +244,7 @@ same_as_some_native() { # SETTING… -- CMD
 
 @test "threads through one descriptor" {
     direct_here
-    same_as_native timeout -s KILL 60 "$VICTIMS/direct_calls" 1 1 3
+    same_as_native "${PATIENTLY[@]}" "$VICTIMS/direct_calls" 1 1 3
     assert_deferred
 }
 
@@ -272,7 +272,7 @@ same_as_some_native() { # SETTING… -- CMD
     direct_here
     local setting
     for setting in X=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_BATCH=0; do
-        shim "$setting" timeout -s KILL 60 "$VICTIMS/direct_sharing" toggled
+        shim "$setting" "${PATIENTLY[@]}" "$VICTIMS/direct_sharing" toggled
     done
 }
 
@@ -309,13 +309,13 @@ same_as_some_native() { # SETTING… -- CMD
 # But for one who is stopped in the very microsecond between taking a lease and giving it back: one in two hundred.
 @test "who is stopped keeps nobody from opening the file" {
     direct_here
-    local i victim slow=0
+    local i victim slow=0 lease=20 # seconds: the kernel waits for 45 before it breaks one
     for ((i = 0; i < 8; i++)); do
         LD_PRELOAD=$LIB URINGSHIM_TEST_EAGER=1 "$VICTIMS/direct_sharing" for_ever 3>&- &
         victim=$!
         sleep 0.1
         kill -STOP $victim
-        timeout -s KILL 3 head -c 1 file >one || slow=$((slow + 1))
+        timeout -s KILL "$lease" head -c 1 file >one || slow=$((slow + 1))
         kill -KILL $victim
         wait $victim || true
     done

@@ -23,7 +23,7 @@ not_found() {
 doctor() {
     local status=$1
     shift
-    run "-$status" timeout 60 "$@" "$COMMAND" doctor
+    run "-$status" "${PATIENTLY[@]}" "$@" "$COMMAND" doctor
 }
 
 # verdict WORDS: the last sentence ends with them.
@@ -58,7 +58,7 @@ need_tracing() {
 }
 
 @test "doctor: findings, and a last line that says what the status says" {
-    run timeout 60 "$COMMAND" doctor
+    run "${PATIENTLY[@]}" "$COMMAND" doctor
     echo "$output"
     ! grep -Ev '^$|^(ok  |warn|no  ) [^ ]|^     [^ ]|^uringshim ' <<<"$output" || fail "what is that?"
     [ "$(awk 'length > 80' <<<"$output")" = "" ]
@@ -72,7 +72,7 @@ need_tracing() {
 }
 
 @test "doctor: what it says is so" {
-    run timeout 60 "$COMMAND" doctor
+    run "${PATIENTLY[@]}" "$COMMAND" doctor
     found '(ok|warn)' "kernel: Linux $(uname -r)"
     found '(ok|no)' "glibc: $(getconf GNU_LIBC_VERSION | cut -d ' ' -f 2),"
     found '(ok|no)' "limit of processes: $(ulimit -u)$"
@@ -92,7 +92,7 @@ need_tracing() {
 @test "doctor: everything is there for rings, where rings are made" {
     shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "$VICTIMS/refuse_work" >/dev/null
     (($(stat_value ring.writes) > 0)) || skip "no rings here"
-    run timeout 60 "$COMMAND" doctor
+    run "${PATIENTLY[@]}" "$COMMAND" doctor
     not_found no 'io_uring: [a-l]'
     local what
     for what in 'a ring' 'known by a number' 'registered files' 'registered buffers' 'restricted' 'used when' \
@@ -114,7 +114,7 @@ need_tracing() {
         [[ $output == *"change: prlimit --pid \$\$ ${case%%=*}="* ]]
         verdict "partly effective here: no write is deferred"
     done
-    run timeout 60 prlimit --nproc=256 "$COMMAND" doctor
+    run "${PATIENTLY[@]}" prlimit --nproc=256 "$COMMAND" doctor
     found ok 'limit of processes: 256'
 }
 
@@ -134,9 +134,9 @@ need_tracing() {
     found no 'io_uring: a ring: ENOMEM'
     found warn 'locked memory: 0 KiB: .* 0 threads'
     found no 'trial: written by plain calls: fallback.ring.ENOMEM'
-    run timeout 60 "${NOBODY[@]}" prlimit --memlock=8000000 "$COMMAND" doctor
+    run "${PATIENTLY[@]}" "${NOBODY[@]}" prlimit --memlock=8000000 "$COMMAND" doctor
     found '(ok|warn)' 'locked memory: 7812 KiB: rings with buffers for 15 threads'
-    run timeout 60 prlimit --memlock=0 "$COMMAND" doctor
+    run "${PATIENTLY[@]}" prlimit --memlock=0 "$COMMAND" doctor
     found ok 'locked memory: any'
     changed 's/^exempt .*/exempt ENOMEM/; s/^processors .*/processors 187/; s/^memory .*/memory 100000000/'
     doctor 0
@@ -169,7 +169,7 @@ need_tracing() {
     found no 'io_uring: a ring: whoever tries is killed'
     verdict "partly effective here: no rings"
     ulimit -c unlimited
-    run timeout 60 "$VICTIMS/refuse_seccomp" KILL io_uring "$PROBE"
+    run "${PATIENTLY[@]}" "$VICTIMS/refuse_seccomp" KILL io_uring "$PROBE"
     [[ $output == *died* && -z $(find . -name 'core*') ]]
 }
 
@@ -189,7 +189,7 @@ need_tracing() {
     [[ $output == *"CONFIG_IO_URING"* ]]
     local step=0 what
     for what in 'known by' 'registered files' 'registered buffers' 'restricted' 'enabled' 'used when'; do
-        run timeout 60 strace -f -qq -o trace -e inject=io_uring_register:error=EINVAL:when=$((++step)) \
+        run "${PATIENTLY[@]}" strace -f -qq -o trace -e inject=io_uring_register:error=EINVAL:when=$((++step)) \
             "$PROBE"
         [ "$(grep -c '^ring\..* EINVAL$' <<<"$output")" = 1 ] || fail "$what: $output"
     done
@@ -210,7 +210,7 @@ mounted() {
     need_root
     skip_unless "needs mount namespaces" unshare -m true
     mkdir mnt
-    run timeout 60 unshare -m sh -ec "$1"' && exec "$0" doctor' "$COMMAND"
+    run "${PATIENTLY[@]}" unshare -m sh -ec "$1"' && exec "$0" doctor' "$COMMAND"
 }
 
 @test "doctor: no /proc" {
@@ -244,7 +244,7 @@ mounted() {
     mounted 'mount -t tmpfs none mnt; cd mnt'
     found ok "tmpfs on .*: (inline|by workers): reads, writes; no direct I/O"
     dd if=/dev/zero of=probe bs=4096 count=1 oflag=direct status=none || skip "no direct I/O on this file system"
-    run timeout 60 "$COMMAND" doctor
+    run "${PATIENTLY[@]}" "$COMMAND" doctor
     found ok "$(findmnt -no FSTYPE -T .) on .*direct I/O"
     case $(findmnt -no FSTYPE -T .) in
     ext4 | xfs) found ok "[^ ]+ on .*inline:[^;]* direct I/O" ;;
@@ -253,7 +253,7 @@ mounted() {
     changed 's/ ok \([0-9]*\) / EAGAIN \1 /' # leases
     doctor 0
     found ok "$(findmnt -no FSTYPE -T .) on .*no direct I/O"
-    run timeout 60 strace -f -qq -o trace -e inject=fcntl:error=EAGAIN:when=1 "$PROBE"
+    run "${PATIENTLY[@]}" strace -f -qq -o trace -e inject=fcntl:error=EAGAIN:when=1 "$PROBE"
     [[ $output == *" EAGAIN "[0-9]* ]]
 }
 
@@ -303,12 +303,12 @@ mounted() {
     chmod +x bin/uname
     for release in 5.15.0-91-generic 6.2.16 6.1-rc1; do
         echo $release >release
-        PATH=$PWD/bin:$PATH run timeout 60 "$COMMAND" doctor
+        PATH=$PWD/bin:$PATH run "${PATIENTLY[@]}" "$COMMAND" doctor
         found warn "kernel: Linux $release, older"
     done
     for release in 6.3.0 6.12.30-amd64 7.0 10.1; do
         echo $release >release
-        PATH=$PWD/bin:$PATH run timeout 60 "$COMMAND" doctor
+        PATH=$PWD/bin:$PATH run "${PATIENTLY[@]}" "$COMMAND" doctor
         found ok "kernel: Linux $release"
     done
 }
@@ -347,7 +347,7 @@ mounted() {
 
 @test "doctor: leaves no file behind, and takes no arguments" {
     mkdir temp
-    TMPDIR=$PWD/temp HOME=$PWD/temp run timeout 60 "$COMMAND" doctor
+    TMPDIR=$PWD/temp HOME=$PWD/temp run "${PATIENTLY[@]}" "$COMMAND" doctor
     [ -z "$(ls -A temp)" ]
     TMPDIR=$PWD/temp run -125 --separate-stderr "$COMMAND" doctor something
     [[ $stderr == uringshim:* && ${#stderr_lines[@]} -eq 1 ]]
@@ -355,7 +355,7 @@ mounted() {
 
 # checked STATUS PROGRAM [REASON]: what check says of it.
 checked() {
-    run "-$1" --separate-stderr timeout 60 "$COMMAND" check "$2"
+    run "-$1" --separate-stderr "${PATIENTLY[@]}" "$COMMAND" check "$2"
     [ -z "$stderr" ]
     [ "$(awk 'length > 80' <<<"${output//$PWD/}")" = "" ]
     if (($1)); then
@@ -418,7 +418,7 @@ compile() { # PROGRAM [OPTION]…
     for at in 0 3 63 64 100 700 4000 4096 8192 12000 12288; do
         head -c $at ordinary >part
         chmod +x part
-        run timeout 60 "${PROBE%/*}/uringshim-elf" ./part
+        run "${PATIENTLY[@]}" "${PROBE%/*}/uringshim-elf" ./part
         ((status <= 1)) || fail "$at bytes: $output"
     done
 }
@@ -458,7 +458,7 @@ compile() { # PROGRAM [OPTION]…
         compile set-id
         chmod "${id}755" set-id
         checked 0 ./set-id # root's own
-        run -1 timeout 60 "${NOBODY[@]}" "$COMMAND" check ./set-id
+        run -1 "${PATIENTLY[@]}" "${NOBODY[@]}" "$COMMAND" check ./set-id
         reason=$([ $id = 4 ] && echo set-user-ID || echo set-group-ID)
         found no "$reason"
         [[ $output == *"./set-id cannot be shimmed: $reason." ]]
@@ -472,7 +472,7 @@ compile() { # PROGRAM [OPTION]…
     skip_unless "no file capabilities here" setcap cap_net_raw+ep capable
     checked 0 ./capable
     found warn 'file capabilities'
-    run -1 timeout 60 "${NOBODY[@]}" "$COMMAND" check ./capable
+    run -1 "${PATIENTLY[@]}" "${NOBODY[@]}" "$COMMAND" check ./capable
     [[ $output == *"./capable cannot be shimmed: has file capabilities." ]]
 }
 

@@ -91,10 +91,10 @@ covered() {
 @test "syncs that are shared: by one descriptor or several, with handlers, cancelled threads and children" {
     local way setting
     for way in one own handler cancel fork; do
-        timeout -s KILL 60 "$VICTIMS/threads_sync" "$way" 4 50
+        "${PATIENTLY[@]}" "$VICTIMS/threads_sync" "$way" 4 50
         for setting in X=1 URINGSHIM_TEST_EAGER=1; do
             rm -f file "$STATS"
-            shim "$setting" timeout -s KILL 60 "$VICTIMS/threads_sync" "$way" 8 100 || fail "$way, $setting"
+            shim "$setting" "${PATIENTLY[@]}" "$VICTIMS/threads_sync" "$way" 8 100 || fail "$way, $setting"
             (($(stat_value fsync.shared) > 0)) || fail "$way, $setting: $(cat "$STATS")"
         done
         rm -f file

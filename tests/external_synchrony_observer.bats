@@ -72,9 +72,9 @@ deferred_in() {
 @test "memory that a started program inherits" {
     local way engine
     for way in spawn vfork system popen; do
-        timeout -s KILL 10 "$VICTIMS/memory_inherited" "$way"
+        "${PATIENTLY[@]}" "$VICTIMS/memory_inherited" "$way"
         for engine in auto ring direct; do
-            shim "${EAGER[@]}" URINGSHIM_ENGINE=$engine timeout -s KILL 10 "$VICTIMS/memory_inherited" "$way" ||
+            shim "${EAGER[@]}" URINGSHIM_ENGINE=$engine "${PATIENTLY[@]}" "$VICTIMS/memory_inherited" "$way" ||
                 fail "$way, $engine"
         done
     done

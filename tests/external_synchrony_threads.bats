@@ -99,11 +99,11 @@ fork_among_writers() {
 transitions() {
     local mode status=0
     while (($#)); do
-        timeout -s KILL 30 "$VICTIMS/threads_transitions" "$1" 1 || status=$?
+        "${PATIENTLY[@]}" "$VICTIMS/threads_transitions" "$1" 1 || status=$?
         ((status != 77)) || skip "not on this machine: $1"
         ((status == 0)) || fail "$1 natively: $status" || return
         for mode in "${ENGINES[@]}" URINGSHIM_ORDER=thread; do
-            shim "$mode" URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$VICTIMS/threads_transitions" "$1" "$2" ||
+            shim "$mode" URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/threads_transitions" "$1" "$2" ||
                 fail "$1 $mode" || return
         done
         shift 2
@@ -149,7 +149,7 @@ transitions() {
 @test "a process forks while its threads flush all streams" {
     local mode
     for mode in URINGSHIM_TEST_EAGER=0 URINGSHIM_TEST_EAGER=1; do
-        shim "$mode" timeout -s KILL 50 "$VICTIMS/threads_streams" 300 .
+        shim "$mode" "${PATIENTLY[@]}" "$VICTIMS/threads_streams" 300 .
         [ "$(sort -u stream0)" = "a line" ]
     done
     assert_deferred

@@ -37,10 +37,10 @@ load lib/compare
 # comes_to_an_end CMD…: natively, with what the policy makes of it, and with as much deferred as can be.
 comes_to_an_end() {
     local mode
-    timeout -s KILL 10 "$@" || fail "natively" || return
-    shim timeout -s KILL 10 "$@" || fail "with the defaults" || return
+    "${PATIENTLY[@]}" "$@" || fail "natively" || return
+    shim "${PATIENTLY[@]}" "$@" || fail "with the defaults" || return
     for mode in "${MODES[@]:0:3}"; do
-        shim URINGSHIM_TEST_EAGER=1 "$mode" timeout -s KILL 10 "$@" || fail "$mode" || return
+        shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$@" || fail "$mode" || return
     done
 }
 
@@ -64,9 +64,9 @@ comes_to_an_end() {
 }
 
 @test "a child defers though another thread was reopening a stream" {
-    timeout -s KILL 10 "$VICTIMS/lifecycle_reopen" waiting
+    "${PATIENTLY[@]}" "$VICTIMS/lifecycle_reopen" waiting
     rm fifo lines
-    shim URINGSHIM_TEST_EAGER=1 timeout -s KILL 10 "$VICTIMS/lifecycle_reopen" waiting
+    shim URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/lifecycle_reopen" waiting
     assert_deferred
 }
 
@@ -74,17 +74,17 @@ comes_to_an_end() {
 @test "signals that come while vfork waits for its child" {
     local way mode
     for way in handler jump dies; do
-        timeout -s KILL 10 "$VICTIMS/lifecycle_vfork_signals" "$way"
+        "${PATIENTLY[@]}" "$VICTIMS/lifecycle_vfork_signals" "$way"
         for mode in "${MODES[@]:0:3}"; do
             shim URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000 "$mode" \
-                timeout -s KILL 10 "$VICTIMS/lifecycle_vfork_signals" "$way" || fail "$way, $mode"
+                "${PATIENTLY[@]}" "$VICTIMS/lifecycle_vfork_signals" "$way" || fail "$way, $mode"
         done
     done
     assert_deferred
 }
 
 @test "a thread that libc doesn't know ends by the bare system call" {
-    same_as_native timeout -s KILL 10 "$VICTIMS/lifecycle_raw_thread"
+    same_as_native "${PATIENTLY[@]}" "$VICTIMS/lifecycle_raw_thread"
     assert_deferred
 }
 
@@ -162,10 +162,10 @@ CODE
 
 @test "what a thread puts onto a free number stays there, and what is not open can not be closed, whatever the library does" {
     local setting
-    timeout -s KILL 60 "$VICTIMS/lifecycle_numbers" || fail natively
+    "${PATIENTLY[@]}" "$VICTIMS/lifecycle_numbers" || fail natively
     for setting in X=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring; do
         rm -f "$STATS"
-        shim "$setting" timeout -s KILL 60 "$VICTIMS/lifecycle_numbers" || fail "$setting"
+        shim "$setting" "${PATIENTLY[@]}" "$VICTIMS/lifecycle_numbers" || fail "$setting"
         assert_deferred
     done
 }

@@ -51,8 +51,8 @@ refused() {
     for how in prctl seccomp tsync; do
         for number in 15 11 10; do
             # shellcheck disable=SC2016 # sh's own
-            same_as_native sh -c 'timeout -s KILL 20 "$@"; echo "status $?"' sh \
-                "$VICTIMS/refuse_strict" "$how" "$number" || fail "$how, $number"
+            same_as_native sh -c '"$@"; echo "status $?"' sh \
+                "${PATIENTLY[@]}" "$VICTIMS/refuse_strict" "$how" "$number" || fail "$how, $number"
         done
     done
 }

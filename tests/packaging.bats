@@ -141,7 +141,7 @@ clean_root() {
         'Created-By: Packages' "Codename: $suite" 'Component: main')
     ((${#mirrors[@]} > 0)) || skip "apt knows no mirror of $suite, or hasn't been updated"
     apt-config dump Acquire | grep -v ::IndexTargets >apt.conf
-    timeout 180 mmdebstrap --variant=essential --dpkgopt=force-unsafe-io --aptopt=apt.conf \
+    "${PATIENTLY[@]}" mmdebstrap --variant=essential --dpkgopt=force-unsafe-io --aptopt=apt.conf \
         "$suite" root "${mirrors[@]}" 2>mmdebstrap.log ||
         skip "no clean Debian could be made: $(grep -m 1 '^E: ' mmdebstrap.log || echo it takes too long)"
 }

@@ -99,7 +99,7 @@ assert_lines() {
         for device in 0 1; do
             rm -f "$STATS"
             shim URINGSHIM_SQPOLL="$queue" URINGSHIM_IOPOLL="$device" URINGSHIM_TEST_EAGER=1 \
-                timeout -s KILL 60 "$VICTIMS/direct_watch" scattered
+                "${PATIENTLY[@]}" "$VICTIMS/direct_watch" scattered
             # one by one they cost a call each, and waiting for a whole piece of them one or two
             ((queue == 0 || $(stat_value ring.enters) * 2 < $(stat_value ring.writes))) || fail "$(cat "$STATS")"
             grep -q '"fallback.iopoll' "$STATS" || (($(stat_value ring.writes) > 1000)) || fail "$(cat "$STATS")"

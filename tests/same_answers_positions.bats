@@ -8,9 +8,9 @@ load lib/compare
 
 reads_as_natively() {
     rm -f "$STATS"
-    same_as_native timeout -s KILL 60 "$@" || return
+    same_as_native "${PATIENTLY[@]}" "$@" || return
     # While calls are counted, more of them are looked at.
-    same_as_recorded env LD_PRELOAD="$LIB" URINGSHIM_TEST_EAGER=1 timeout -s KILL 60 "$@" ||
+    same_as_recorded env LD_PRELOAD="$LIB" URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$@" ||
         fail "differs without statistics" || return
     grep -q 'status 137' native.result && fail "natively: $(tail -n 3 native.result)"
     assert_served
@@ -169,10 +169,10 @@ ssize_t copy_file_range(int in, void *from, int out, void *to, size_t n, unsigne
 }
 CODE
     for how in handler thread; do
-        LD_PRELOAD=$PWD/between.so timeout -s KILL 60 "$VICTIMS/positions_between" "$how"
+        LD_PRELOAD=$PWD/between.so "${PATIENTLY[@]}" "$VICTIMS/positions_between" "$how"
         for mode in URINGSHIM_TEST_EAGER=0 URINGSHIM_TEST_EAGER=1; do
             # shim puts the library before it
-            LD_PRELOAD=$PWD/between.so shim "$mode" timeout -s KILL 60 "$VICTIMS/positions_between" "$how" ||
+            LD_PRELOAD=$PWD/between.so shim "$mode" "${PATIENTLY[@]}" "$VICTIMS/positions_between" "$how" ||
                 fail "$how, $mode"
         done
     done
@@ -182,9 +182,9 @@ CODE
 # checked CMD…: it finds its own mistakes; as it is, and reading ahead from the beginning and from the first read on.
 checked() {
     local eager
-    timeout -s KILL 60 "$@" || fail "natively"
+    "${PATIENTLY[@]}" "$@" || fail "natively"
     for eager in 0 1; do
-        shim URINGSHIM_TEST_EAGER=$eager timeout -s KILL 60 "$@" || fail "eager $eager: $*" || return
+        shim URINGSHIM_TEST_EAGER=$eager "${PATIENTLY[@]}" "$@" || fail "eager $eager: $*" || return
     done
 }
 

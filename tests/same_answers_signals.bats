@@ -76,9 +76,9 @@ NOTHING_DEFERRED=(URINGSHIM=on URINGSHIM=off URINGSHIM=observe URINGSHIM_BATCH=0
     skip_unless "needs /dev/shm" test -w /dev/shm
     local mode status=0 out
     out=$(mktemp /dev/shm/uringshim.XXXXXX)
-    timeout -s KILL 60 "$VICTIMS/signals_asleep" "$out" 1000
+    "${PATIENTLY[@]}" "$VICTIMS/signals_asleep" "$out" 1000
     for mode in "${MODES[@]}"; do
-        shim URINGSHIM_TEST_EAGER=1 "$mode" timeout -s KILL 60 "$VICTIMS/signals_asleep" "$out" 12000 ||
+        shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$VICTIMS/signals_asleep" "$out" 12000 ||
             { echo "$mode" && status=1; }
     done
     rm -f "$out"
@@ -88,9 +88,9 @@ NOTHING_DEFERRED=(URINGSHIM=on URINGSHIM=off URINGSHIM=observe URINGSHIM_BATCH=0
 
 @test "a handler takes further signals from the queue, each once and in order" {
     local mode
-    timeout -s KILL 10 "$VICTIMS/signals_drain" 500
+    "${PATIENTLY[@]}" "$VICTIMS/signals_drain" 500
     for mode in "${MODES[@]:0:4}"; do
-        shim URINGSHIM_TEST_EAGER=1 "$SLOW" "$mode" timeout -s KILL 10 "$VICTIMS/signals_drain" 500 || fail "$mode"
+        shim URINGSHIM_TEST_EAGER=1 "$SLOW" "$mode" "${PATIENTLY[@]}" "$VICTIMS/signals_drain" 500 || fail "$mode"
     done
     assert_deferred
 }

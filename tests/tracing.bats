@@ -39,7 +39,7 @@ end
 cont
 TEXT
     skip_unless "gdb can't run a program here" gdb -batch -ex 'set startup-with-shell off' -ex run --args true
-    timeout 60 gdb -batch -x gdb.commands --args "$VICTIMS/prefix_writer" --steps 3000 1 . >told 2>&1
+    "${PATIENTLY[@]}" gdb -batch -x gdb.commands --args "$VICTIMS/prefix_writer" --steps 3000 1 . >told 2>&1
     grep -ao 'flush\.[a-z]* [0-9]* [0-9]*' told >flushes # the victim prints, too
     cat flushes
     (($(awk '/^flush\./ { extents += $2 } END { print extents }' flushes) == $(stat_value deferred.extents)))

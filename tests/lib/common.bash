@@ -13,6 +13,12 @@ VICTIMS=${URINGSHIM_TEST_VICTIMS:-$ROOT/build/victims}
 MODES=(URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_ENGINE=direct URINGSHIM_ORDER=thread URINGSHIM_BATCH=0
     URINGSHIM=observe URINGSHIM_SQPOLL=1)
 
+# No test measures the machine: a limit is there to end what hangs, far beyond ten times what the slowest machine takes
+# natively, and it's this one everywhere (in a victim: HANG_SECONDS, which is less). What is repeated is as often as a fault
+# needs to be seen, and no oftener: more is for URINGSHIM_TEST_ROUNDS and its like.
+# shellcheck disable=SC2034
+PATIENTLY=(timeout -s KILL 600)
+
 # /tmp is often a tmpfs, on which much of the library does not act as it does on a disk.
 setup() {
     SCRATCH=$(mktemp -d "${URINGSHIM_TEST_DIR:-/var/tmp}/uringshim.XXXXXX")

@@ -8,7 +8,7 @@
 run_program() {
     local name=$1 seed=$2 under=()
     (($# == 2)) || under=(env LD_PRELOAD="$LIB${LD_PRELOAD:+:$LD_PRELOAD}" URINGSHIM_STATS="$STATS" URINGSHIM_OWN_CALLS=ignore "${@:3}")
-    local victim=(timeout -k 5 90 "${under[@]}" "$VICTIMS/random_ops" "${options[@]}" "$seed" "$ops" "$name.tree")
+    local victim=("${PATIENTLY[@]}" "${under[@]}" "$VICTIMS/random_ops" "${options[@]}" "$seed" "$ops" "$name.tree")
     rm -rf "$name.tree"
     mkdir "$name.tree"
     if [[ ${log_to:-file} == pipe ]]; then

@@ -79,7 +79,7 @@ int main(void) {
     pthread_t visitors[VISITORS];
     if (!bias_available())
         return 0; /* nobody becomes the owner then, and the rest is a plain mutex */
-    alarm(60);    /* a thread that isn't woken */
+    alarm(600);   /* a thread that isn't woken */
     own_two(&self);
     for (int i = 0; i < VISITORS; i++)
         pthread_create(&visitors[i], NULL, visit, NULL);

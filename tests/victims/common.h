@@ -15,6 +15,9 @@
 #include <string.h>
 #include <time.h>
 
+// For what never takes long unless it hangs, and so no measure of anything: tests/lib/common.bash says why.
+enum { HANG_SECONDS = 300 };
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* For what the test takes for granted. 99 is no status a victim returns for any other reason. */

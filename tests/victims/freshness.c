@@ -306,7 +306,7 @@ int main(int argc, char **argv) {
         give_up("%s", argv[4]);
     if (argc > 5)
         set_way(argv[5]);
-    alarm(60 + (unsigned)rounds / 100); // for whom the telling never returns
+    alarm(HANG_SECONDS + (unsigned)rounds / 100); // for whom the telling never returns
     sender = getpid();
     make_data();
     if (channel->prepare)

@@ -197,7 +197,7 @@ static void make_reading_handler(void) {
 
 static void hear_sigtimedwait(void) {
     sigset_t set = the_signal();
-    MUST(sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 20}));
+    MUST(sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = HANG_SECONDS}));
 }
 static void hear_sigwait(void) {
     sigset_t set = the_signal();

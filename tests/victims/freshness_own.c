@@ -521,7 +521,7 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
-    alarm(60);
+    alarm(HANG_SECONDS);
     if (argc == 2)
         make_file("file", FILE_SIZE);
     for (size_t i = 0; i < COUNT_OF(changes); i++)

@@ -247,7 +247,7 @@ int main(int argc, char **argv) {
         log_fd = open("log", O_RDWR | O_CREAT | O_TRUNC, 0600);
         int own = open("own", O_WRONLY | O_CREAT | O_APPEND, 0600);
         require(log_fd >= 0 && own >= 0);
-        alarm(30); // for a child that never ends
+        alarm(HANG_SECONDS); // for a child that never ends
         snprintf(log_number, sizeof log_number, "%d", log_fd);
         for (int turn = 0; turn < 3; turn++) {
             scribble(log_fd, "parent");

@@ -111,7 +111,7 @@ int main(int argc, char **argv) {
         snprintf(line, sizeof line, "'%s' observe %d && : >content &", argv[0], memory);
         require(system(line) == 0);
         write_when_asked(shared, file);
-        for (int tries = 0; access("content", F_OK) != 0 && tries < 200; tries++)
+        for (int tries = 0; access("content", F_OK) != 0 && tries < HANG_SECONDS * 100; tries++)
             usleep(10000);
         status = access("content", F_OK);
     } else {

@@ -201,7 +201,7 @@ int main(int argc, char **argv) {
     rounds = (atol(argv[2]) + channel->share - 1) / channel->share;
     if (!realpath(argv[3], dir))
         give_up("%s", argv[3]);
-    alarm(60 + (unsigned)rounds / 100); // for whom the telling never returns
+    alarm(HANG_SECONDS + (unsigned)rounds / 100); // for whom the telling never returns
     int fd = MUST(open(path_of("seen"), O_RDWR | O_CREAT | O_TRUNC, 0600));
     MUST(ftruncate(fd, sizeof *seen));
     close(fd);

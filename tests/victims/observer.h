@@ -105,7 +105,7 @@ static void make_flag(void) {
 
 // Returns when the word is no longer `value`.
 static void bare_wait(volatile int *word, int value) {
-    static const struct timespec limit = {.tv_sec = 20};
+    static const struct timespec limit = {.tv_sec = HANG_SECONDS};
     while (*word == value)
         if (bare_futex(word, FUTEX_WAIT, value, &limit) == -ETIMEDOUT)
             give_up("the other side is silent");

@@ -135,7 +135,7 @@ int main(int argc, char **argv) {
     seed = strtoull(argv[at], NULL, 0);
     spin = seed / 2 % 2;
     require(!chdir(argv[at + 1]));
-    alarm(60);
+    alarm(HANG_SECONDS);
     for (unsigned i = 0; i < (own_lanes ? threads : 1); i++) {
         lanes[i].number = i;
         plan_start(&lanes[i].plan, seed, i, rewrites, direct);

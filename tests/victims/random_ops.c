@@ -263,7 +263,7 @@ int main(int argc, char **argv) {
     require(!setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}));
     require(setlocale(LC_CTYPE, "C.UTF-8"));
     signal(SIGXFSZ, SIG_IGN);
-    alarm(60);
+    alarm(HANG_SECONDS);
     if (!inherited)
         set_log_apart();
     size_t page = (size_t)sysconf(_SC_PAGESIZE);

@@ -29,7 +29,7 @@ static pid_t start_child(struct worker *w) {
     pid_t child = fork();
     require(child >= 0);
     if (child == 0) {
-        alarm(60); /* not inherited */
+        alarm(HANG_SECONDS); /* not inherited */
         w->log_used = 0;
         w->rng = seed;
         w->generation++;

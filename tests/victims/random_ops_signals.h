@@ -235,7 +235,7 @@ static void op_alarm(struct worker *w, struct space *s) {
     require(!setitimer(ITIMER_REAL, &never, NULL));
     signal(SIGALRM, SIG_DFL);
     require(!pthread_sigmask(SIG_SETMASK, &before, NULL));
-    alarm(60);
+    alarm(HANG_SECONDS);
     note(w, "byte %d", byte);
 }
 

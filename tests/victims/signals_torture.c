@@ -194,7 +194,7 @@ static timer_t start_timer(int number, long interval) {
     struct itimerspec every = {{0, interval}, {0, interval}};
     timer_t timer;
     if (number == SIGKILL) // a hang's end
-        every = (struct itimerspec){.it_value.tv_sec = 30};
+        every = (struct itimerspec){.it_value.tv_sec = HANG_SECONDS};
     require(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, 0, &every, NULL) == 0);
     return timer;
 }

@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
     uint64_t rng = 1;
     if (argc != 3)
         die("usage: threads_cancel ROUNDS FILE");
-    alarm(60);
+    alarm(HANG_SECONDS);
     require((fd = open(argv[2], O_RDWR | O_CREAT | O_APPEND, 0600)) >= 0);
     for (int i = 0; i < atoi(argv[1]); i++) {
         pthread_t writer;

@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
     pthread_t writer, closer;
     if (argc != 2)
         die("usage: threads_close FILE");
-    alarm(60);
+    alarm(HANG_SECONDS);
     require((fd = open(argv[1], O_WRONLY | O_CREAT | O_APPEND, 0600)) >= 0);
     require(!flock(fd, LOCK_EX));
     require(!pthread_create(&writer, NULL, write_records, NULL));

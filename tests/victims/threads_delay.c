@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
         die("usage: threads_delay HOW BURSTS FILE");
     bool detached = !strcmp(argv[1], "detached"), alone = !strcmp(argv[1], "main");
     unsigned bursts = (unsigned)atoi(argv[2]);
-    alarm(60);
+    alarm(HANG_SECONDS);
     require((fd = open(argv[3], O_WRONLY | O_CREAT | O_APPEND, 0600)) >= 0);
     for (unsigned i = 0; i < bursts; i++) {
         pthread_t thread;

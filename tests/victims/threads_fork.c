@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
     unsigned threads = (unsigned)atoi(argv[2]), forks = (unsigned)atoi(argv[4]);
     records = (unsigned)atoi(argv[3]);
     int append = strcmp(argv[1], "append") ? 0 : O_APPEND;
-    alarm(60);
+    alarm(HANG_SECONDS);
     require(threads >= 1 && threads <= THREADS_MAX);
     require((fd = open(argv[5], O_WRONLY | O_CREAT | append, 0600)) >= 0);
     for (uintptr_t i = 0; i < threads; i++)
@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
         require(child >= 0);
         if (child > 0)
             continue;
-        alarm(60); /* not inherited */
+        alarm(HANG_SECONDS); /* not inherited */
         for (unsigned number = 0; number < BY_CHILD; number++)
             record_write(fd, threads + i, number);
         _exit(0);

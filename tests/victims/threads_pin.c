@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
     pthread_t writer;
     if (argc != 2)
         die("usage: threads_pin FILE");
-    alarm(60);
+    alarm(HANG_SECONDS);
     require(!pthread_create(&writer, NULL, write_records, NULL));
     for (int round = 1; round <= ROUNDS; round++) {
         int mine = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0600);

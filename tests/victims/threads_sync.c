@@ -82,7 +82,7 @@ static void work_in_children(void) {
         pid_t pid = fork();
         require(pid >= 0);
         if (pid == 0) {
-            alarm(20);
+            alarm(HANG_SECONDS);
             pthread_t other;
             rounds = 5;
             require(pthread_create(&other, NULL, work, (void *)1) == 0);

@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
     int64_t worst = 0, limit = argc == 5 ? atoi(argv[3]) * 1000 : 0;
     if (argc != 5)
         die("usage: threads_watch delay|lock BURSTS LIMIT_MS FILE");
-    alarm(60);
+    alarm(HANG_SECONDS);
     int fd = open(argv[4], O_RDONLY | O_CREAT, 0600);
     require(fd >= 0);
     for (int i = 1; i <= atoi(argv[2]); i++) {

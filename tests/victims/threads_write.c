@@ -76,7 +76,7 @@ int main(int argc, char **argv) {
     records = (unsigned)atoi(argv[3]);
     file = argv[4];
     require(threads >= 1 && threads <= THREADS_MAX);
-    alarm(60);
+    alarm(HANG_SECONDS);
     require((shared_fd = open(file, O_WRONLY | O_CREAT | (is("region") ? 0 : O_APPEND), 0600)) >= 0);
     for (uintptr_t i = 0; i < threads; i++)
         require(!pthread_create(&others[i], NULL, work, (void *)i));
