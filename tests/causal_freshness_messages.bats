@@ -167,7 +167,7 @@ eager() {
 @test "memory begins to be shared while another thread reads" {
     "${PATIENTLY[@]}" "$VICTIMS/freshness_sharing" 20 3>&-
     eager
-    "${UNDER[@]}" "${PATIENTLY[@]}" "$VICTIMS/freshness_sharing" 4000 3>&-
+    "${UNDER[@]}" "${PATIENTLY[@]}" "$VICTIMS/freshness_sharing" $((ROUNDS * 10)) 3>&-
     (($(stat_value read.served) > 0))
 }
 

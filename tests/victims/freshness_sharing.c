@@ -13,12 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { DATA_SIZE = 256 << 10, RECORD_SIZE = 64, PAGE = 4096 };
+enum { DATA_SIZE = 256 << 10, RECORD_SIZE = 64, PAGE = 4096, READS = 30 };
 
 static int *_Atomic page; // shared with the child of the round that is on, which writes the number of the round
 static volatile bool over;
 static int seen; // rounds that the reader has heard of
 static volatile int done;
+static volatile long reads; // by now
 
 // Sleeping leaves the processor to the child.
 static void await_reader(int round) {
@@ -26,11 +27,18 @@ static void await_reader(int round) {
         bare_call(SYS_futex, &seen, FUTEX_WAIT_PRIVATE, value, NULL);
 }
 
+// On a single processor it might never come to read in between.
+static void let_it_read(void) {
+    for (long before = reads; reads < before + READS;)
+        bare_call(SYS_sched_yield, 0, 0, 0, 0);
+}
+
 static void *read_all_the_time(void *unused) {
     int fd = open("data", O_RDONLY), record[RECORD_SIZE / sizeof(int)];
     for (off_t at = 0; !over; at = (at + RECORD_SIZE) % DATA_SIZE) {
         int *word = page, said = word ? __atomic_load_n(word, __ATOMIC_ACQUIRE) : 0;
         require(pread(fd, record, sizeof record, at) == sizeof record);
+        reads++;
         if (said == 0)
             continue;
         if (record[0] != said)
@@ -54,6 +62,7 @@ static void change(int fd, int *word, int round) {
 }
 
 static void share(int fd, int round) {
+    let_it_read();
     int status = 0, *word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     require(word != MAP_FAILED);
     page = word;
