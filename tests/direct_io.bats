@@ -178,17 +178,17 @@ singles() {
     local way
     for way in held reopened held_apart reopened_apart; do
         "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 200
-        shim "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 1000
-        shim URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 1000
+        shim "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 500
+        shim URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/direct_watch" "$way" 500
     done
 }
 
 @test "killed while writes are under way together" {
     direct_here
     "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 500
-    shim "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 2000
-    shim URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 2000
-    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 2000
+    shim "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 1000
+    shim URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 1000
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "${PATIENTLY[@]}" "$VICTIMS/direct_watch" killed 1000
 }
 
 @test "who has heard of a change reads what is new; who reads on reads nothing older" {
@@ -228,8 +228,8 @@ same_as_some_native() { # SETTING… -- CMD
     local seed=${URINGSHIM_TEST_SEED:-$RANDOM} i mode victim
     echo "seed $seed"
     rm -f "$STATS"
-    for ((i = 0; i < ${URINGSHIM_TEST_SEEDS:-3}; i++)); do
-        victim=("${PATIENTLY[@]}" "$VICTIMS/direct_calls" $((seed + i)) 6)
+    for ((i = 0; i < ${URINGSHIM_TEST_SEEDS:-2}; i++)); do
+        victim=("${PATIENTLY[@]}" "$VICTIMS/direct_calls" $((seed + i)) 4)
         same_as_some_native -- "${victim[@]}" || fail "seed $((seed + i))"
         for mode in "${MODES[@]}"; do
             same_as_some_native URINGSHIM_TEST_EAGER=1 "$mode" -- "${victim[@]}" || fail "seed $((seed + i))"

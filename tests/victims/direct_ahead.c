@@ -31,13 +31,13 @@
 enum {
     BLOCK = 4096,
     BLOCKS = 4096,
-    CLOSES = 60,
-    FORKS = 16,
-    TURNS = 24,
-    SLEEPS = 50,
-    REPLACED = 80,
-    BESIDE = 60,
-    CANCELLED = 50
+    CLOSES = 30,
+    FORKS = 10,
+    TURNS = 14,
+    SLEEPS = 25,
+    REPLACED = 50,
+    BESIDE = 40,
+    CANCELLED = 30
 };
 
 static int64_t *block;

@@ -448,12 +448,6 @@ static void by_count(void) {
 // hasn't. The file is changed, and the time passes, by bare system calls, which no library sees.
 enum { AGE_US = 100000, READS_UNTIMED = 8 };
 
-static int64_t bare_us(void) {
-    struct timespec t;
-    require(bare_call(SYS_clock_gettime, CLOCK_MONOTONIC, &t, 0, 0) == 0);
-    return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
-}
-
 static void bare_change(int64_t at, int64_t size) {
     static char bytes[FILE_SIZE];
     static uint64_t rng = 11;
@@ -500,8 +494,7 @@ static void by_age(void) {
             read_some(fd, by_offset ? 0 : 10);
             pread_some(fd, at, by_offset ? 10 : 0);
             bare_change(at + 10 * SMALL, 50 * SMALL);
-            for (int64_t end = bare_us() + AGE_US; bare_us() < end;)
-                ;
+            bare_call(SYS_nanosleep, &(struct timespec){.tv_nsec = AGE_US * 1000L}, NULL, 0, 0);
             at += 10 * SMALL;
             ask[i]();
             for (int j = 0; ask[i] == ask_nobody && j < READS_UNTIMED; j++, at += SMALL)

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 10, PROCESSES = 6, BLOCK = 4096, BLOCKS = 300, NUMBER = 700 };
+enum { ROUNDS = 4, PROCESSES = 4, BLOCK = 4096, BLOCKS = 300, NUMBER = 700 };
 
 static int file, direct = -1;
 static char *block;
@@ -78,7 +78,7 @@ static void *make_processes(void *unused) {
     require(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL) == 0);
     require(pthread_create(&other, NULL, change_action_meanwhile, &going_on) == 0);
     may_be_cancelled();
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 10; i++) {
         pid_t child = fork();
         if (child == 0) {
             alarm(HANG_SECONDS);
@@ -123,7 +123,7 @@ static void work_on(void) {
     struct sigaction action;
     int fd = open(".", O_TMPFILE | O_RDWR, 0600);
     require(fd >= 0);
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < 10; i++)
         require(write(fd, "0123456789", 10) == 10 && write(file, "0123456789", 10) == 10);
     require(fsync(fd) == 0 && close(fd) == 0 && sigaction(SIGUSR1, NULL, &action) == 0);
     pid_t child = fork();

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILDREN = 300, BURST = 50 };
+enum { CHILDREN = 100, BURST = 50 };
 
 static int fd;
 static atomic_bool done;
