@@ -1,4 +1,4 @@
-// errors_late DIR write|fsync|close: writes are accepted while DIR's file system has room; it is full when they are
+// errors_late DIR write|fsync|close: writes are accepted while DIR, a tmpfs, has room; it is full when they are
 // performed, and has room again when the program makes its next call on the file. That call must bring the error, once.
 
 #include "bare.h"
@@ -7,12 +7,15 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PIECE = 700, PIECES = 300, LEFT = 8 << 10, FULL_AFTER_US = 100000, FULL_FOR_US = 600000 };
+enum { PIECE = 700, PIECES = 300, LEFT = 8 << 10 };
+
+static int to_child[2], to_parent[2]; // pipes: written, and full; then: performed
 
 // Asked in a way that nobody could take for a reason to perform the writes: no call of libc's.
 static bool is_full(const char *path) {
@@ -21,18 +24,27 @@ static bool is_full(const char *path) {
     return st.f_bavail * (unsigned long)st.f_bsize <= LEFT;
 }
 
-// In another process: takes all the room there is, for a while.
-static void take_room(const char *path) {
-    static char block[1 << 16];
-    usleep(FULL_AFTER_US);
-    int fd = open(path, O_WRONLY | O_CREAT, 0600);
-    while (write(fd, block, sizeof block) > 0)
-        ;
-    while (write(fd, block, 1) > 0)
-        ;
-    require(ftruncate(fd, lseek(fd, 0, SEEK_END) - LEFT) == 0);
-    usleep(FULL_FOR_US);
-    unlink(path);
+static void await(const int line[2]) {
+    char byte;
+    require(bare_call(SYS_read, line[0], &byte, 1, 0) == 1);
+}
+
+static void resize(const char *tmpfs, unsigned long size) {
+    char option[64];
+    snprintf(option, sizeof option, "size=%lu", size);
+    require(mount("tmpfs", tmpfs, NULL, MS_REMOUNT, option) == 0);
+}
+
+// In another process: takes all the room there is, until it is told again. In one call: for who fills it by writing, on
+// a busy machine, the delay is over before it is full.
+static void take_room(const char *tmpfs) {
+    struct statfs st;
+    await(to_child);
+    require(statfs(tmpfs, &st) == 0);
+    resize(tmpfs, (unsigned long)st.f_bsize * (st.f_blocks - st.f_bfree) + LEFT);
+    require(write(to_parent[1], "f", 1) == 1);
+    await(to_child);
+    resize(tmpfs, (unsigned long)st.f_bsize * st.f_blocks);
     _exit(0);
 }
 
@@ -54,20 +66,22 @@ static bool is_whole(const char *path) {
 
 int main(int argc, char **argv) {
     require(argc == 3);
-    char data[4096], filling[4096], piece[PIECE];
+    char data[4096], piece[PIECE];
     snprintf(data, sizeof data, "%s/data", argv[1]);
-    snprintf(filling, sizeof filling, "%s/filling", argv[1]);
+    require(pipe(to_child) == 0 && pipe(to_parent) == 0);
     pid_t child = fork();
     if (!child)
-        take_room(filling);
+        take_room(argv[1]);
     int fd = open(data, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     for (int i = 0; i < PIECES; i++) {
         memset(piece, 'a' + i % 26, sizeof piece);
         require(write(fd, piece, PIECE) == PIECE);
     }
     memset(piece, '!', sizeof piece);
-    while (!is_full(argv[1]))
-        ;
+    require(bare_call(SYS_write, to_child[1], "w", 1, 0) == 1);
+    await(to_parent);
+    require(is_full(argv[1]));
+    require(write(to_child[1], "p", 1) == 1); // by libc: before it the writes are performed
     require(waitpid(child, NULL, 0) == child);
     if (!strcmp(argv[2], "write")) {
         printf("write %s, ", answer(write(fd, piece, PIECE)));
