@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ROUNDS = 14, WAYS = 7, MAPPINGS = 20000, WRITES = 3000 };
+enum { ROUNDS = 14, WAYS = 7, MAPPINGS = 10000, WRITES = 3000 };
 
 static _Atomic int ready;
 static _Atomic bool done;
