@@ -92,7 +92,7 @@ comes_to_an_end() {
 @test "threads with thread-local memory of the program's own, all zeros, call libc" {
     local how
     for how in libc own; do
-        same_as_native timeout -s KILL 60 "$VICTIMS/lifecycle_own_tls" "$how" || fail "$how"
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/lifecycle_own_tls" "$how" || fail "$how"
     done
     assert_deferred
 }

@@ -43,9 +43,9 @@ NOTHING_DEFERRED=(URINGSHIM=on URINGSHIM=off URINGSHIM=observe URINGSHIM_BATCH=0
 @test "before anything is deferred the kernel knows the program's handlers as they are" {
     local how mode
     for how in first stack; do
-        record native timeout -s KILL 60 "$VICTIMS/signals_bare" "$how"
+        record native "${PATIENTLY[@]}" "$VICTIMS/signals_bare" "$how"
         for mode in "${NOTHING_DEFERRED[@]}"; do
-            same_as_recorded shim "$mode" timeout -s KILL 60 "$VICTIMS/signals_bare" "$how" || fail "$how, $mode"
+            same_as_recorded shim "$mode" "${PATIENTLY[@]}" "$VICTIMS/signals_bare" "$how" || fail "$how, $mode"
         done
     done
     (($(stat_value write.deferred) == 0))
@@ -53,15 +53,15 @@ NOTHING_DEFERRED=(URINGSHIM=on URINGSHIM=off URINGSHIM=observe URINGSHIM_BATCH=0
 
 @test "before anything is deferred handlers jump out of calls, and nobody waits for what they held" {
     local mode
-    timeout -s KILL 60 "$VICTIMS/signals_early" "$ROUNDS"
+    "${PATIENTLY[@]}" "$VICTIMS/signals_early" "$ROUNDS"
     for mode in "${NOTHING_DEFERRED[@]}"; do
-        shim "$mode" timeout -s KILL 60 "$VICTIMS/signals_early" "$ROUNDS" || fail "$mode"
+        shim "$mode" "${PATIENTLY[@]}" "$VICTIMS/signals_early" "$ROUNDS" || fail "$mode"
     done
     (($(stat_value write.deferred) == 0))
 }
 
 @test "the kernel knows them as they are again when nothing is deferred any more" {
-    same_as_native timeout -s KILL 60 "$VICTIMS/signals_bare" again
+    same_as_native "${PATIENTLY[@]}" "$VICTIMS/signals_bare" again
     assert_deferred
 }
 
