@@ -136,6 +136,27 @@ kept_out() {
     (($(count "$WRITE_LIKE") < 100)) || fail "$(count "$WRITE_LIKE") writes"
 }
 
+# Something comes between all the time that would have what is pending performed: that is found out without anything to
+# perform it.
+@test "loops whose writes would never be pending together start nothing, and cost no calls" {
+    local kind native
+    for kind in pipe socket stat sync rename in_turns; do
+        trace_native "$VICTIMS/keepout_loops" $kind 600
+        native=$(count)
+        trace "$VICTIMS/keepout_loops" $kind 600 || fail "$kind"
+        assert_no_machinery || fail "$kind"
+        (($(count) - native <= START + 20)) || fail "$kind: $native calls natively, $(count) shimmed"
+        shim "$VICTIMS/keepout_loops" $kind 600
+        (($(stat_value write.deferred) == 0)) || fail "$kind" "$(cat "$STATS")"
+    done
+}
+
+# So that the test above can fail.
+@test "those whose writes would be are helped" {
+    shim "$VICTIMS/keepout_loops" stat_of_many 5000
+    (($(stat_value write.deferred) > 50000)) || fail "$(cat "$STATS")"
+}
+
 # Each write is followed by a look at something, so that it is a batch of its own.
 @test "the helper thread goes where deferring gives nothing, and comes back where it does" {
     # shellcheck disable=SC2016 # the variables are perl's

@@ -30,7 +30,7 @@ static void flush_for(struct thread *self, const char *call) {
     stats_barrier(call);
 }
 
-void announce_slowly(const char *call) {
+static void announce_attended(const char *call) {
     struct thread *self = attached_self();
     self->stats->count[COUNT_CALLS]++;
     if (!thread_free(self))
@@ -42,11 +42,18 @@ void announce_slowly(const char *call) {
         flush_for(self, call);
 }
 
+void announce_slowly(const char *call) {
+    wb_rehearsal_ends();
+    announce_attended(call);
+}
+
 void announce_write(const char *call, int fd) {
     if (!wb_attention())
         return;
+    if (!wb_rehearses(files_slot(fd)))
+        wb_rehearsal_ends();
     if (window_exists() && !known_ofd(fd)) {
-        announce_slowly(call);
+        announce_attended(call);
         return;
     }
     struct thread *self = attached_self();
@@ -72,12 +79,15 @@ void announce_touch_slowly(const char *call, int fd) {
     if (unlikely(survey_wanted))
         survey_touch(call, fd);
     window_close(self, call);
-    if (!wb_any_pending())
+    bool pending = wb_any_pending(), rehearsing = atomic_load_explicit(&wb_rehearsed, memory_order_relaxed) != NULL;
+    if (!pending && !rehearsing)
         return;
     critical_enter();
     bool touches = touches_pending(fd);
     critical_leave();
-    if (touches)
+    if (touches || wb_rehearses(files_slot(fd)))
+        wb_rehearsal_ends();
+    if (touches && pending)
         flush_for(self, call);
 }
 

@@ -70,7 +70,7 @@ static inline bool untouched(int fd) {
 
 /* Before a call that only sees the file of one descriptor: performs what is pending if that may be of this file. */
 static inline void announce_touch(const char *call, int fd) {
-    if (wb_attention() && (wb_watched() || window_exists() || !untouched(fd)))
+    if (wb_attention() && (wb_watched() || window_exists() || wb_rehearses(files_slot(fd)) || !untouched(fd)))
         announce_touch_slowly(call, fd);
 }
 

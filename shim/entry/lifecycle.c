@@ -123,6 +123,7 @@ void fork_prepare(void) {
     if (!prepared)
         return;
     critical_enter();
+    wb_rehearsal_ends();
     files_passed_on();
     activation_fork_prepare();
     window_fork_prepare(self);

@@ -24,6 +24,19 @@ static bool roomy(int fd, size_t size, struct file_system *fs) {
     return fs->headroom;
 }
 
+/* Would something have performed the number's last write? With a log for each thread the others' files don't count. */
+static bool interrupted(const struct fd_slot *slot) {
+    return config.order == ORDER_PROCESS && !wb_rehearses(slot);
+}
+
+/* The write is too early, or deferring it wouldn't pay: what comes next shows whether that is to change. */
+static void look_on(struct fd_slot *slot) {
+    if (policy_rehearses(slot))
+        wb_rehearse(slot);
+    else if (policy_gave_up(slot))
+        rest();
+}
+
 /* May a write of this size, ending there, be deferred? Everything is ready for it then. */
 static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out) {
     struct thread *self = thread_self();
@@ -41,12 +54,15 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
         .size = size,
         .end = end,
         .now = size < WB_LARGE ? ticks_now() : 0,
+        .interrupted = interrupted(slot),
         .started = activated(),
         .eager = config.eager,
     };
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     facts.running = ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_relaxed);
     enum reason reason = policy_write(&facts, slot, ofd);
+    if (reason == REASON_warming || reason == REASON_unprofitable)
+        look_on(slot);
     if (reason == REASON_unprofitable && ofd && policy_rests(&ofd->habit))
         rest();
     if (reason != REASON_NONE)
@@ -138,57 +154,69 @@ static ssize_t answer_offer(int verdict, size_t total) {
 /* Hindered it needs no clock, which may be among what is forbidden (PR_SET_TSC). */
 static bool warms_up(struct fd_slot *slot) {
     bool started = activated();
+    if (policy_skips(slot, started))
+        return true;
+    if (!policy_warming(slot, ticks_now(), started, interrupted(slot)))
+        return false;
+    look_on(slot);
+    return true;
+}
+
+static inline bool hindered(void) {
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (unlikely(hindrances & 1ull << REASON_looking))
         own_calls_passed();
-    return hindrances || (!started && policy_fresh(slot)) || policy_warming(slot, ticks_now(), started);
+    return hindrances != 0;
 }
 
 /*
  * The quick way out for calls that nothing can be done for: a descriptor that is no file of ours, a large write, a file
- * that is being left alone. Nothing is pending, nobody counts, no error waits to be reported.
+ * that is being left alone, a process in which nothing may be deferred. Nothing is pending, nobody counts, no error
+ * waits to be reported.
  */
-static inline bool passes_at_once(int fd, size_t n) {
+static inline __attribute__((always_inline)) bool passes_at_once(int fd, size_t n) {
     struct fd_slot *slot = files_slot(fd);
-    if (!slot || slot->other)
-        return slot != NULL;
-    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    if (!ofd)
-        return n >= WB_LARGE || (!config.eager && warms_up(slot));
-    if (atomic_load_explicit(&ofd->inode->error, memory_order_relaxed))
+    if (wb_attention() || !slot)
         return false;
-    return n >= WB_LARGE || policy_left_alone(&ofd->habit);
+    if (slot->other)
+        return true;
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (unlikely(ofd && atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)))
+        return false;
+    if (policy_left(slot) || n >= WB_LARGE || hindered())
+        return true;
+    return ofd ? policy_left_alone(&ofd->habit) : !config.eager && warms_up(slot);
 }
 
 /* A single buffer. A negative offset other than "at the position" is the kernel's to refuse. */
 static inline __attribute__((always_inline)) int offer_one(const char *call, int fd, const void *bytes, size_t n,
                                                            int64_t offset, bool odd) {
-    if (wb_attention()) {
-        if (likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
-            return DEFERRED;
-    } else if (passes_at_once(fd, n)) {
-        return PASS;
-    }
+    if (wb_attention() && likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
+        return DEFERRED;
     struct iovec one = {(void *)bytes, n};
     struct offer offer = {call, fd, 1, &one, offset, n, true, odd};
     return make_offer(&offer);
 }
 
 int offer_write(const char *call, int fd, const void *bytes, size_t n) {
-    return offer_one(call, fd, bytes, n, WB_AT_POSITION, false);
+    return passes_at_once(fd, n) ? PASS : offer_one(call, fd, bytes, n, WB_AT_POSITION, false);
 }
 
-#define WRITE(name)                                                                                                    \
-    EXPORT ssize_t name(int fd, const void *bytes, size_t n) {                                                         \
-        int verdict = offer_one(#name, fd, bytes, n, WB_AT_POSITION, false);                                           \
-        return verdict == PASS ? write_passed(fd, REAL(name)(fd, bytes, n), n) : answer_offer(verdict, n);             \
+/* NAME_offered is all of it but for the quick way out, which has few registers to save. */
+#define SINGLE(name, parameters, arguments, at, is_odd)                                                                \
+    static __attribute__((noinline)) ssize_t name##_offered parameters {                                               \
+        int verdict = offer_one(#name, fd, bytes, n, at, is_odd);                                                      \
+        return verdict == PASS ? write_passed(fd, REAL(name) arguments, n) : answer_offer(verdict, n);                 \
+    }                                                                                                                  \
+    EXPORT ssize_t name parameters {                                                                                   \
+        return passes_at_once(fd, n) ? write_passed(fd, REAL(name) arguments, n) : name##_offered arguments;           \
     }
 
+#define WRITE(name) SINGLE(name, (int fd, const void *bytes, size_t n), (fd, bytes, n), WB_AT_POSITION, false)
+
 #define PWRITE(name)                                                                                                   \
-    EXPORT ssize_t name(int fd, const void *bytes, size_t n, off_t offset) {                                           \
-        int verdict = offer_one(#name, fd, bytes, n, offset < 0 ? INT64_MIN : offset, offset < 0);                     \
-        return verdict == PASS ? write_passed(fd, REAL(name)(fd, bytes, n, offset), n) : answer_offer(verdict, n);     \
-    }
+    SINGLE(name, (int fd, const void *bytes, size_t n, off_t offset), (fd, bytes, n, offset),                          \
+           offset < 0 ? INT64_MIN : offset, offset < 0)
 
 #define VECTOR(name, parameters, arguments, at, is_odd)                                                                \
     EXPORT ssize_t name parameters {                                                                                   \
@@ -271,6 +299,7 @@ static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(
 static int sync_file(int fd, bool data_only, int (*real)(int)) {
     struct thread *self = stats_wanted ? attached_self() : thread_self();
     self->stats->count[COUNT_CALLS]++;
+    wb_rehearsal_ends();
     int result = wb_sync(self, fd, data_only);
     if (result != WB_SYNC_YOURSELF)
         result = (int)answer(result);

@@ -331,7 +331,9 @@ static struct ofd *slot_clear(struct fd_slot *slot, uint8_t other) {
     atomic_store_explicit(&slot->ofd, NULL, memory_order_relaxed);
     slot->other = other;
     slot->quick = 0;
-    slot->fresh = 0;
+    slot->rehearsals = 0;
+    slot->interruptions = 0;
+    slot->skip = 0;
     slot->reads = 0;
     slot->read_at = 0;
     slot->born = 0;

@@ -74,13 +74,15 @@ struct ofd {
 
 struct fd_slot {
     struct ofd *_Atomic ofd;
-    uint32_t last;   /* when its last small write came, in ticks / TICKS_UNIT */
-    uint32_t born;   /* files_passings when the process opened it itself; 0: not known to have */
-    uint16_t quick;  /* small writes in quick succession so far */
-    uint8_t other;   /* if not 0: not a file of ours, and the enum reason why */
-    uint8_t fresh;   /* small writes that weren't even timed */
-    uint16_t reads;  /* small reads so far, each near where the last one was */
-    int64_t read_at; /* where that was, as far as we know: a hint */
+    uint32_t last;         /* when its last small write came, in ticks / TICKS_UNIT */
+    uint32_t born;         /* files_passings when the process opened it itself; 0: not known to have */
+    uint8_t quick;         /* small writes in quick succession so far */
+    uint8_t other;         /* if not 0: not a file of ours, and the enum reason why */
+    uint8_t rehearsals;    /* 0: its small writes weren't looked at yet; n + 1: n rehearsals in turn went wrong */
+    uint8_t interruptions; /* so many in this one */
+    uint16_t skip;         /* small writes that won't be looked at before the next is */
+    uint16_t reads;        /* small reads so far, each near where the last one was */
+    int64_t read_at;       /* where that was, as far as we know: a hint */
 };
 
 extern struct mutex files_lock;

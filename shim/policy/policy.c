@@ -4,19 +4,47 @@
 enum { TICKS_SHIFT = 8 };
 
 /*
- * Counts small writes that come quickly one after another. A pause begins anew; but as long as not as many have come as
- * are needed it may be the machine's, which had something else to do, and only sets the count back a little.
+ * Deferred, the writes since the last interruption would have become one. If that is worth nothing, or too little for
+ * too long, the number is left alone for a while, longer each time. (Before the first only a part of them was seen.)
  */
-bool policy_warming(struct fd_slot *slot, uint64_t now, bool started) {
+static void interrupt(struct fd_slot *slot) {
+    slot->interruptions++;
+    if (slot->quick > POLICY_WORTH && slot->interruptions < POLICY_INTERRUPTED) {
+        slot->quick -= POLICY_WORTH;
+        return;
+    }
+    slot->quick = 0;
+    if (slot->interruptions == 1)
+        return;
+    slot->interruptions = 0;
+    slot->rehearsals += slot->rehearsals < POLICY_REHEARSALS;
+    slot->skip = (uint16_t)(POLICY_FRESH << slot->rehearsals);
+}
+
+/*
+ * Counts small writes that come quickly one after another, and that not all too much interrupts. A pause begins anew;
+ * but as long as not as many have come as are needed it may be the machine's, which had something else to do, and only
+ * sets the count back a little.
+ */
+bool policy_warming(struct fd_slot *slot, uint64_t now, bool started, bool interrupted) {
     uint16_t needed = started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS;
     uint32_t time = (uint32_t)(now >> TICKS_SHIFT);
     uint32_t gap = time - slot->last;
     slot->last = time;
-    if (gap > (POLICY_QUICK_US * TICKS_PER_US) >> TICKS_SHIFT)
-        slot->quick = slot->quick < needed && slot->quick > POLICY_PAUSE ? (uint16_t)(slot->quick - POLICY_PAUSE) : 0;
-    else if (slot->quick < UINT16_MAX)
-        slot->quick++;
-    return slot->quick < needed;
+    if (gap > (POLICY_QUICK_US * TICKS_PER_US) >> TICKS_SHIFT) {
+        slot->quick = slot->quick < needed && slot->quick > POLICY_PAUSE ? (uint8_t)(slot->quick - POLICY_PAUSE) : 0;
+        return true;
+    }
+    if (interrupted && policy_rehearses(slot))
+        interrupt(slot);
+    if (slot->skip)
+        return true;
+    slot->quick += slot->quick < UINT8_MAX;
+    if (slot->quick < needed)
+        return true;
+    slot->rehearsals = 1;
+    slot->interruptions = 0;
+    return false;
 }
 
 /* Is this file to be left alone because deferring its writes didn't pay? Exponentially longer each time. */
@@ -54,11 +82,15 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
     }
     if (facts->eager)
         return REASON_NONE;
-    if (ofd && leave_alone(&ofd->habit))
+    if (ofd && leave_alone(&ofd->habit)) {
+        slot->quick = 0;
         return REASON_unprofitable;
+    }
     if (facts->running || (ofd && ofd->habit.paid_last)) /* a pause may be the machine's */
         return REASON_NONE;
-    return policy_warming(slot, facts->now, facts->started) ? REASON_warming : REASON_NONE;
+    if (!policy_skips(slot, facts->started) && !policy_warming(slot, facts->now, facts->started, facts->interrupted))
+        return REASON_NONE;
+    return slot->skip && slot->rehearsals > 1 ? REASON_unprofitable : REASON_warming;
 }
 
 bool policy_read(struct ofd *ofd, bool eager) {

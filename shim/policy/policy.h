@@ -17,6 +17,9 @@
 enum {
     POLICY_QUICK_US = 250,    /* calls further apart than this are a slow writer's */
     POLICY_FRESH = 8,         /* the first writes through a number, not even timed before the process has started */
+    POLICY_WORTH = 3,         /* so many writes must go away at a time, or deferring costs more than it saves */
+    POLICY_INTERRUPTED = 96,  /* that many interruptions, and it is still not clear: it isn't worth it */
+    POLICY_REHEARSALS = 8,    /* so often the time after a rehearsal that went wrong is doubled */
     POLICY_WARM_PROCESS = 64, /* quick writes before the process gets buffers and a flusher: what these cost */
     POLICY_PAUSE = 8,         /* by so many one slow write among them sets the count back */
     POLICY_WARM_FILE = 3,     /* quick writes to one more file after that */
@@ -36,6 +39,7 @@ struct write_facts {
     uint64_t now;        /* ticks */
     uint64_t size;       /* bytes in all */
     uint64_t end;        /* where it ends in the file; 0 for a write at the position */
+    bool interrupted;    /* had the number's last write been deferred, something would have performed it since */
     bool running;        /* writes of this file are pending: it goes on as it was */
     bool started;        /* the process has its buffers and flusher */
     bool eager;          /* URINGSHIM_TEST_EAGER */
@@ -49,11 +53,22 @@ static inline bool policy_left_alone(struct habit *habit) {
     return true;
 }
 
-/* Is this one of the first writes through a number, not worth a look at the clock? Counts it. */
-static inline bool policy_fresh(struct fd_slot *slot) {
-    if (slot->fresh == POLICY_FRESH)
+/* Is the number being left alone, for it is new or a rehearsal went wrong? Counts one write of that time. */
+static inline bool policy_left(struct fd_slot *slot) {
+    if (slot->skip == 0)
         return false;
-    slot->fresh++;
+    slot->skip--;
+    return true;
+}
+
+/* The same, and the first writes through a number, before the process has started, aren't worth a look at the clock. */
+static inline bool policy_skips(struct fd_slot *slot, bool started) {
+    if (policy_left(slot))
+        return true;
+    if (slot->rehearsals || started)
+        return false;
+    slot->rehearsals = 1;
+    slot->skip = POLICY_FRESH - 1;
     return true;
 }
 
@@ -61,7 +76,17 @@ static inline bool policy_fresh(struct fd_slot *slot) {
  * Nothing is known of the number's file: is this small write one of those that come before it is looked at? Counts it.
  * The same as asking policy_write for that reason, in less code than that goes through.
  */
-bool policy_warming(struct fd_slot *slot, uint64_t now, bool started);
+bool policy_warming(struct fd_slot *slot, uint64_t now, bool started, bool interrupted);
+
+/* After the answer that it is: is the next one to be told whether this one would still be pending? */
+static inline bool policy_rehearses(const struct fd_slot *slot) {
+    return slot->quick > 1;
+}
+
+/* Have rehearsals gone wrong so often that the means may go? */
+static inline bool policy_gave_up(const struct fd_slot *slot) {
+    return slot->rehearsals > POLICY_LEVEL_REST;
+}
 
 /* Did deferring this file's writes fail to pay for so long that its means may go? */
 static inline bool policy_rests(const struct habit *habit) {

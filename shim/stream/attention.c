@@ -8,6 +8,20 @@ _Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
 _Atomic uint64_t window_epoch, window_writes;
 struct inode *_Atomic window_inode;
 
+struct fd_slot *_Atomic wb_rehearsed;
+
+void wb_rehearse(struct fd_slot *slot) {
+    if (wb_rehearses(slot))
+        return;
+    atomic_store_explicit(&wb_rehearsed, slot, memory_order_relaxed);
+    atomic_fetch_or(&wb_pending, WB_REHEARSAL);
+}
+
+void wb_rehearsal_end(void) {
+    atomic_store_explicit(&wb_rehearsed, NULL, memory_order_relaxed);
+    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_REHEARSAL);
+}
+
 /* A vfork child's limits, filters and handlers are its own, though the memory isn't. */
 void wb_hinder(enum reason reason) {
     if (thread_self()->vfork_child)

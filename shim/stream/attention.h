@@ -13,12 +13,19 @@
 #include "base/sys.h"
 
 struct inode;
+struct fd_slot;
 
 /*
- * How many logs have anything that is not yet in the files; a bit that says that calls are to be counted, and one that
- * there is a window (window.h): so a call that is only passed through looks at one word.
+ * How many logs have anything that is not yet in the files; a bit that says that calls are to be counted, one that
+ * there is a window (window.h), and one that there is a rehearsal: so a call that is only passed through looks at one
+ * word.
  */
-enum { WB_WATCHED = 1 << 30, WB_WINDOW = 1 << 29, WB_FLAGS = WB_WATCHED | WB_WINDOW };
+enum {
+    WB_WATCHED = 1 << 30,
+    WB_WINDOW = 1 << 29,
+    WB_REHEARSAL = 1 << 28,
+    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL
+};
 extern _Atomic uint32_t wb_pending;
 
 /*
@@ -53,6 +60,25 @@ static inline bool wb_attention(void) {
 /* Are calls to be counted? */
 static inline bool wb_watched(void) {
     return (atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_WATCHED) != 0;
+}
+
+/*
+ * A rehearsal: the last write went straight through by this number, and would be pending if writes were deferred. It
+ * ends by what would have performed it. So policy learns beforehand whether deferring would pay, and nothing has to be
+ * started for a program that it wouldn't.
+ */
+extern struct fd_slot *_Atomic wb_rehearsed;
+
+static inline bool wb_rehearses(const struct fd_slot *slot) {
+    return atomic_load_explicit(&wb_rehearsed, memory_order_relaxed) == slot;
+}
+
+void wb_rehearse(struct fd_slot *slot);
+void wb_rehearsal_end(void);
+
+static inline void wb_rehearsal_ends(void) {
+    if (unlikely(atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_REHEARSAL))
+        wb_rehearsal_end();
 }
 
 /* Counts what the process learned from outside, or wrote to its file, while there was a window (window.h). */

@@ -81,7 +81,8 @@ static int passed_first(bool started, uint64_t gap, int one_in, int count) {
 }
 
 static void warming(void) {
-    expect("a quick writer starts the process", passed_first(false, GAP / 10, 1000, 1000), POLICY_WARM_PROCESS);
+    int passed = POLICY_FRESH + POLICY_WARM_PROCESS;
+    expect("a quick writer starts the process", passed_first(false, GAP / 10, 1000, 1000), passed);
     expect("a second file comes quicker", passed_first(true, GAP / 10, 1000, 1000), POLICY_WARM_FILE);
     expect("a slow writer never", passed_first(true, 3 * GAP, 1, 100000), -1);
     expect("nor one of short bursts", passed_first(false, GAP / 10, POLICY_PAUSE, 100000), -1);
@@ -94,8 +95,9 @@ static void asked_shortly(bool started) {
     struct write_facts facts = {.size = 10, .now = 123456789012, .started = started};
     int different = 0, warmed = 0;
     for (int i = 0; i < 10000; i++, facts.now += i % 311 == 0 || i * 7 % 97 == 0 ? 3 * GAP : GAP / 10) {
-        bool warming = policy_warming(&slot, facts.now, started);
-        different += warming != (policy_write(&facts, &same, NULL) == REASON_warming);
+        facts.interrupted = i % 13 == 0 || i % 1000 < 100;
+        bool warming = policy_skips(&slot, started) || policy_warming(&slot, facts.now, started, facts.interrupted);
+        different += warming != (policy_write(&facts, &same, NULL) != REASON_NONE);
         warmed += !warming;
     }
     expect("times the short question was answered otherwise", different, 0);
@@ -106,7 +108,7 @@ static void asked_shortly(bool started) {
 static void pausing(void) {
     struct inode inode = {.file_system = &disk};
     struct ofd ofd = {.inode = &inode};
-    struct fd_slot slot = {.quick = 1000, .last = 1};
+    struct fd_slot slot = {.quick = 200, .last = 1};
     struct write_facts facts = {.size = 10, .now = 123456789012, .started = true};
     ofd.habit = (struct habit){.paid = 1, .paid_last = true};
     expect("after a pause, and a batch that paid", (int)policy_write(&facts, &slot, &ofd), REASON_NONE);
@@ -123,7 +125,7 @@ static void fresh(void) {
     struct write_facts facts = {.size = 10, .now = 123456789012};
     int passed = 0;
     for (; passed < 1000; passed++, facts.now += GAP * 4 / 5)
-        if (!policy_fresh(&slot) && policy_write(&facts, &slot, NULL) == REASON_NONE)
+        if (policy_write(&facts, &slot, NULL) == REASON_NONE)
             break;
     expect("after writes that aren't timed", passed, POLICY_FRESH + POLICY_WARM_PROCESS);
 }
@@ -154,7 +156,43 @@ static void backing_off(void) {
     int skipped = 0;
     while (policy_write(&facts, &slot, &ofd) != REASON_NONE && skipped < 100000)
         skipped++;
-    expect("left alone for the shortest time", skipped, POLICY_SKIP_MIN);
+    expect("left alone for the shortest time", skipped, POLICY_SKIP_MIN + POLICY_WARM_FILE - 1);
+}
+
+/*
+ * Of `count` writes that come `run` at a time between interruptions: how many go through before the first is deferred;
+ * -1: none was. And how many are rehearsed.
+ */
+static int passed_in_runs(bool started, int run, int count, int *rehearsed) {
+    struct fd_slot slot = {.other = 0};
+    struct write_facts facts = {.size = 10, .now = 123456789012, .started = started};
+    bool kept = false;
+    for (int i = 0; i < count; i++, facts.now += 1000) {
+        facts.interrupted = !kept || i % run == 0;
+        if (policy_write(&facts, &slot, NULL) == REASON_NONE)
+            return i;
+        kept = policy_rehearses(&slot);
+        *rehearsed += kept;
+    }
+    return -1;
+}
+
+/* What would be performed after each few writes is found out before anything is started for it, and costs ever less. */
+static void rehearsing(void) {
+    for (int run = 1; run <= POLICY_WORTH; run++) {
+        int rehearsed = 0;
+        expect("runs that are too short", passed_in_runs(false, run, 100000, &rehearsed), -1);
+        expect("are looked at less and less often", rehearsed > 0 && rehearsed < 1000, true);
+    }
+    int rehearsed = 0;
+    expect("runs that just pay", passed_in_runs(false, POLICY_WORTH + 1, 300, &rehearsed) > 0, true);
+    expect("without a flusher to start", passed_in_runs(true, POLICY_WORTH + 1, 10, &rehearsed) > 0, true);
+    struct fd_slot slot = {.rehearsals = POLICY_REHEARSALS};
+    struct write_facts facts = {.size = 10, .now = 123456789012};
+    while (policy_write(&facts, &slot, NULL) != REASON_NONE)
+        facts.now += 1000;
+    expect("a rehearsal that goes well", slot.rehearsals, 1);
+    expect("its means may stay", policy_gave_up(&slot), false);
 }
 
 /* Small reads that get on by small steps, either way; a jump begins anew. */
@@ -226,6 +264,7 @@ int main(void) {
     pausing();
     fresh();
     backing_off();
+    rehearsing();
     reading();
     return failures != 0;
 }

@@ -1,0 +1,152 @@
+// keepout_loops KIND TURNS: loops of small writes that something else interrupts all the time, so that deferring them
+// never pays; and loops that hardly write at all.
+
+#include "common.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char line[] = "a line of the log, as long as such are\n";
+enum { LINE = sizeof line - 1, FILES = 64 };
+
+static int open_file(const char *name, int flags) {
+    int fd = open(name, O_RDWR | O_CREAT | O_TRUNC | flags, 0600);
+    require(fd >= 0);
+    return fd;
+}
+
+static void write_line(int fd) {
+    require(write(fd, line, LINE) == LINE);
+}
+
+// Somebody outside is told after every second line.
+static void messages(long turns, const int ends[2]) {
+    int fd = open_file("file", 0);
+    char byte = 'x';
+    for (long i = 0; i < turns; i++) {
+        write_line(fd);
+        write_line(fd);
+        require(write(ends[1], &byte, 1) == 1 && read(ends[0], &byte, 1) == 1);
+    }
+}
+
+// So many lines, and then it is looked whether they are there.
+static void looked_at(long turns, int lines) {
+    int fd = open_file("file", 0);
+    struct stat st;
+    for (long i = 1; i <= turns; i++) {
+        for (int j = 0; j < lines; j++)
+            write_line(fd);
+        require(stat("file", &st) == 0 && st.st_size == i * lines * LINE);
+    }
+}
+
+static void synced(long turns) {
+    int fd = open_file("file", 0), journal = open_file("journal", 0);
+    for (long i = 0; i < turns; i++) {
+        write_line(journal);
+        write_line(journal);
+        require(fdatasync(journal) == 0 && pwrite(fd, line, LINE, i % 100 * LINE) == LINE && fdatasync(fd) == 0);
+        require(ftruncate(journal, 0) == 0);
+    }
+}
+
+static void renamed(long turns) {
+    for (long i = 0; i < turns; i++) {
+        int fd = open_file("file.new", 0);
+        write_line(fd);
+        write_line(fd);
+        require(close(fd) == 0 && rename("file.new", "file") == 0);
+    }
+}
+
+static void in_turns(long turns) {
+    int fd[FILES];
+    char name[32];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file.%d", i);
+        fd[i] = open_file(name, 0);
+    }
+    for (long i = 0; i < turns; i++)
+        write_line(fd[i % FILES]);
+}
+
+// Children that do nothing, each waited for.
+static void children(long turns) {
+    for (long i = 0; i < turns; i++) {
+        pid_t child = fork();
+        require(child >= 0);
+        if (child == 0)
+            _exit(0);
+        require(waitpid(child, NULL, 0) == child);
+    }
+}
+
+static void many_lines(int fd) {
+    for (int i = 0; i < 1000; i++)
+        write_line(fd);
+}
+
+// Each child writes a line into its parent's file.
+static void writing_children(long turns) {
+    int fd = open_file("file", O_APPEND);
+    for (long i = 0; i < turns; i++) {
+        write_line(fd);
+        pid_t child = fork();
+        require(child >= 0);
+        if (child == 0) {
+            write_line(fd);
+            _exit(0);
+        }
+        require(waitpid(child, NULL, 0) == child);
+    }
+}
+
+static void direct(long turns) {
+    int fd = open_file("file", O_DIRECT);
+    char *page = aligned_alloc(4096, 4096);
+    memset(page, 'd', 4096);
+    for (long i = 0; i < turns; i++)
+        require(write(fd, page, 4096) == 4096);
+}
+
+int main(int argc, char **argv) {
+    require(argc == 3);
+    const char *kind = argv[1];
+    long turns = atol(argv[2]);
+    int ends[2];
+    if (!strcmp(kind, "pipe")) {
+        require(pipe(ends) == 0);
+        messages(turns, ends);
+    } else if (!strcmp(kind, "socket")) {
+        require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+        messages(turns, ends);
+    } else if (!strcmp(kind, "stat")) {
+        looked_at(turns, 1);
+    } else if (!strcmp(kind, "stat_of_many")) {
+        looked_at(turns, 20);
+    } else if (!strcmp(kind, "sync")) {
+        synced(turns);
+    } else if (!strcmp(kind, "rename")) {
+        renamed(turns);
+    } else if (!strcmp(kind, "in_turns")) {
+        in_turns(turns);
+    } else if (!strcmp(kind, "children")) {
+        children(turns);
+    } else if (!strcmp(kind, "children_after")) {
+        many_lines(open_file("file", 0));
+        children(turns);
+    } else if (!strcmp(kind, "writing_children")) {
+        writing_children(turns);
+    } else if (!strcmp(kind, "direct")) {
+        direct(turns);
+    } else {
+        return 2;
+    }
+    return 0;
+}
