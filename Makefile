@@ -12,8 +12,8 @@ VICTIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS)
 
 SOURCES := $(filter-out shim/tools/%,$(wildcard shim/*/*.c))
 # What runs at every start comes first: each stretch of code that is touched costs a fault.
-AT_START := $(patsubst %,shim/%.c,entry/lifecycle entry/stdio entry/activate entry/survey stream/attention \
-            stream/write_behind base/config base/live base/log base/real base/signals base/stats base/string \
+AT_START := $(patsubst %,shim/%.c,entry/lifecycle base/passing entry/stdio entry/activate entry/survey \
+            stream/attention stream/write_behind base/config base/live base/log base/real base/signals base/stats base/string \
             base/text base/thread base/trace)
 OBJECTS := $(patsubst shim/%.c,$(BUILD)/obj/%.o,$(AT_START) $(filter-out $(AT_START),$(SOURCES)))
 BELOW_ENTRY := $(filter-out $(BUILD)/obj/entry/%,$(OBJECTS))

@@ -157,6 +157,28 @@ kept_out() {
     (($(stat_value write.deferred) > 50000)) || fail "$(cat "$STATS")"
 }
 
+# forks_cheaply KIND MORE: children that do nothing cost no calls, and each at most so many pages, more than natively; and
+# no thread is left at the end.
+forks_cheaply() {
+    local native natively pages threads
+    trace_native "$VICTIMS/keepout_loops" "$1" 300
+    native=$(count)
+    read -r natively threads <<<"$("$VICTIMS/keepout_loops" "$1" 300)"
+    trace "$VICTIMS/keepout_loops" "$1" 300
+    (($(count) <= native + 250)) || fail "$1: $native calls natively, $(count) shimmed"
+    read -r pages threads <<<"$(LD_PRELOAD="$LIB" "$VICTIMS/keepout_loops" "$1" 300)"
+    ((pages <= natively + $2)) || fail "$1: $natively pages a fork natively, $pages shimmed"
+    ((threads == 1)) || fail "$1: $threads threads"
+}
+
+@test "a process that forks all day touches hardly a page more for it" {
+    forks_cheaply children 4
+}
+
+@test "nor many more if it deferred before that: its helper thread goes when it forks and defers nothing" {
+    forks_cheaply children_after 14
+}
+
 # Each write is followed by a look at something, so that it is a batch of its own.
 @test "the helper thread goes where deferring gives nothing, and comes back where it does" {
     # shellcheck disable=SC2016 # the variables are perl's

@@ -2,12 +2,12 @@
 
 #include <signal.h>
 
-__thread uint32_t critical_depth __attribute__((tls_model("initial-exec")));
-__thread uint64_t critical_blocked __attribute__((tls_model("initial-exec")));
+__thread uint32_t critical_depth BESIDE;
+__thread uint64_t critical_blocked BESIDE;
 
-__thread bool critical_cancelable __attribute__((tls_model("initial-exec")));
-static __thread uint32_t held __attribute__((tls_model("initial-exec")));
-static __thread bool blocked_before __attribute__((tls_model("initial-exec")));
+__thread bool critical_cancelable BESIDE;
+static __thread uint32_t held BESIDE;
+static __thread bool blocked_before BESIDE;
 
 _Atomic bool critical_bare = true;
 

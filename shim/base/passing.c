@@ -20,7 +20,7 @@ static struct {
     _Atomic int32_t stay;
 } closing[PLACES];
 
-static __thread int32_t own_closing __attribute__((tls_model("initial-exec")));
+static __thread int32_t own_closing BESIDE;
 
 static _Atomic int32_t *closing_here(void) {
     uint32_t page = (uint32_t)((uintptr_t)&critical_depth >> 12); /* each thread's is somewhere else */
@@ -84,8 +84,11 @@ void closing_ends(void) {
 }
 
 void passing_forked(void) {
-    atomic_store(&passing, 0);
-    for (int i = 0; i < PLACES; i++)
-        atomic_store(&closing[i].count, 0);
-    atomic_store(closing_here(), own_closing); /* of a call that a handler interrupted, which forked */
+    if (atomic_load(&passing))
+        atomic_store(&passing, 0);
+    for (int i = 0; i < PLACES; i++) {
+        int32_t own = &closing[i].count == closing_here() ? own_closing : 0; /* a handler interrupted it, and forked */
+        if (atomic_load(&closing[i].count) != own)
+            atomic_store(&closing[i].count, own);
+    }
 }

@@ -270,7 +270,7 @@ void stats_fork_prepare(void) {
 }
 
 void stats_fork_done(bool child) {
-    if (child) { /* the parent reports what was before */
+    if (child && stats_wanted) { /* the parent reports what was before */
         stats_move(NULL);
         memset(&barriers, 0, sizeof barriers);
         memset(&inputs, 0, sizeof inputs);

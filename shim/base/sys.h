@@ -56,6 +56,12 @@ static inline long sys_call(long number, long a, long b, long c, long d, long e,
 #define APART __attribute__((section(".bss.apart")))
 #endif
 
+/*
+ * A thread's own small variable, beside the thread pointer, where libc writes as well in the child of a fork: or else
+ * it would cost each fork two more pages.
+ */
+#define BESIDE __attribute__((tls_model("initial-exec"), section(".tbss.near")))
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -20,6 +20,7 @@
 
 static struct mutex lock;
 static _Atomic bool prepared, active;
+static bool ever;
 
 bool activated(void) {
     return atomic_load_explicit(&active, memory_order_relaxed);
@@ -27,6 +28,10 @@ bool activated(void) {
 
 bool prepared_to_read(void) {
     return atomic_load_explicit(&prepared, memory_order_relaxed);
+}
+
+bool was_ever_ready(void) {
+    return ever;
 }
 
 void file_mapped(const char *call, int fd) {
@@ -120,6 +125,7 @@ static enum reason prepare(const struct inode *inode, bool to_write) {
 
 static enum reason start(const struct inode *inode, bool to_write) {
     wb_hinder(REASON_pausing);
+    ever = true;
     enum reason reason = prepare(inode, to_write);
     if (reason == REASON_NONE && to_write && !activated()) {
         reason = equip();
@@ -230,6 +236,7 @@ void activation_fork_done(bool child) {
         atomic_store(&active, false);
         atomic_store(&prepared, false);
         own_calls_forked();
+        ever = false;
     }
     mutex_unlock(&lock);
 }

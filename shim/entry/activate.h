@@ -12,6 +12,8 @@ bool activated(void);
 /* The part of that which reading ahead needs: no helper thread, no memory. */
 enum reason prepare_to_read(const struct inode *inode);
 bool prepared_to_read(void);
+/* Has any of it been tried in this process? */
+bool was_ever_ready(void);
 /*
  * Undoes it: performs what is pending and ends the helper thread. Deferring may start anew later unless a hindrance was
  * put up. For calls that a helper thread would disturb, or that end our means.

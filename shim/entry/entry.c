@@ -103,7 +103,7 @@ void drain_reads_too(const char *call) {
     window_settle(attached_self(), NULL);
 }
 
-static __thread unsigned own_visits __attribute__((tls_model("initial-exec")));
+static __thread unsigned own_visits BESIDE;
 
 /* A vfork child's are its own, though the memory isn't. */
 void visit_begins(const char *call) {

@@ -114,17 +114,34 @@ void end_thread(const char *call, int status) {
 /*
  * Locks are taken from the outermost to the innermost, and given back in both processes. A handler that interrupted
  * the library and forks gets a child that doesn't defer.
+ *
+ * Each page that a fork writes costs a copy. So a process of one thread, ours not running and nobody counting, takes no
+ * lock, for nobody else could have one; and if nothing was ever made ready in it, there is nothing for the child to
+ * forget: a shell that forks all day.
  */
-static __thread bool prepared __attribute__((tls_model("initial-exec")));
+enum preparation { UNPREPARED, PLAIN, ALONE, LOCKED };
+static __thread uint8_t prepared BESIDE;
 
-void fork_prepare(void) {
-    struct thread *self = attached_self();
-    prepared = !thread_amid(self) && !self->vfork_child && thread_attached(self);
-    if (!prepared)
-        return;
-    critical_enter();
-    wb_rehearsal_ends();
-    files_passed_on();
+/* When it forks, and forks again, and defers nothing in between, the helper thread only makes forking dearer. */
+static void rest_between_forks(void) {
+    enum { IDLE_FORKS = 2 };
+    static uint64_t batches;
+    static unsigned idle;
+    idle = wb_batches() == batches ? idle + 1 : 0;
+    batches = wb_batches();
+    if (idle >= IDLE_FORKS)
+        rest();
+}
+
+/* In a critical section: no handler makes anything ready, defers or fetches now. */
+static enum preparation how_to_prepare(void) {
+    if (!__libc_single_threaded || activated() || wb_any_pending() || stats_wanted || shared_memory_any_alone() ||
+        atomic_load_explicit(&wb_hindrances, memory_order_relaxed) & 1ull << REASON_disabled)
+        return LOCKED;
+    return was_ever_ready() ? ALONE : PLAIN;
+}
+
+static void lock_for_fork(struct thread *self) {
     activation_fork_prepare();
     window_fork_prepare(self);
     wb_fork_prepare(self);
@@ -135,19 +152,23 @@ void fork_prepare(void) {
     signals_fork_prepare();
 }
 
-static void fork_done(bool child) {
-    struct thread *self = thread_self();
-    if (child)
-        passing_forked();
-    if (!prepared) {
-        if (child) {
-            put_off_forked();
-            stats_move(NULL);
-            wb_hinder(REASON_disabled);
-        }
+void fork_prepare(void) {
+    struct thread *self = attached_self();
+    prepared = UNPREPARED;
+    if (thread_amid(self) || self->vfork_child || !thread_attached(self))
         return;
-    }
-    files_passed_on(); /* again, before there can be a window: what another thread opened after the first time, too */
+    if (activated())
+        rest_between_forks();
+    window_close(self, "fork");
+    critical_enter();
+    prepared = how_to_prepare();
+    wb_rehearsal_ends();
+    files_passed_on();
+    if (prepared == LOCKED)
+        lock_for_fork(self);
+}
+
+static void unlock_after_fork(struct thread *self, bool child) {
     signals_fork_done(child);
     stats_fork_done(child);
     thread_fork_done(child);
@@ -165,6 +186,26 @@ static void fork_done(bool child) {
     }
     window_fork_done(child);
     activation_fork_done(child);
+}
+
+static void fork_done(bool child) {
+    if (child)
+        passing_forked();
+    if (prepared == UNPREPARED) {
+        if (child) {
+            put_off_forked();
+            stats_move(NULL);
+            wb_hinder(REASON_disabled);
+        }
+        return;
+    }
+    files_passed_on(); /* again, before there can be a window: what another thread opened after the first time, too */
+    if (prepared == ALONE && child) {
+        lock_for_fork(thread_self());
+        unlock_after_fork(thread_self(), child);
+    }
+    if (prepared == LOCKED)
+        unlock_after_fork(thread_self(), child);
     critical_leave();
 }
 

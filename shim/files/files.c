@@ -130,21 +130,16 @@ static long stat_fd(int fd, struct stat *st) {
     return sys(SYS_fstat, fd, st);
 }
 
-static _Atomic uint32_t passings = 1; /* never 0 */
+_Atomic uint32_t files_passings = 1;
 
 void files_opened(int fd) {
     struct fd_slot *slot = files_slot(fd);
     if (slot)
-        slot->born = atomic_load_explicit(&passings, memory_order_relaxed);
-}
-
-void files_passed_on(void) {
-    if (atomic_fetch_add_explicit(&passings, 1, memory_order_relaxed) == UINT32_MAX)
-        atomic_store_explicit(&passings, 1, memory_order_relaxed);
+        slot->born = atomic_load_explicit(&files_passings, memory_order_relaxed);
 }
 
 bool files_is_private(const struct ofd *ofd) {
-    return ofd->born == atomic_load_explicit(&passings, memory_order_relaxed);
+    return ofd->born == atomic_load_explicit(&files_passings, memory_order_relaxed);
 }
 
 bool files_position_is_ours(const struct ofd *ofd) {

@@ -140,8 +140,12 @@ int files_highest(void);
  * opened itself is its own until the next passing on: a fork, a spawned program, a descriptor sent away. And until
  * there is a second thread, that may be on its way into the kernel with a call that uses it.
  */
+extern _Atomic uint32_t files_passings; /* never 0 */
 void files_opened(int fd);
-void files_passed_on(void);
+static inline void files_passed_on(void) {
+    if (unlikely(atomic_fetch_add_explicit(&files_passings, 1, memory_order_relaxed) == UINT32_MAX))
+        atomic_store_explicit(&files_passings, 1, memory_order_relaxed);
+}
 bool files_position_is_ours(const struct ofd *ofd);
 bool files_is_private(const struct ofd *ofd); /* the first half of that */
 

@@ -25,12 +25,14 @@ static struct group {
     _Atomic int good_fd;              /* by this number was the latest */
     _Atomic uint32_t completed;       /* how many; to wait by */
 } groups[GROUPS] APART;
+static _Atomic bool joined; /* anybody, ever */
 
 static struct group *join(int fd) {
     struct stat st;
     if (sys(SYS_fstat, fd, &st) != 0 || !S_ISREG(st.st_mode))
         return NULL;
     struct group *group = &groups[(st.st_ino ^ st.st_dev) % GROUPS];
+    atomic_store_explicit(&joined, true, memory_order_relaxed);
     mutex_lock(&group->lock);
     if (group->users == 0) {
         group->device = st.st_dev;
@@ -117,5 +119,6 @@ int group_sync(struct thread *self, int fd, bool data_only) {
 }
 
 void group_sync_forked(void) {
-    memset(groups, 0, sizeof groups);
+    if (atomic_load_explicit(&joined, memory_order_relaxed))
+        memset(groups, 0, sizeof groups);
 }

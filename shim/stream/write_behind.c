@@ -301,6 +301,10 @@ bool wb_started(void) {
     return logs_made() > 0;
 }
 
+uint64_t wb_batches(void) {
+    return atomic_load_explicit(&batches, memory_order_relaxed);
+}
+
 /* All logs but one. */
 static void flush_others(struct thread *self, const struct wb_log *spared, enum flush_cause cause) {
     for (uint32_t i = 0; i < logs_made(); i++) {

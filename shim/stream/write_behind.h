@@ -56,6 +56,9 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
 /* Has anything ever been deferred? */
 bool wb_started(void);
 
+/* How many batches have begun in this process. */
+uint64_t wb_batches(void);
+
 /* Performs everything that is pending, whoever deferred it. */
 void wb_flush_all(struct thread *self, enum flush_cause cause);
 
