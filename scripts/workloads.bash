@@ -1,12 +1,11 @@
 # shellcheck shell=bash disable=SC2154,SC2004 # what scripts/bench sets, and its tables by name
 # The parts of scripts/bench that measure other programs than ours. Sourced there; needs measure.bash.
 
-# fio keeps its tables in memory that is shared with nobody as long as its jobs are threads; it is attached by shmat, which
-# the library can't know, so it has to be told.
+# fio's jobs are threads here: as children they would share memory with it, in which they count what they have done.
 fio_run() { # VARIANT ARGUMENT…: sets wall and cpu, nanoseconds a call.
     local engine=(psync) preload=() fields
     case $1 in
-    shimmed) preload=("LD_PRELOAD=$library" URINGSHIM_SHARED_MEMORY=ignore) ;;
+    shimmed) preload=("LD_PRELOAD=$library") ;;
     uring1) engine=(io_uring) ;;
     uring32) engine=(io_uring --iodepth=32) ;;
     esac

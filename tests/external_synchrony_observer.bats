@@ -106,3 +106,29 @@ deferred_in() {
         }'
     assert_deferred
 }
+
+# segment HOW: the writer's answer, and how many of its 4,000 records, of which 2,000 are counted in the segment, it deferred.
+segment() {
+    local status=0
+    "$VICTIMS/memory_segment" "$1" || status=$?
+    [[ $status != 77 ]] || return 77
+    : >"$STATS"
+    shim "${EAGER[@]}" timeout -s KILL 120 "$VICTIMS/memory_segment" "$1" 3>&- || fail "$1: $?, natively $status"
+}
+
+@test "a segment that nobody else has, and nobody is meant to get, is no channel; nor when he is gone who had it" {
+    local how
+    for how in alone after; do
+        segment $how
+        (($(stat_value write.deferred) > 3900)) || fail "$how" "$(cat "$STATS")"
+    done
+}
+
+@test "one that others may attach, that a child has, that somebody attached, or that can't be asked after, is" {
+    local how
+    local -A most=([lasting]=4000)
+    for how in lasting inherited joined renamed; do
+        segment $how || { (($? == 77)) && echo "$how: not on this machine" && continue; }
+        (($(stat_value passed.shared_memory) >= (${most[$how]:-2000}))) || fail "$how" "$(cat "$STATS")"
+    done
+}

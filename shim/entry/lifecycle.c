@@ -172,7 +172,7 @@ static void unlock_after_fork(struct thread *self, bool child) {
     signals_fork_done(child);
     stats_fork_done(child);
     thread_fork_done(child);
-    shared_memory_fork_done();
+    sharing_fork_done();
     files_fork_done();
     wb_fork_done(self, child);
     if (child) {

@@ -131,7 +131,7 @@ EXPORT void *shmat(int id, const void *start, int flags) {
     sharing_begins();
     void *result = CALL(shmat, (id, start, flags));
     if (result != (void *)-1)
-        shared_memory_attached(result);
+        shared_memory_attached(result, id);
     sharing_changed();
     drain("shmat");
     exclusive_ends(exclusive);
@@ -145,6 +145,15 @@ EXPORT int shmdt(const void *start) {
     if (result == 0)
         shared_memory_detached((void *)start);
     sharing_changed();
+    return result;
+}
+
+/* A segment that is marked for destruction is one that others aren't meant to attach any more. */
+EXPORT int shmctl(int id, int command, struct shmid_ds *info) {
+    announce("shmctl");
+    int result = CALL(shmctl, (id, command, info));
+    if (command == IPC_RMID && shared_memory_any() && thread_free(thread_self()))
+        sharing_refresh();
     return result;
 }
 

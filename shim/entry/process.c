@@ -133,6 +133,8 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
         keep_out("clone");
     if (flags & CLONE_VM)
         thread_strangers_come();
+    if (flags & CLONE_NEWIPC)
+        sharing_names_changed();
     if (flags & CLONE_VM || !function || !stack) {
         announce("clone");
         sharing_passed_on();
@@ -217,6 +219,8 @@ EXPORT int pthread_setcanceltype(int type, int *old) {
 EXPORT int unshare(int flags) {
     if (flags & CLONE_FILES)
         keep_out("unshare");
+    if (flags & CLONE_NEWIPC)
+        sharing_names_changed();
     visit_begins("unshare");
     deactivate("unshare");
     int result = CALL(unshare, (flags));
@@ -225,6 +229,7 @@ EXPORT int unshare(int flags) {
 }
 
 EXPORT int setns(int fd, int kind) {
+    sharing_names_changed();
     visit_begins("setns");
     deactivate("setns");
     int result = CALL(setns, (fd, kind));

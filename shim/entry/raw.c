@@ -41,6 +41,8 @@ static long raw_dup(long number, const long a[6]) {
 static long raw_fork(long number, const long a[6], unsigned long flags) {
     if (flags & (CLONE_VM | CLONE_FILES))
         keep_out("syscall");
+    if (flags & CLONE_NEWIPC)
+        sharing_names_changed();
     if (flags & CLONE_VM) {
         thread_strangers_come();
         return forward(number, a);
@@ -227,11 +229,14 @@ EXPORT long syscall(long number, ...) {
     case SYS_unshare:
         if (a[0] & CLONE_FILES)
             keep_out("syscall");
+        if (a[0] & CLONE_NEWIPC)
+            sharing_names_changed();
         deactivate("syscall");
         break;
     case SYS_rt_sigaction:
         return answer(raw_sigaction((int)a[0], (const void *)a[1], (void *)a[2], (size_t)a[3]));
     case SYS_setns:
+        sharing_names_changed();
         deactivate("syscall");
         break;
     case SYS_prctl:

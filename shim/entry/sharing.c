@@ -9,6 +9,8 @@
 
 /* With the lock held: does what is shared now forbid deferring? */
 static void judge(void) {
+    if (atomic_load(&wb_hindrances) & 1ull << REASON_seccomp)
+        return; /* for good: and nothing may be asked */
     if (config.shared == SHARED_STRICT && shared_memory_exists())
         wb_hinder(REASON_shared_memory);
     else
@@ -29,8 +31,21 @@ void sharing_fork_prepare(void) {
     judge();
 }
 
+void sharing_fork_done(void) {
+    shared_memory_forked();
+    sharing_changed();
+}
+
 void sharing_refresh(void) {
     sharing_begins();
+    sharing_changed();
+}
+
+void sharing_names_changed(void) {
+    if (!thread_free(thread_self())) /* a vfork child's names are its own */
+        return;
+    sharing_begins();
+    shared_memory_names_changed();
     sharing_changed();
 }
 

@@ -14,10 +14,13 @@ void sharing_refresh(void);
 /* Memory is shared that can't be followed. */
 void sharing_hidden(void);
 /*
- * The process forks: takes the lock that shared_memory_fork_done gives back. The child will share what only this
- * process had. Nothing may be pending, nor a window open; other threads are kept from both until it has forked.
+ * The process forks: takes a lock, and after it, in both, gives it back. The child will share what only this process
+ * had. Nothing may be pending, nor a window open; other threads are kept from both until it has forked.
  */
 void sharing_fork_prepare(void);
+void sharing_fork_done(void);
+/* The process gets another IPC namespace, or its child will: what is attached can't be asked after any more. */
+void sharing_names_changed(void);
 /* A descriptor goes to another process. */
 void sharing_passed_on(void);
 /* Few ioctls can do that: those of a seccomp supervisor, and of Android's binder. */

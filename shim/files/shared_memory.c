@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 
 #include "base/live.h"
@@ -17,7 +19,9 @@ enum { REGIONS_MAX = 128, PRIVATE_FDS_MAX = 32 };
 struct region {
     uintptr_t start, end;
     bool writable;
-    bool alone; /* anonymous or memfd: nobody else has it yet */
+    bool alone;   /* anonymous or memfd: nobody else has it yet */
+    bool segment; /* System V's: whether anybody else has it is for the kernel to say */
+    int id;       /* then */
 };
 
 static struct mutex lock;
@@ -30,6 +34,10 @@ static struct {
     ino_t number;
 } private_inodes[PRIVATE_FDS_MAX]; /* memfds */
 static int private_count;
+
+static bool forking;        /* a child is about to have, or has, whatever this process has attached */
+static bool names_changed;  /* of segments: a number may be another one's */
+static _Atomic bool relied; /* on a segment that nobody else has */
 
 static bool asynchronous;
 
@@ -59,21 +67,31 @@ void shared_memory_unlock(void) {
     mutex_unlock(&lock);
 }
 
-static void region_add(uintptr_t start, uintptr_t end, bool writable, bool alone) {
+static void region_add(struct region region) {
     if (region_count == REGIONS_MAX)
         hidden = true;
     else
-        regions[region_count++] = (struct region){start, end, writable, alone};
+        regions[region_count++] = region;
+}
+
+static void region_add_part(struct region of, uintptr_t start, uintptr_t end) {
+    of.start = start;
+    of.end = end;
+    region_add(of);
 }
 
 /* Anonymous memory that can't be written here may be elsewhere after a fork: what is read there is a message, too. */
 void shared_memory_mapped(void *start, size_t length, int prot, int fd) {
     bool writable = (prot & PROT_WRITE) || fd < 0;
-    region_add((uintptr_t)start, (uintptr_t)start + length, writable, is_private_fd(fd));
+    region_add((struct region){(uintptr_t)start, (uintptr_t)start + length, writable, .alone = is_private_fd(fd)});
 }
 
-void shared_memory_attached(void *start) {
-    region_add((uintptr_t)start, (uintptr_t)start + 1, true, false);
+void shared_memory_attached(void *start, int id) {
+    region_add((struct region){(uintptr_t)start, (uintptr_t)start + 1, true, .segment = true, .id = id});
+}
+
+void shared_memory_names_changed(void) {
+    names_changed = true;
 }
 
 /* Takes [start, end) out of a region: what is left of it on either side stays. */
@@ -84,9 +102,9 @@ static void regions_cut(uintptr_t start, uintptr_t end) {
             continue;
         regions[i] = regions[--region_count];
         if (old.start < start)
-            region_add(old.start, start, old.writable, old.alone);
+            region_add_part(old, old.start, start);
         if (end < old.end)
-            region_add(end, old.end, old.writable, old.alone);
+            region_add_part(old, end, old.end);
     }
 }
 
@@ -124,7 +142,7 @@ void shared_memory_moved(void *from, size_t length, void *to, size_t new_length)
             old = regions[i];
     if (old.end) {
         regions_cut((uintptr_t)from, page_end(from, length));
-        region_add((uintptr_t)to, page_end(to, new_length), old.writable, old.alone);
+        region_add_part(old, (uintptr_t)to, page_end(to, new_length));
     }
 }
 
@@ -157,18 +175,46 @@ void shared_memory_passed_on(void) {
 void shared_memory_fork_prepare(void) {
     mutex_lock(&lock);
     shared_memory_passed_on();
+    forking = true;
 }
 
-void shared_memory_fork_done(void) {
-    mutex_unlock(&lock);
+void shared_memory_forked(void) {
+    forking = false;
+}
+
+/*
+ * Does nobody but this process have the segment attached, and may nobody attach it any more? Linux lets one who knows
+ * its number do that even when it is marked for destruction (shmctl(2)); this is asked again before each batch. Under a
+ * filter the question might be fatal.
+ */
+static bool segment_alone(int id) {
+    struct shmid_ds segment;
+    unsigned long ours = 0;
+    if (forking || names_changed || sys(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) != 0 ||
+        sys(SYS_shmctl, id, IPC_STAT, &segment) != 0)
+        return false;
+    for (int i = 0; i < region_count; i++)
+        ours += regions[i].segment && regions[i].id == id;
+    return segment.shm_perm.mode & SHM_DEST && segment.shm_perm.__key == IPC_PRIVATE && segment.shm_nattch == ours;
 }
 
 bool shared_memory_exists(void) {
-    bool exists;
-    exists = hidden;
-    for (int i = 0; i < region_count; i++)
-        exists |= regions[i].writable && !regions[i].alone;
+    bool exists = hidden, segments = false;
+    for (int i = 0; i < region_count; i++) {
+        exists |= regions[i].writable && !regions[i].alone && !(regions[i].segment && segment_alone(regions[i].id));
+        segments |= regions[i].segment;
+    }
+    atomic_store_explicit(&relied, segments && !exists, memory_order_relaxed);
     return exists;
+}
+
+bool shared_memory_joined(void) {
+    if (likely(!atomic_load_explicit(&relied, memory_order_relaxed)))
+        return false;
+    mutex_lock(&lock);
+    bool joined = shared_memory_exists();
+    mutex_unlock(&lock);
+    return joined;
 }
 
 bool shared_memory_any_alone(void) {

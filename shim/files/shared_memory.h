@@ -2,11 +2,12 @@
  * Does this process share writable memory with another one? Stores into it are messages that nobody can watch, so
  * while the answer is yes no write is deferred (URINGSHIM_SHARED_MEMORY=strict).
  *
- * A shared mapping of a file that can be written, and System V shared memory, count at once. Anonymous shared memory
- * and memfds have no other party before the first fork (or before their descriptor is passed on), and count from then
- * on. Kept by our mmap family; checked once against /proc/self/maps, since libraries may map before or around us.
- * Whoever changes mappings, or asks, does so between shared_memory_lock and _unlock, the system call included: else
- * what one thread maps where another one has just unmapped would be forgotten.
+ * A shared mapping of a file that can be written counts at once. Anonymous shared memory and memfds have no other party
+ * before the first fork (or before their descriptor is passed on), and count from then on. System V shared memory
+ * counts but while it is marked for destruction and nobody else has it attached. Kept by our mmap family; checked once
+ * against /proc/self/maps, since libraries may map before or around us. Whoever changes mappings, or asks, does so
+ * between shared_memory_lock and _unlock, the system call included: else what one thread maps where another one has
+ * just unmapped would be forgotten.
  */
 #ifndef URINGSHIM_FILES_SHARED_MEMORY_H
 #define URINGSHIM_FILES_SHARED_MEMORY_H
@@ -19,8 +20,10 @@ void shared_memory_unlock(void);
 
 /* A shared mapping was made by mmap; `fd` is -1 for MAP_ANONYMOUS. */
 void shared_memory_mapped(void *start, size_t length, int prot, int fd);
-/* By shmat; its length is not known, it ends with shared_memory_detached. */
-void shared_memory_attached(void *start);
+/* The segment of that number, by shmat; its length is not known, it ends with shared_memory_detached. */
+void shared_memory_attached(void *start, int id);
+/* By another IPC namespace a segment's number means another one from now on. */
+void shared_memory_names_changed(void);
 void shared_memory_detached(void *start);
 /* munmap, or a mapping put over it. */
 void shared_memory_unmapped(void *start, size_t length);
@@ -32,11 +35,16 @@ void shared_memory_private_fd(int fd);
 void shared_memory_hidden(void);
 /* A descriptor was passed to another process: what was private to this one isn't any more. */
 void shared_memory_passed_on(void);
-/* The process forks: before, and after in both. */
+/* The process forks: before; after in both, when segments can be asked after again; shared_memory_unlock follows. */
 void shared_memory_fork_prepare(void);
-void shared_memory_fork_done(void);
+void shared_memory_forked(void);
 
 bool shared_memory_exists(void);
+/*
+ * Without the lock, by who is about to defer or to fetch: has another process attached a segment that only this one
+ * had? There is no call that would tell.
+ */
+bool shared_memory_joined(void);
 
 /* Without a lock, for callers in a hurry: is any region known? Any that is private so far? */
 bool shared_memory_any(void);

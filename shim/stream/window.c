@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/trace.h"
+#include "files/shared_memory.h"
 #include "stream/flight.h"
 
 struct window window = {.fd = -1};
@@ -113,11 +114,19 @@ static bool open_window(struct window *w, int fd, struct fd_slot *slot, bool at_
     return true;
 }
 
+/* Has another process got memory that only this one had? It may tell the program by that what would be stale here. */
+static bool overheard(void) {
+    if (!shared_memory_joined())
+        return false;
+    wb_hinder(REASON_shared_memory);
+    return true;
+}
+
 /* May the open window be filled? Looked at after it was announced: who forbids it, or writes, looks for it after that.
  */
 static bool allowed(const struct window *w) {
     return !window_hindered() && atomic_load(&w->ofd->inode->pending) == 0 &&
-           (!w->at_position || files_position_is_ours(w->ofd));
+           (!w->at_position || files_position_is_ours(w->ofd)) && !overheard();
 }
 
 /* The size of the next fill: grows while all of it is used. */

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/ticks.h"
+#include "files/shared_memory.h"
 #include "ring/ring.h"
 #include "stream/flusher.h"
 #include "stream/perform.h"
@@ -103,6 +104,10 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
         reason = ofd->reason;
     else if (ofd->inode->mapped)
         reason = REASON_mapped;
+    else if (ofd->batch != batch && shared_memory_joined())
+        reason = REASON_shared_memory;
+    if (reason == REASON_shared_memory)
+        wb_hinder(reason);
     if (reason == REASON_NONE && ofd->batch != batch) {
         files_check_headroom(fd, ofd->inode->file_system, log->limit);
         ofd->batch = batch;
