@@ -123,12 +123,15 @@ static void writing_children(long turns) {
     }
 }
 
-static void direct(long turns) {
-    int fd = open_file("file", O_DIRECT);
+// What is written, directly where that is possible, comes from a device.
+static void from_device(long turns) {
+    int in = open("/dev/zero", O_RDONLY), fd = open("file", O_WRONLY | O_CREAT | O_TRUNC | O_DIRECT, 0600);
+    if (fd < 0)
+        fd = open_file("file", 0);
     char *page = aligned_alloc(4096, 4096);
-    memset(page, 'd', 4096);
+    require(in >= 0 && page);
     for (long i = 0; i < turns; i++)
-        require(write(fd, page, 4096) == 4096);
+        require(read(in, page, 4096) == 4096 && write(fd, page, 4096) == 4096);
 }
 
 int main(int argc, char **argv) {
@@ -159,8 +162,8 @@ int main(int argc, char **argv) {
         children(turns);
     } else if (!strcmp(kind, "writing_children")) {
         writing_children(turns);
-    } else if (!strcmp(kind, "direct")) {
-        direct(turns);
+    } else if (!strcmp(kind, "from_device")) {
+        from_device(turns);
     } else {
         return 2;
     }
