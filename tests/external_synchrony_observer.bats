@@ -113,7 +113,7 @@ segment() {
     "$VICTIMS/memory_segment" "$1" || status=$?
     [[ $status != 77 ]] || return 77
     : >"$STATS"
-    shim "${EAGER[@]}" timeout -s KILL 120 "$VICTIMS/memory_segment" "$1" 3>&- || fail "$1: $?, natively $status"
+    shim "${EAGER[@]}" "${PATIENTLY[@]}" "$VICTIMS/memory_segment" "$1" 3>&- || fail "$1: $?, natively $status"
 }
 
 @test "a segment that nobody else has, and nobody is meant to get, is no channel; nor when he is gone who had it" {

@@ -66,10 +66,10 @@ library() { # OPTION…: a library for own_calls
     assert_deferred
 }
 
-@test "such code comes later: loaded, mapped, made" {
+@test "such code comes later: loaded, mapped, made, found by a handle on libc" {
     local how
     library
-    for how in loaded mapped protected; do
+    for how in loaded mapped protected handle; do
         : >"$STATS"
         same_as_native "$VICTIMS/own_calls" "$how" "$PWD/library.so"
         assert_deferred

@@ -19,6 +19,12 @@ static const struct link_map *own_object(void) {
     return object;
 }
 
+bool real_is_ours(const char *name) {
+    struct symbols symbols;
+    const struct link_map *object = own_object();
+    return object && symbols_find(object, &symbols) && symbols_look_up(&symbols, name, symbols_hash(name), VERSION_ANY);
+}
+
 const char *real_own_path(void) {
     const struct link_map *object = own_object();
     return object ? object->l_name : NULL;

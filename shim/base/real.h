@@ -23,6 +23,9 @@ void *real_loaded(const char *name);
 void *real_libc(const char *name);
 #define LIBC(name) ((__typeof__(&name))real_libc(#name))
 
+/* Does this library define a function of that name? */
+bool real_is_ours(const char *name);
+
 /* The path that this library was loaded from, or NULL. */
 const char *real_own_path(void);
 

@@ -208,7 +208,9 @@ bool instruction_decode(const uint8_t *start, size_t n, struct instruction *out)
         letter = read_two_bytes(&bytes, &prefixes, out);
     if (out->map != MAP_VECTOR) {
         out->rm = (uint8_t)((out->opcode & 7) | (prefixes.rex & 1) << 3); /* where there is no ModRM */
-        read_operands(&bytes, &prefixes, letter == 'P' ? 'M' : letter, out);
+        if (letter == 'P')
+            letter = 'M';
+        read_operands(&bytes, &prefixes, letter, out);
     }
     out->length = (unsigned)bytes.at;
     return valid && letter != 'x' && !bytes.over;

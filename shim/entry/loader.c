@@ -5,21 +5,34 @@
  */
 #include "entry/loader.h"
 
+#include <dlfcn.h>
+#include <link.h>
+
+#include "base/config.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/libc_version.h"
 
 /* Before the constructor nothing is to be undone. */
-static void keep_away(const char *call) {
+static void keep_away(const char *call, enum reason reason) {
     uint64_t before = atomic_load(&wb_hindrances);
-    wb_hinder(REASON_newer_libc);
-    if (!(before & (1ull << REASON_unready | 1ull << REASON_newer_libc)))
+    wb_hinder(reason);
+    if (!(before & (1ull << REASON_unready | 1ull << reason)))
         deactivate(call);
 }
 
 void loader_loaded(const char *call) {
     if (libc_loaded_unknown())
-        keep_away(call);
+        keep_away(call, REASON_newer_libc);
+}
+
+/*
+ * Who looks into a library of his own, or into libc, by a handle (foreign function interfaces do), finds libc's
+ * functions there and not ours. In the program's own scope ours come first.
+ */
+static bool goes_past_us(void *handle, const char *name) {
+    return handle != RTLD_DEFAULT && handle != RTLD_NEXT && handle != _r_debug.r_map &&
+           config.own_calls == OWN_CALLS_STRICT && real_is_ours(name);
 }
 
 /* Not REAL: where that can't find a function it asks dlsym. */
@@ -32,27 +45,31 @@ static void *next_one(void **slot, const char *name) {
     return found;
 }
 
-__attribute__((visibility("hidden"), used)) void *dlsym_asked(const char *name) {
+__attribute__((visibility("hidden"), used)) void *dlsym_asked(void *handle, const char *name) {
     static void *real;
     int saved = errno;
     if (libc_name_unknown(name))
-        keep_away("dlsym");
+        keep_away("dlsym", REASON_newer_libc);
+    if (unlikely(goes_past_us(handle, name)))
+        keep_away("dlsym", REASON_own_calls);
     errno = saved;
     return next_one(&real, "dlsym");
 }
 
 /* With its version a function of late.c is found here. */
-__attribute__((visibility("hidden"), used)) void *dlvsym_asked(const char *version) {
+__attribute__((visibility("hidden"), used)) void *dlvsym_asked(void *handle, const char *name, const char *version) {
     static void *real;
     int saved = errno;
     if (libc_version_unknown(version))
-        keep_away("dlvsym");
+        keep_away("dlvsym", REASON_newer_libc);
+    if (unlikely(goes_past_us(handle, name)))
+        keep_away("dlvsym", REASON_own_calls);
     errno = saved;
     return next_one(&real, "dlvsym");
 }
 
 #if defined(__x86_64__)
-#define ASKED(name, argument)                                                                                          \
+#define ASKED(name)                                                                                                    \
     __asm__(".text\n"                                                                                                  \
             ".globl " #name "\n"                                                                                       \
             ".type " #name ", @function\n" #name ":\n"                                                                 \
@@ -63,7 +80,6 @@ __attribute__((visibility("hidden"), used)) void *dlvsym_asked(const char *versi
             "    .cfi_adjust_cfa_offset 8\n"                                                                           \
             "    push %rdx\n"                                                                                          \
             "    .cfi_adjust_cfa_offset 8\n"                                                                           \
-            "    mov %" argument ", %rdi\n"                                                                            \
             "    call " #name "_asked\n"                                                                               \
             "    pop %rdx\n"                                                                                           \
             "    .cfi_adjust_cfa_offset -8\n"                                                                          \
@@ -74,10 +90,10 @@ __attribute__((visibility("hidden"), used)) void *dlvsym_asked(const char *versi
             "    jmp *%rax\n"                                                                                          \
             "    .cfi_endproc\n"                                                                                       \
             ".size " #name ", . - " #name "\n")
-ASKED(dlsym, "rsi");
-ASKED(dlvsym, "rdx");
+ASKED(dlsym);
+ASKED(dlvsym);
 #elif defined(__aarch64__)
-#define ASKED(name, argument)                                                                                          \
+#define ASKED(name)                                                                                                    \
     __asm__(".text\n"                                                                                                  \
             ".globl " #name "\n"                                                                                       \
             ".type " #name ", %function\n" #name ":\n"                                                                 \
@@ -88,7 +104,6 @@ ASKED(dlvsym, "rdx");
             "    .cfi_offset 30, -40\n"                                                                                \
             "    stp x0, x1, [sp, 16]\n"                                                                               \
             "    str x2, [sp, 32]\n"                                                                                   \
-            "    mov x0, " argument "\n"                                                                               \
             "    bl " #name "_asked\n"                                                                                 \
             "    mov x16, x0\n"                                                                                        \
             "    ldp x0, x1, [sp, 16]\n"                                                                               \
@@ -100,6 +115,6 @@ ASKED(dlvsym, "rdx");
             "    br x16\n"                                                                                             \
             "    .cfi_endproc\n"                                                                                       \
             ".size " #name ", . - " #name "\n")
-ASKED(dlsym, "x1");
-ASKED(dlvsym, "x2");
+ASKED(dlsym);
+ASKED(dlvsym);
 #endif
