@@ -10,6 +10,7 @@ static __thread uint32_t held BESIDE;
 static __thread bool blocked_before BESIDE;
 
 _Atomic bool critical_bare = true;
+static __thread bool all_blocked BESIDE; /* by critical_block: no handler can have come since */
 
 void critical_block(void) {
     uint64_t all = ~0ull, before = 0;
@@ -17,6 +18,7 @@ void critical_block(void) {
         return;
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
     critical_blocked |= ~before;
+    all_blocked = true;
 }
 
 /*
@@ -44,8 +46,10 @@ void critical_left(void) {
     if (critical_depth > 0)
         return;
     uint64_t all = ~0ull;
-    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
+    if (!all_blocked)
+        sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
     uint64_t set = critical_blocked;
     critical_blocked = 0;
+    all_blocked = false;
     sys(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, sizeof set);
 }

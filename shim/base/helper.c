@@ -53,19 +53,21 @@ int helper_start(struct helper *helper, int (*run)(void *)) {
     helper->thread.writing.refused = true; /* it only does small things, and none may wait for it to make a ring */
     int made = __clone(begin, beginning, flags, beginning, &helper->alive, pointer, &helper->alive);
     int error = made < 0 ? -errno : 0;
+    helper->id = made < 0 ? 0 : (uint32_t)made;
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof all);
     errno = saved;
     return error;
 }
 
+/* The kernel clears the word some time before the thread is gone. Long after that another one may have its number. */
 void helper_await(struct helper *helper) {
-    uint32_t id = atomic_load(&helper->alive);
-    if (!id)
-        return;
-    while (atomic_load(&helper->alive))
-        sys(SYS_futex, &helper->alive, FUTEX_WAIT, id, NULL); /* not private: the kernel's wake isn't */
-    while (sys(SYS_tgkill, sys(SYS_getpid), id, 0) == 0)
+    enum { YIELDS_MAX = 10000 };
+    uint32_t alive;
+    while ((alive = atomic_load(&helper->alive)) != 0)
+        sys(SYS_futex, &helper->alive, FUTEX_WAIT, alive, NULL); /* not private: the kernel's wake isn't */
+    for (int i = 0; helper->id && i < YIELDS_MAX && sys(SYS_tgkill, sys(SYS_getpid), helper->id, 0) == 0; i++)
         sys(SYS_sched_yield);
+    helper->id = 0;
 }
 
 void helper_forked(struct helper *helper) {

@@ -10,6 +10,7 @@
 struct helper {
     struct thread thread;   /* its identity for locks; not in the list of threads */
     _Atomic uint32_t alive; /* its thread id; the kernel clears it when it is gone (CLONE_CHILD_CLEARTID) */
+    uint32_t id;            /* the same, until somebody has seen that it is gone */
     char *stack;            /* kept for the next time */
 };
 

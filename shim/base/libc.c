@@ -24,7 +24,7 @@ int libc_minor(void) {
     int minor = atomic_load_explicit(&known, memory_order_relaxed);
     if (!minor) {
         const char *rest;
-        minor = minor_of(LIBC(gnu_get_libc_version)(), &rest);
+        minor = minor_of(REAL(gnu_get_libc_version)(), &rest);
         minor += *rest == '.'; /* "2.43.9000" is on its way to 2.44 */
         atomic_store_explicit(&known, minor, memory_order_relaxed);
     }

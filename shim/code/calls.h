@@ -6,6 +6,7 @@
 #ifndef URINGSHIM_CODE_CALLS_H
 #define URINGSHIM_CODE_CALLS_H
 
+#include <elf.h>
 #include <stdatomic.h>
 
 #include "code/functions.h"
@@ -23,11 +24,13 @@ struct calls_search {
 bool calls_begin(struct calls_search *search);
 void calls_end(struct calls_search *search);
 
+enum { OBJECT_SEGMENTS_MAX = 32 };
+
 /* An object file as it is loaded: where its functions are, and whether Go's linker made it (it leaves a note). */
 struct object {
-    uint64_t base;  /* what is added to the addresses in it */
-    uint64_t table; /* of its program headers */
+    uint64_t base; /* what is added to the addresses in it */
     unsigned segments;
+    Elf64_Phdr segment[OBJECT_SEGMENTS_MAX];
     bool go;
     uint64_t code_low, code_high; /* addresses between which all its code lies, as far as is known */
     struct functions functions;

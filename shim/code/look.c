@@ -29,11 +29,8 @@ struct visit {
 
 static bool read_memory(const struct code_source *source, uint64_t address, void *to, size_t n) {
     struct iovec local = {to, n}, remote = {(void *)address, n};
-    (void)source;
-    return sys(SYS_process_vm_readv, sys(SYS_getpid), &local, 1, &remote, 1, 0) == (long)n;
+    return sys(SYS_process_vm_readv, source->process, &local, 1, &remote, 1, 0) == (long)n;
 }
-
-static const struct code_source memory = {.read = read_memory};
 
 /* Before glibc 2.34 threads, and timers and message queues, were libraries of their own. */
 static void find_trusted(struct visit *visit) {
@@ -94,7 +91,7 @@ static void note_place(struct look *look, const struct mapping *mapping) {
 static enum calls_verdict examine(struct visit *visit, const struct mapping *mapping) {
     struct object object;
     if (mapping->inode == 0 || mapping->inode != visit->inode || mapping->device != visit->device ||
-        !object_open(&object, &memory, visit->object))
+        !object_open(&object, visit->search.source, visit->object))
         return calls_in(&visit->search, NULL, mapping->start, mapping->end);
     enum calls_verdict verdict =
         object.go ? CALLS_FOUND : calls_in(&visit->search, &object, mapping->start, mapping->end);
@@ -119,6 +116,7 @@ static void see(const struct mapping *mapping, void *argument) {
 }
 
 void look_at_code(struct look *look, const _Atomic bool *stop) {
+    const struct code_source memory = {.read = read_memory, .process = sys(SYS_getpid)};
     struct visit visit = {.search = {.source = &memory, .found = note, .stop = stop}, .look = look};
     uint8_t byte;
     *look = (struct look){.verdict = CALLS_UNKNOWN, .number = -1};

@@ -4,10 +4,6 @@
 
 #include "code/calls.h"
 
-static bool read_segment(const struct object *object, const struct code_source *source, unsigned i, Elf64_Phdr *out) {
-    return source->read(source, object->table + i * sizeof *out, out, sizeof *out);
-}
-
 /* A note of Go's: its name is "Go", its type 4 (src/cmd/link/internal/ld/elf.go: ELF_NOTE_GOBUILDID_TAG). */
 static bool has_go_note(const struct code_source *source, uint64_t address, uint64_t size) {
     enum { READ = 1024, BUILD_ID = 4, ROUND = 3 };
@@ -33,14 +29,15 @@ static bool has_go_note(const struct code_source *source, uint64_t address, uint
 static void find_ends(struct object *object, const struct code_source *source, const Elf64_Phdr *dynamic) {
     enum { FINI_MAX = 64 }; /* bytes */
     uint64_t init = 0, fini = 0, first, last;
-    Elf64_Dyn entry;
-    for (uint64_t at = 0; at + sizeof entry <= dynamic->p_memsz; at += sizeof entry) {
-        if (!source->read(source, object->base + dynamic->p_vaddr + at, &entry, sizeof entry) || entry.d_tag == DT_NULL)
-            break;
-        if (entry.d_tag == DT_INIT)
-            init = object->base + entry.d_un.d_ptr;
-        else if (entry.d_tag == DT_FINI)
-            fini = object->base + entry.d_un.d_ptr;
+    Elf64_Dyn entries[64];
+    size_t n = dynamic->p_memsz < sizeof entries ? dynamic->p_memsz : sizeof entries;
+    if (!source->read(source, object->base + dynamic->p_vaddr, entries, n))
+        return;
+    for (size_t i = 0; i < n / sizeof *entries && entries[i].d_tag != DT_NULL; i++) {
+        if (entries[i].d_tag == DT_INIT)
+            init = object->base + entries[i].d_un.d_ptr;
+        else if (entries[i].d_tag == DT_FINI)
+            fini = object->base + entries[i].d_un.d_ptr;
     }
     if (init && fini && functions_range(&object->functions, source, &first, &last) && init < first && last <= fini) {
         object->code_low = init;
@@ -50,27 +47,26 @@ static void find_ends(struct object *object, const struct code_source *source, c
 
 bool object_open(struct object *object, const struct code_source *source, uint64_t start) {
     Elf64_Ehdr header;
-    Elf64_Phdr segment;
-    *object = (struct object){0};
+    *object = (struct object){.base = start, .code_high = UINT64_MAX};
     if (!source->read(source, start, &header, sizeof header) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-        header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof segment)
+        header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof *object->segment ||
+        header.e_phnum > OBJECT_SEGMENTS_MAX ||
+        !source->read(source, start + header.e_phoff, object->segment, header.e_phnum * sizeof *object->segment))
         return false;
-    object->table = start + header.e_phoff;
     object->segments = header.e_phnum;
-    object->base = start;
-    object->code_high = UINT64_MAX;
-    for (unsigned i = 0; i < header.e_phnum && read_segment(object, source, i, &segment); i++)
-        if (segment.p_type == PT_LOAD && segment.p_offset == 0)
-            object->base = start - segment.p_vaddr;
-    for (unsigned i = 0; i < header.e_phnum && read_segment(object, source, i, &segment); i++) {
-        if (segment.p_type == PT_GNU_EH_FRAME)
-            functions_open(&object->functions, source, object->base + segment.p_vaddr);
-        else if (segment.p_type == PT_NOTE)
-            object->go |= has_go_note(source, object->base + segment.p_vaddr, segment.p_filesz);
+    for (unsigned i = 0; i < object->segments; i++)
+        if (object->segment[i].p_type == PT_LOAD && object->segment[i].p_offset == 0)
+            object->base = start - object->segment[i].p_vaddr;
+    for (unsigned i = 0; i < object->segments; i++) {
+        const Elf64_Phdr *segment = &object->segment[i];
+        if (segment->p_type == PT_GNU_EH_FRAME)
+            functions_open(&object->functions, source, object->base + segment->p_vaddr);
+        else if (segment->p_type == PT_NOTE)
+            object->go |= has_go_note(source, object->base + segment->p_vaddr, segment->p_filesz);
     }
-    for (unsigned i = 0; i < header.e_phnum && read_segment(object, source, i, &segment); i++)
-        if (segment.p_type == PT_DYNAMIC)
-            find_ends(object, source, &segment);
+    for (unsigned i = 0; i < object->segments; i++)
+        if (object->segment[i].p_type == PT_DYNAMIC)
+            find_ends(object, source, &object->segment[i]);
     return true;
 }
 
@@ -80,14 +76,12 @@ void object_close(struct object *object) {
 
 enum calls_verdict calls_in_file(struct calls_search *search, const struct object *object) {
     enum calls_verdict verdict = CALLS_NONE;
-    Elf64_Phdr segment;
     for (unsigned i = 0; i < object->segments && verdict != CALLS_UNKNOWN; i++) {
-        if (!read_segment(object, search->source, i, &segment))
-            return CALLS_UNKNOWN;
-        if (segment.p_type != PT_LOAD || !(segment.p_flags & PF_X))
+        const Elf64_Phdr *segment = &object->segment[i];
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X))
             continue;
-        uint64_t start = object->base + segment.p_vaddr;
-        enum calls_verdict here = calls_in(search, object, start, start + segment.p_filesz);
+        uint64_t start = object->base + segment->p_vaddr;
+        enum calls_verdict here = calls_in(search, object, start, start + segment->p_filesz);
         if (here != CALLS_NONE)
             verdict = here;
     }

@@ -68,8 +68,6 @@ static enum reason hindrance(void) {
 static enum reason look_around(const struct inode *inode, bool to_write) {
     if (trial_needed() && !trial_passed())
         return REASON_seccomp;
-    if (few_processes()) /* nor for who looks at the code */
-        return REASON_no_flusher;
     if (!shared_memory_scan())
         return REASON_no_proc;
     if (shared_memory_asynchronous())
@@ -83,7 +81,7 @@ static enum reason look_around(const struct inode *inode, bool to_write) {
     sharing_refresh();
     enum reason reason = to_write ? hindrance() : REASON_NONE;
     if (reason == REASON_NONE)
-        reason = own_calls_look();
+        reason = few_processes() ? own_calls_now() : own_calls_look();
     return reason == REASON_NONE ? signals_guard() : reason;
 }
 
@@ -91,6 +89,8 @@ static enum reason look_around(const struct inode *inode, bool to_write) {
 static enum reason equip(void) {
     if (sys(SYS_sched_getscheduler, 0) != SCHED_OTHER && sys(SYS_sched_getscheduler, 0) != SCHED_BATCH)
         return REASON_real_time;
+    if (few_processes())
+        return REASON_no_flusher;
     look_at_limits();
     enum reason reason = hindrance();
     int error = reason == REASON_NONE ? wb_start() : 0;

@@ -71,6 +71,20 @@ static bool touches_pending(int fd) {
     return !ofd || atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) != 0;
 }
 
+static bool looked_at(int fd) {
+    critical_enter();
+    bool touches = touches_pending(fd);
+    critical_leave();
+    return touches;
+}
+
+/* Would it, if the write that is rehearsed had been deferred? */
+static bool touches_rehearsed(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    bool known = slot && (slot->other || atomic_load_explicit(&slot->ofd, memory_order_relaxed));
+    return known ? slot->other || wb_rehearses(slot) : looked_at(fd);
+}
+
 void announce_touch_slowly(const char *call, int fd) {
     struct thread *self = attached_self();
     self->stats->count[COUNT_CALLS]++;
@@ -79,16 +93,12 @@ void announce_touch_slowly(const char *call, int fd) {
     if (unlikely(survey_wanted))
         survey_touch(call, fd);
     window_close(self, call);
-    bool pending = wb_any_pending(), rehearsing = atomic_load_explicit(&wb_rehearsed, memory_order_relaxed) != NULL;
-    if (!pending && !rehearsing)
-        return;
-    critical_enter();
-    bool touches = touches_pending(fd);
-    critical_leave();
-    if (touches || wb_rehearses(files_slot(fd)))
-        wb_rehearsal_ends();
-    if (touches && pending)
+    if (!wb_any_pending()) {
+        if (atomic_load_explicit(&wb_rehearsed, memory_order_relaxed) && touches_rehearsed(fd))
+            wb_rehearsal_ends();
+    } else if (looked_at(fd)) {
         flush_for(self, call);
+    }
 }
 
 void drain(const char *call) {

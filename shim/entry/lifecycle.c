@@ -105,8 +105,9 @@ void end_thread(const char *call, int status) {
      * With threads that libc doesn't know (clone), nothing was deferred, and there is none of ours. One that nobody has
      * seen being made isn't the first.
      */
-    bool alone = __libc_single_threaded && sys(SYS_gettid) == sys(SYS_getpid) &&
-                 !(atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled));
+    bool alone = __libc_single_threaded &&
+                 !(atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled)) &&
+                 sys(SYS_gettid) == sys(SYS_getpid);
     for (;;)
         sys(alone ? SYS_exit_group : SYS_exit, status);
 }
@@ -133,7 +134,6 @@ static void rest_between_forks(void) {
         rest();
 }
 
-/* In a critical section: no handler makes anything ready, defers or fetches now. */
 static enum preparation how_to_prepare(void) {
     if (!__libc_single_threaded || activated() || wb_any_pending() || stats_wanted || shared_memory_any_alone() ||
         atomic_load_explicit(&wb_hindrances, memory_order_relaxed) & 1ull << REASON_disabled)
@@ -160,10 +160,12 @@ void fork_prepare(void) {
     if (activated())
         rest_between_forks();
     window_close(self, "fork");
-    critical_enter();
-    prepared = how_to_prepare();
     wb_rehearsal_ends();
     files_passed_on();
+    if ((prepared = how_to_prepare()) == PLAIN)
+        return; /* and if a handler makes something ready before the fork, fork_done sees it */
+    critical_enter();
+    prepared = how_to_prepare() == LOCKED ? LOCKED : ALONE; /* no handler changes that any more */
     if (prepared == LOCKED)
         lock_for_fork(self);
 }
@@ -188,25 +190,30 @@ static void unlock_after_fork(struct thread *self, bool child) {
     activation_fork_done(child);
 }
 
+/* The child of a fork that nobody was prepared for: locks may be taken for ever, so it does nothing. */
+static void go_without(void) {
+    put_off_forked();
+    stats_move(NULL);
+    wb_hinder(REASON_disabled);
+}
+
 static void fork_done(bool child) {
+    enum preparation done = prepared;
+    prepared = PLAIN; /* for a fork that this one has interrupted, in a handler */
     if (child)
         passing_forked();
-    if (prepared == UNPREPARED) {
-        if (child) {
-            put_off_forked();
-            stats_move(NULL);
-            wb_hinder(REASON_disabled);
-        }
+    if (done == UNPREPARED || (done == PLAIN && was_ever_ready())) {
+        if (child)
+            go_without();
         return;
     }
     files_passed_on(); /* again, before there can be a window: what another thread opened after the first time, too */
-    if (prepared == ALONE && child) {
+    if (done == ALONE && child)
         lock_for_fork(thread_self());
+    if (done == LOCKED || (done == ALONE && child))
         unlock_after_fork(thread_self(), child);
-    }
-    if (prepared == LOCKED)
-        unlock_after_fork(thread_self(), child);
-    critical_leave();
+    if (done != PLAIN)
+        critical_leave();
 }
 
 void fork_parent(void) {

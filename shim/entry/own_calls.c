@@ -67,6 +67,7 @@ static bool may_try_again(void) {
 }
 
 static enum reason judge(void) {
+    helper_await(&helper);
     bool clean = found.verdict == CALLS_NONE;
     if (may_try_again()) {
         atomic_store(&state, UNSEEN);
@@ -121,16 +122,14 @@ void own_calls_passed(void) {
 }
 
 bool own_calls_looking(void) {
-    return atomic_load(&state) == LOOKING;
+    return helper.id != 0;
 }
 
 void own_calls_stop(void) {
-    if (!own_calls_looking())
-        return;
     atomic_store(&stop, true);
-    helper_await(&helper);
-    atomic_store(&state, UNSEEN);
-    wb_unhinder(REASON_looking);
+    helper_await(&helper); /* also one that has seen all, and is about to end */
+    if (atomic_load(&state) == SEEN)
+        atomic_store(&state, UNSEEN);
 }
 
 bool own_calls_matters(bool of_file) {
@@ -147,6 +146,9 @@ void own_calls_again(void *start, size_t length) {
 }
 
 enum reason own_calls_now(void) {
+    enum state now = atomic_load(&state);
+    if (now != UNSEEN)
+        return own_calls_look();
     if (config.own_calls == OWN_CALLS_IGNORE)
         return REASON_NONE;
     passing_begins();
@@ -156,8 +158,10 @@ enum reason own_calls_now(void) {
 }
 
 void own_calls_forked(void) {
-    helper_forked(&helper);
-    if (!own_calls_looking())
+    enum state now = atomic_load(&state);
+    if (helper.stack)
+        helper_forked(&helper);
+    if (now != LOOKING && now != SEEN)
         return;
     atomic_store(&state, UNSEEN);
     wb_unhinder(REASON_looking);

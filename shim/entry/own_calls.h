@@ -33,7 +33,7 @@ bool own_calls_matters(bool of_file);
 /* What is there hasn't been looked at, nor what was loaded; nothing is looked at now. */
 void own_calls_again(void *start, size_t length);
 
-/* At once, by the calling thread: for a report. */
+/* The same at once, by the calling thread. */
 enum reason own_calls_now(void);
 
 /* In the child of a fork: the helper thread didn't come along. */

@@ -13,9 +13,12 @@ struct fd_slot *_Atomic read_last;
 static bool readable(int fd, struct fd_slot *slot, bool at_position) {
     if (slot->other)
         return false;
-    critical_enter();
-    struct ofd *ofd = files_ofd(fd, slot);
-    critical_leave();
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (!ofd) {
+        critical_enter();
+        ofd = files_ofd(fd, slot);
+        critical_leave();
+    }
     return ofd && ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped &&
            (!at_position || files_position_is_ours(ofd)) &&
            (ofd->direct ? activate(ofd->inode) : prepare_to_read(ofd->inode)) == REASON_NONE;

@@ -126,8 +126,8 @@ void flusher_stop(void) {
     if (flusher_running()) {
         await_answer();
         ask(STOP);
-        helper_await(&flusher.helper);
     }
+    helper_await(&flusher.helper);
     mutex_unlock(&flusher.asking);
 }
 

@@ -178,7 +178,7 @@ static uint64_t lowest_address(const struct file *file, const Elf64_Ehdr *header
 }
 
 static void print_calls(const struct file *file, const Elf64_Ehdr *header) {
-    struct code_source source = {read_loaded, file->bytes, file->size};
+    struct code_source source = {.read = read_loaded, .file = file->bytes, .size = file->size};
     struct calls_search search = {.source = &source, .found = print_call};
     struct object object;
     if (!calls_begin(&search))
