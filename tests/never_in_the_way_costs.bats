@@ -172,7 +172,7 @@ forks_cheaply() {
 }
 
 @test "a process that forks all day touches hardly a page more for it" {
-    forks_cheaply children 4
+    forks_cheaply children 6
 }
 
 @test "nor many more if it deferred before that: its helper thread goes when it forks and defers nothing" {
