@@ -101,6 +101,7 @@ need_tracing() {
         found '(ok|no)' "io_uring: $what"
     done
     found ok 'trial: the library loads'
+    found ok 'code: can be looked at, .*'
     found ok 'trial: (9..|1000) of 1000 small writes were deferred'
     found ok 'trial: (9..|1000) of 1000 small reads were answered'
     found ok 'trial: written by a ring'

@@ -94,6 +94,13 @@ library() { # OPTION…: a library for own_calls
     [[ $(stat_value write.deferred) == 0 && $(stat_value passed.own_calls) -gt 0 ]]
 }
 
+@test "where one way to look at it is forbidden there is another" {
+    strace -f -qq -o calls -e inject=process_vm_readv:error=EPERM -E LD_PRELOAD="$LIB" -E URINGSHIM_TEST_EAGER=1 \
+        -E URINGSHIM_STATS="$STATS" perl -e 'open F, ">", "out"; syswrite F, "x" for 1 .. 1000'
+    assert_deferred
+    grep -q 'thread-self/mem' calls
+}
+
 @test "while the code is looked at the program doesn't notice" {
     same_as_native "$VICTIMS/own_calls_looking"
     : >"$STATS"

@@ -57,6 +57,14 @@ look_at_kernel() {
         found warn "kernel: Linux $shim_release, older than 6.3"
         means "Its rings may lack what uringshim needs; that was tried, see below."
     fi
+    if [ "$(fact code)" = ok ]; then
+        found ok "code: can be looked at, for system calls that programs make themselves"
+    else
+        found no "code: can't be looked at (process_vm_readv, /proc/self/mem)"
+        means "Nobody knows whether programs make system calls themselves: nothing is deferred, nor read ahead."
+        change "URINGSHIM_OWN_CALLS=ignore" "(for programs that don't)"
+        inert "programs' code can't be looked at"
+    fi
     if [ "$(fact membarrier)" = yes ]; then
         found ok "membarrier: there"
     else

@@ -13,7 +13,7 @@
 struct code_source {
     /* All n bytes at the address, or false. */
     bool (*read)(const struct code_source *source, uint64_t address, void *to, size_t n);
-    long process;     /* of memory: whose */
+    long process;     /* of memory: whose; or a descriptor of it */
     const void *file; /* of a file: its bytes, and how many */
     size_t size;
 };

@@ -1,5 +1,6 @@
 #include "code/look.h"
 
+#include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <link.h>
 #include <mqueue.h>
@@ -30,6 +31,16 @@ struct visit {
 static bool read_memory(const struct code_source *source, uint64_t address, void *to, size_t n) {
     struct iovec local = {to, n}, remote = {(void *)address, n};
     return sys(SYS_process_vm_readv, source->process, &local, 1, &remote, 1, 0) == (long)n;
+}
+
+/* Where a filter forbids that, as for containers of before Linux 4.8. */
+static bool read_memory_file(const struct code_source *source, uint64_t address, void *to, size_t n) {
+    return sys(SYS_pread64, source->process, to, n, address) == (long)n;
+}
+
+static bool can_read(const struct code_source *memory) {
+    uint8_t byte;
+    return memory->read(memory, (uintptr_t)look_at_code, &byte, sizeof byte);
 }
 
 /* Before glibc 2.34 threads, and timers and message queues, were libraries of their own. */
@@ -115,16 +126,28 @@ static void see(const struct mapping *mapping, void *argument) {
         note_place(visit->look, mapping);
 }
 
-void look_at_code(struct look *look, const _Atomic bool *stop) {
-    const struct code_source memory = {.read = read_memory, .process = sys(SYS_getpid)};
-    struct visit visit = {.search = {.source = &memory, .found = note, .stop = stop}, .look = look};
-    uint8_t byte;
-    *look = (struct look){.verdict = CALLS_UNKNOWN, .number = -1};
-    find_trusted(&visit);
-    if (!read_memory(&memory, (uintptr_t)look_at_code, &byte, sizeof byte) || !calls_begin(&visit.search))
+static void look_at(struct look *look, const struct code_source *memory, const _Atomic bool *stop) {
+    struct visit visit = {.search = {.source = memory, .found = note, .stop = stop}, .look = look};
+    if (!calls_begin(&visit.search))
         return;
+    find_trusted(&visit);
     look->verdict = CALLS_NONE;
     if (!maps_read(see, &visit) && look->verdict == CALLS_NONE)
         look->verdict = CALLS_UNKNOWN;
     calls_end(&visit.search);
+}
+
+void look_at_code(struct look *look, const _Atomic bool *stop) {
+    struct code_source memory = {.read = read_memory, .process = sys(SYS_getpid)};
+    *look = (struct look){.verdict = CALLS_UNKNOWN, .number = -1};
+    if (can_read(&memory)) {
+        look_at(look, &memory, stop);
+        return;
+    }
+    long fd = sys(SYS_openat, AT_FDCWD, "/proc/thread-self/mem", O_RDONLY | O_CLOEXEC);
+    memory = (struct code_source){.read = read_memory_file, .process = fd};
+    if (fd >= 0 && can_read(&memory))
+        look_at(look, &memory, stop);
+    if (fd >= 0)
+        sys(SYS_close, fd);
 }

@@ -4,6 +4,7 @@
  * tried in a child, because a seccomp filter may kill who tries it; `died` then follows the last answer.
  *
  *   glibc VERSION; glibc_known ok, or the newest version of which all is known if that is older
+ *   code ok|unknown: can the library look at a program's code?
  *   processors N, scheduler ordinary|other, membarrier yes|no
  *   files N|unlimited (RLIMIT_FSIZE), processes N|unlimited (RLIMIT_NPROC), memory N|unlimited (RLIMIT_MEMLOCK)
  *   ring_memory N: bytes that a thread's ring with its buffers takes of that; exempt ANSWER: a ring without any of it
@@ -18,6 +19,7 @@
 
 #include "base/libc.h"
 #include "base/lock.h"
+#include "code/look.h"
 #include "tools/probe_files.h"
 
 static void print_limit(const char *what, int resource) {
@@ -31,11 +33,14 @@ static void print_limit(const char *what, int resource) {
 
 static void print_process(void) {
     int scheduler = sched_getscheduler(0);
+    struct look look;
     printf("glibc %s\n", gnu_get_libc_version());
     if (libc_minor() > LIBC_NEWEST)
         printf("glibc_known 2.%d\n", LIBC_NEWEST);
     else
         puts("glibc_known ok");
+    look_at_code(&look, NULL);
+    printf("code %s\n", look.verdict == CALLS_UNKNOWN ? "unknown" : "ok");
     printf("processors %ld\n", sysconf(_SC_NPROCESSORS_ONLN));
     printf("scheduler %s\n", scheduler == SCHED_OTHER || scheduler == SCHED_BATCH ? "ordinary" : "other");
     printf("membarrier %s\n", bias_available() ? "yes" : "no");
