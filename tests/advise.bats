@@ -27,7 +27,7 @@ row() {
         open G, "<", "in"; sysread G, $x, 10 for 1 .. 4000'
     advise perl -e "$program"
     read -r gone calls _ < <(row out)
-    shim perl -e "$program"
+    shim URINGSHIM_OWN_CALLS=ignore perl -e "$program" # how many pass while it is looked at nobody can say
     saved=$(($(stat_value write.deferred) - $(stat_value deferred.extents)))
     ((calls == 20000 && gone > saved * 9 / 10 && gone < saved * 11 / 10)) || fail "$gone said, $saved saved"
     read -r gone calls _ < <(row in)
