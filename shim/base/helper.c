@@ -1,10 +1,12 @@
 #include "base/helper.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/arena.h"
 
@@ -59,13 +61,33 @@ int helper_start(struct helper *helper, int (*run)(void *)) {
     return error;
 }
 
+/*
+ * Until the kernel has cleared the word, or at the longest so long. Not private, for the kernel's wake isn't; and that
+ * wakes only one of those who wait, who wakes the others.
+ */
+static void await_word(struct helper *helper, const struct timespec *most) {
+    uint32_t alive = atomic_load(&helper->alive);
+    long result = 0;
+    while (alive && result != -ETIMEDOUT) {
+        result = sys(SYS_futex, &helper->alive, FUTEX_WAIT, alive, most);
+        alive = atomic_load(&helper->alive);
+    }
+    sys(SYS_futex, &helper->alive, FUTEX_WAKE, INT_MAX);
+}
+
+void helper_await_briefly(struct helper *helper, uint32_t most_us) {
+    struct timespec most = {most_us / 1000000, most_us % 1000000 * 1000};
+    if (atomic_load(&helper->alive))
+        await_word(helper, &most);
+}
+
 /* The kernel clears the word some time before the thread is gone. Long after that another one may have its number. */
 void helper_await(struct helper *helper) {
     enum { YIELDS_MAX = 10000 };
-    uint32_t alive;
-    while ((alive = atomic_load(&helper->alive)) != 0)
-        sys(SYS_futex, &helper->alive, FUTEX_WAIT, alive, NULL); /* not private: the kernel's wake isn't */
-    for (int i = 0; helper->id && i < YIELDS_MAX && sys(SYS_tgkill, sys(SYS_getpid), helper->id, 0) == 0; i++)
+    if (!helper->id)
+        return;
+    await_word(helper, NULL);
+    for (int i = 0; i < YIELDS_MAX && sys(SYS_tgkill, sys(SYS_getpid), helper->id, 0) == 0; i++)
         sys(SYS_sched_yield);
     helper->id = 0;
 }

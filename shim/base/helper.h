@@ -18,6 +18,8 @@ struct helper {
 int helper_start(struct helper *helper, int (*run)(void *));
 /* Returns when a helper that is about to end is gone altogether, for it counts as a thread until then. */
 void helper_await(struct helper *helper);
+/* Or after so many microseconds at the latest; any thread. */
+void helper_await_briefly(struct helper *helper, uint32_t most_us);
 
 /* In the child of a fork: there is none. */
 void helper_forked(struct helper *helper);

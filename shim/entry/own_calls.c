@@ -1,10 +1,8 @@
 #include "entry/own_calls.h"
 
 #include <linux/close_range.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "base/config.h"
 #include "base/helper.h"
@@ -113,12 +111,11 @@ enum reason own_calls_look(void) {
 }
 
 void own_calls_passed(void) {
-    enum { PATIENCE = 512, WAIT_NS = 4000000 };
+    enum { PATIENCE = 512, WAIT_US = 4000 };
     static _Atomic uint32_t passed;
-    uint32_t count = atomic_fetch_add(&passed, 1) + 1, id = atomic_load(&helper.alive);
-    struct timespec most = {0, WAIT_NS};
-    if (count >= PATIENCE && (count & (count - 1)) == 0 && id && thread_free(thread_self()))
-        sys(SYS_futex, &helper.alive, FUTEX_WAIT, id, &most);
+    uint32_t count = atomic_fetch_add(&passed, 1) + 1;
+    if (count >= PATIENCE && (count & (count - 1)) == 0 && thread_free(thread_self()))
+        helper_await_briefly(&helper, WAIT_US);
 }
 
 bool own_calls_looking(void) {
