@@ -23,8 +23,9 @@ int libc_minor(void) {
     static _Atomic int known;
     int minor = atomic_load_explicit(&known, memory_order_relaxed);
     if (!minor) {
+        const char *(*version)(void) = real_loaded("gnu_get_libc_version"); /* not by dlsym, which asks for this */
         const char *rest;
-        minor = minor_of(REAL(gnu_get_libc_version)(), &rest);
+        minor = minor_of(version ? version() : "2.0", &rest);
         minor += *rest == '.'; /* "2.43.9000" is on its way to 2.44 */
         atomic_store_explicit(&known, minor, memory_order_relaxed);
     }
