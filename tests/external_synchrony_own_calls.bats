@@ -13,7 +13,7 @@ calls_in() { # FILE: the names of the functions in which calls were found that c
 }
 
 library() { # OPTION…: a library for own_calls
-    "${CC:-cc}" -shared -fPIC -O1 -DLIBRARY "$@" -o library.so "$BATS_TEST_DIRNAME/victims/own_calls_library.c"
+    "${CC:-cc}" -shared -fPIC -O1 -D_GNU_SOURCE -DLIBRARY "$@" -o library.so "$BATS_TEST_DIRNAME/victims/own_calls_library.c"
 }
 
 @test "a call is told from what looks like one, and from what is harmless" {
@@ -82,6 +82,16 @@ library() { # OPTION…: a library for own_calls
     library -DBY_LIBC
     same_as_native "$VICTIMS/own_calls" loaded "$PWD/library.so"
     [[ $(stat_value passed.own_calls) == 0 ]]
+}
+
+@test "a library that finds libc's functions before ours, or behind them" {
+    library -DBY_LIBC
+    same_as_native "$VICTIMS/own_calls" deep "$PWD/library.so"
+    [[ $(stat_value passed.own_calls) -gt 0 ]]
+    library -DBY_NEXT
+    : >"$STATS"
+    same_as_native "$VICTIMS/own_calls" loaded "$PWD/library.so"
+    [[ $(stat_value passed.own_calls) -gt 0 ]]
 }
 
 @test "a libc of a plugin's own (dlmopen), and an auditor's" {

@@ -1,7 +1,7 @@
 /*
  * dlsym and dlvsym: what they answer depends on who asks (RTLD_NEXT), so libc's are jumped to, with the caller's return
- * address where it was. Before that the name is looked at, and the answer is where to jump to. Anybody may call them at
- * any moment: an allocator at its first call, a sanitizer before we are ready.
+ * address where it was. Before that the name and who asks are looked at, and the answer is where to jump to. Anybody
+ * may call them at any moment: an allocator at its first call, a sanitizer before we are ready.
  */
 #include "entry/loader.h"
 
@@ -21,18 +21,50 @@ static void keep_away(const char *call, enum reason reason) {
         deactivate(call);
 }
 
-void loader_loaded(const char *call) {
+void loader_loaded(const char *call, int flags) {
     if (libc_loaded_unknown())
         keep_away(call, REASON_newer_libc);
+    if (flags & RTLD_DEEPBIND && config.own_calls == OWN_CALLS_STRICT)
+        keep_away(call, REASON_own_calls);
+}
+
+struct asker {
+    uintptr_t address;
+    bool before_us;
+};
+
+/* In the order of the search; what was loaded later comes behind us. True: that's enough. */
+static int look_for_asker(struct dl_phdr_info *object, size_t size, void *wanted) {
+    struct asker *asker = wanted;
+    bool ours = false;
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+        ours |= segment->p_type == PT_DYNAMIC && start == (uintptr_t)_DYNAMIC;
+        if (segment->p_type == PT_LOAD && asker->address - start < segment->p_memsz)
+            asker->before_us = true;
+    }
+    return ours || asker->before_us;
+}
+
+/* What comes next to who stands before us is ours. */
+static bool stands_before_us(const void *caller) {
+    struct asker asker = {(uintptr_t)caller, false};
+    __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
+    if (objects)
+        objects(look_for_asker, &asker);
+    return asker.before_us;
 }
 
 /*
  * Who looks into a library of his own, or into libc, by a handle (foreign function interfaces do), finds libc's
- * functions there and not ours. In the program's own scope ours come first.
+ * functions there and not ours; and so does a library that stands behind us, and asks for the next one. In the
+ * program's own scope ours come first.
  */
-static bool goes_past_us(void *handle, const char *name) {
-    return handle != RTLD_DEFAULT && handle != RTLD_NEXT && handle != _r_debug.r_map &&
-           config.own_calls == OWN_CALLS_STRICT && real_is_ours(name);
+static bool goes_past_us(void *handle, const char *name, const void *caller) {
+    return handle != RTLD_DEFAULT && handle != _r_debug.r_map && config.own_calls == OWN_CALLS_STRICT &&
+           real_is_ours(name) && !(handle == RTLD_NEXT && stands_before_us(caller));
 }
 
 /* Not REAL: where that can't find a function it asks dlsym. */
@@ -45,24 +77,27 @@ static void *next_one(void **slot, const char *name) {
     return found;
 }
 
-__attribute__((visibility("hidden"), used)) void *dlsym_asked(void *handle, const char *name) {
+__attribute__((visibility("hidden"), used)) void *dlsym_asked(void *handle, const char *name, const char *unused,
+                                                              const void *caller) {
     static void *real;
     int saved = errno;
+    (void)unused;
     if (libc_name_unknown(name))
         keep_away("dlsym", REASON_newer_libc);
-    if (unlikely(goes_past_us(handle, name)))
+    if (unlikely(goes_past_us(handle, name, caller)))
         keep_away("dlsym", REASON_own_calls);
     errno = saved;
     return next_one(&real, "dlsym");
 }
 
 /* With its version a function of late.c is found here. */
-__attribute__((visibility("hidden"), used)) void *dlvsym_asked(void *handle, const char *name, const char *version) {
+__attribute__((visibility("hidden"), used)) void *dlvsym_asked(void *handle, const char *name, const char *version,
+                                                               const void *caller) {
     static void *real;
     int saved = errno;
     if (libc_version_unknown(version))
         keep_away("dlvsym", REASON_newer_libc);
-    if (unlikely(goes_past_us(handle, name)))
+    if (unlikely(goes_past_us(handle, name, caller)))
         keep_away("dlvsym", REASON_own_calls);
     errno = saved;
     return next_one(&real, "dlvsym");
@@ -80,6 +115,7 @@ __attribute__((visibility("hidden"), used)) void *dlvsym_asked(void *handle, con
             "    .cfi_adjust_cfa_offset 8\n"                                                                           \
             "    push %rdx\n"                                                                                          \
             "    .cfi_adjust_cfa_offset 8\n"                                                                           \
+            "    mov 24(%rsp), %rcx\n"                                                                                 \
             "    call " #name "_asked\n"                                                                               \
             "    pop %rdx\n"                                                                                           \
             "    .cfi_adjust_cfa_offset -8\n"                                                                          \
@@ -104,6 +140,7 @@ ASKED(dlvsym);
             "    .cfi_offset 30, -40\n"                                                                                \
             "    stp x0, x1, [sp, 16]\n"                                                                               \
             "    str x2, [sp, 32]\n"                                                                                   \
+            "    mov x3, x30\n"                                                                                        \
             "    bl " #name "_asked\n"                                                                                 \
             "    mov x16, x0\n"                                                                                        \
             "    ldp x0, x1, [sp, 16]\n"                                                                               \

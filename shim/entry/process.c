@@ -384,7 +384,7 @@ EXPORT void *dlopen(const char *path, int flags) {
     bool exclusive = exclusive_begins("dlopen"); /* who began anew now would look around too early */
     deactivate("dlopen");
     void *result = CALL(dlopen, (path, flags));
-    loader_loaded("dlopen");
+    loader_loaded("dlopen", flags);
     code_added(NULL, 0);
     exclusive_ends(exclusive);
     return result;
@@ -394,6 +394,7 @@ EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
     bool exclusive = exclusive_begins("dlmopen");
     deactivate("dlmopen");
     void *result = CALL(dlmopen, (list, path, flags));
+    loader_loaded("dlmopen", flags);
     code_added(NULL, 0);
     exclusive_ends(exclusive);
     return result;

@@ -3,7 +3,7 @@
  * come to the process, which looks at the file by a system call of its own, and says how often the file wasn't as
  * written.
  *
- *   own_calls loaded LIBRARY | namespace LIBRARY | handle | mapped | protected | early
+ *   own_calls loaded LIBRARY | deep LIBRARY | namespace LIBRARY | handle | mapped | protected | early
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -86,6 +86,8 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "loaded") == 0)
         call = load(dlopen(argv[2], RTLD_NOW), "raw_call_of_library");
+    else if (strcmp(argv[1], "deep") == 0)
+        call = load(dlopen(argv[2], RTLD_NOW | RTLD_DEEPBIND), "raw_call_of_library");
     else if (strcmp(argv[1], "namespace") == 0)
         call = load(dlmopen(LM_ID_NEWLM, argv[2], RTLD_NOW), "raw_call_of_library");
     else if (strcmp(argv[1], "handle") == 0) /* as foreign function interfaces find libc's */

@@ -1,4 +1,5 @@
-/* Built as a library: a system call of its own, and one by libc. */
+/* Built as a library: a system call of its own, one by libc, and one by the next function of that name. */
+#include <dlfcn.h>
 #include <unistd.h>
 
 long raw_call_of_library(long number, long a, long b, long c);
@@ -6,6 +7,11 @@ long raw_call_of_library(long number, long a, long b, long c);
 #ifdef BY_LIBC
 long raw_call_of_library(long number, long a, long b, long c) {
     return syscall(number, a, b, c);
+}
+#elif defined(BY_NEXT)
+long raw_call_of_library(long number, long a, long b, long c) {
+    long (*next)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    return next(number, a, b, c);
 }
 #elif defined(__x86_64__)
 long raw_call_of_library(long number, long a, long b, long c) {
