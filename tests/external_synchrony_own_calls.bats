@@ -8,7 +8,7 @@ calls_in() { # FILE: the names of the functions in which calls were found that c
     nm "$1" | awk '$2 ~ /[Tt]/ { print $1, $3 }' | sort >functions
     "$ROOT/build/uringshim-elf" --calls "$1" | awk '/^call/ { printf "%16s\n", substr($2, 3) }' | tr ' ' 0 |
         while read -r address; do
-            awk -v address="$address" '$1 <= address { name = $2 } END { print name }' functions
+            awk -v address="x$address" '"x" $1 <= address { name = $2 } END { print name }' functions
         done | sort
 }
 

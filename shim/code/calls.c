@@ -92,37 +92,76 @@ static uint64_t smaller(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
+static bool stopped(const struct calls_search *search) {
+    return search->stop && atomic_load(search->stop);
+}
+
+/* A page that can't be read, behind the end of its file or gone meanwhile, can't be run either: zeros. */
+static void read_what_can_be(struct calls_search *search, uint64_t at, uint8_t *to, size_t n) {
+    enum { PAGE = 4096 };
+    if (search->source->read(search->source, at, to, n))
+        return;
+    for (size_t done = 0, part; done < n; done += part) {
+        part = smaller(n - done, PAGE - (at + done) % PAGE);
+        if (!search->source->read(search->source, at + done, to + done, part))
+            memset(to + done, 0, part);
+    }
+}
+
+/* Data, or the middle of an instruction, may look like a jump. */
+static bool is_instruction(struct calls_search *search, const struct functions *functions, uint64_t address,
+                           uint64_t low, uint64_t high) {
+    struct function around = functions_find(functions, search->source, address, low, high);
+    size_t n = around.end - around.start;
+    return !around.known || n > FUNCTION_MAX ||
+           !search->source->read(search->source, around.start, search->function, n) ||
+           machine_is_instruction(search->function, n, address - around.start);
+}
+
+/*
+ * Compilers put what is rarely run elsewhere, as a function of its own, which jumps back into the middle of the other.
+ * Then what that one shows of its registers isn't all. What jumps are there between two addresses?
+ */
+static bool is_entered(struct calls_search *search, const struct functions *functions, const struct function *function,
+                       uint64_t low, uint64_t high) {
+    for (uint64_t at = low; at < high && !stopped(search);) {
+        size_t n = smaller(high - at, FUNCTION_MAX);
+        read_what_can_be(search, at, search->function, n);
+        size_t i = machine_find_jump(search->function, n, 0, at, function->start, function->end);
+        if (i == n) {
+            at += at + n < high ? n - MACHINE_JUMP_MAX : n;
+            continue;
+        }
+        at += i;
+        if ((at < function->start || at >= function->end) && is_instruction(search, functions, at, low, high))
+            return true;
+        at = at < function->start || at >= function->end ? at + 1 : function->end;
+    }
+    return stopped(search);
+}
+
 /* The bytes of a call stand at an address: are they one, which counts? */
 static enum calls_verdict judge(struct calls_search *search, const struct object *object, uint64_t address,
                                 uint64_t low, uint64_t high) {
     static const struct functions none;
     struct machine_call call = {.number = -1};
-    struct function around = functions_find(object ? &object->functions : &none, search->source, address, low, high);
+    const struct functions *functions = object ? &object->functions : &none;
+    struct function around = functions_find(functions, search->source, address, low, high);
     bool whole = around.known && around.end - around.start <= FUNCTION_MAX;
     uint64_t start = whole ? around.start : larger(around.start, address > NEAR ? address - NEAR : 0);
     uint64_t end = whole ? around.end : smaller(address + NEAR, high);
     if (!search->source->read(search->source, start, search->function, end - start))
         return CALLS_UNKNOWN; /* gone meanwhile */
-    bool counts = whole ? machine_judge(search->function, end - start, address - start, &call) && !call.own_memory &&
-                              !harmless(call.number)
+    bool is_one = whole ? machine_judge(search->function, end - start, address - start, &call)
                         : machine_guess(search->function, end - start, address - start, start);
-    return !counts || search->found(search, address, call.number) ? CALLS_NONE : CALLS_FOUND;
-}
-
-/* A page that can't be read, behind the end of its file or gone meanwhile, can't be run either: zeros. */
-static void read_what_can_be(struct calls_search *search, uint64_t at, size_t n) {
-    enum { PAGE = 4096 };
-    if (search->source->read(search->source, at, search->chunk, n))
-        return;
-    for (size_t done = 0, part; done < n; done += part) {
-        part = smaller(n - done, PAGE - (at + done) % PAGE);
-        if (!search->source->read(search->source, at + done, search->chunk + done, part))
-            memset(search->chunk + done, 0, part);
+    if (!is_one)
+        return CALLS_NONE;
+    if (call.own_memory || harmless(call.number)) {
+        if (!is_entered(search, functions, &around, low, high))
+            return CALLS_NONE;
+        call.number = -1;
     }
-}
-
-static bool stopped(const struct calls_search *search) {
-    return search->stop && atomic_load(search->stop);
+    return search->found(search, address, call.number) ? CALLS_NONE : CALLS_FOUND;
 }
 
 enum calls_verdict calls_in(struct calls_search *search, const struct object *object, uint64_t start, uint64_t end) {
@@ -135,7 +174,7 @@ enum calls_verdict calls_in(struct calls_search *search, const struct object *ob
         size_t sure = at + n < end ? n - MACHINE_CALL_MAX : n; /* the rest comes again with what follows */
         if (stopped(search))
             return CALLS_UNKNOWN;
-        read_what_can_be(search, at, n);
+        read_what_can_be(search, at, search->chunk, n);
         for (size_t i = 0; (i = machine_find(search->chunk, n, i)) < sure; i++) {
             enum calls_verdict verdict = judge(search, object, at + i, start, end);
             if (verdict != CALLS_NONE)

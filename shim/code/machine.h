@@ -16,8 +16,18 @@ size_t machine_find(const uint8_t *code, size_t n, size_t from);
 
 struct machine_call {
     int64_t number;  /* what is asked for, if it is put into the register in the lines before; else -1 */
-    bool own_memory; /* it is mmap, of no file and not shared */
+    bool own_memory; /* it is mmap, of no file, not shared and not executable */
 };
+
+enum { MACHINE_JUMP_MAX = 6 };
+
+/*
+ * The first place at or behind `from` where what stands looks like a jump or a call that leads between two addresses,
+ * both excluded; else n. `address` is that of the first byte.
+ */
+size_t machine_find_jump(const uint8_t *code, size_t n, size_t from, uint64_t address, uint64_t low, uint64_t high);
+/* Is that an instruction of the function that begins with the n bytes? */
+bool machine_is_instruction(const uint8_t *code, size_t n, size_t at);
 
 /* Is what machine_find found at `at` an instruction of the whole function that begins with the n bytes? */
 bool machine_judge(const uint8_t *code, size_t n, size_t at, struct machine_call *out);

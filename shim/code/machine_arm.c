@@ -44,6 +44,26 @@ bool machine_judge(const uint8_t *code, size_t n, size_t at, struct machine_call
     return true;
 }
 
+/* B, BL, and those of a condition, or of a register's being zero. */
+size_t machine_find_jump(const uint8_t *code, size_t n, size_t from, uint64_t address, uint64_t low, uint64_t high) {
+    for (size_t at = (from + 3) & ~(size_t)3; at + 4 <= n; at += 4) {
+        uint32_t word = word_at(code, at);
+        int64_t distance = 0;
+        if ((word & 0x7c000000) == 0x14000000)
+            distance = (int32_t)(word << 6) >> 6;
+        else if ((word & 0xff000010) == 0x54000000 || (word & 0x7e000000) == 0x34000000)
+            distance = (int32_t)(word << 8) >> 13;
+        if (distance && address + at + (uint64_t)(4 * distance) - low - 1 < high - low - 1)
+            return at;
+    }
+    return n;
+}
+
+bool machine_is_instruction(const uint8_t *code, size_t n, size_t at) {
+    (void)code, (void)n, (void)at;
+    return true;
+}
+
 bool machine_guess(const uint8_t *code, size_t n, size_t at, uint64_t address) {
     (void)code, (void)n, (void)at, (void)address;
     return true;

@@ -3,6 +3,7 @@
 #if defined(__x86_64__)
 
 #include <emmintrin.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -110,6 +111,26 @@ static bool goes_on(const uint8_t *code, size_t n, size_t at) {
     return true;
 }
 
+/* JMP, CALL and conditional jumps by 32 bits. */
+static bool is_jump(const uint8_t *code, size_t at, size_t distance_at) {
+    return distance_at - at == 1 ? (code[at] & 0xfe) == 0xe8 : code[at] == 0x0f && (code[at + 1] & 0xf0) == 0x80;
+}
+
+size_t machine_find_jump(const uint8_t *code, size_t n, size_t from, uint64_t address, uint64_t low, uint64_t high) {
+    for (size_t at = from; at + MACHINE_JUMP_MAX <= n; at++) {
+        int32_t distance;
+        memcpy(&distance, code + at + 2, sizeof distance);
+        uint64_t target = address + at + MACHINE_JUMP_MAX + (uint64_t)(int64_t)distance;
+        if (target - low - 1 >= high - low - 1)
+            continue;
+        if (is_jump(code, at, at + 2))
+            return at;
+        if (is_jump(code, at + 1, at + 2))
+            return at + 1;
+    }
+    return n;
+}
+
 /* What is asked for, if the registers hold constants by then. */
 static void tell(const uint8_t *code, size_t n, size_t at, struct machine_call *out) {
     struct registers registers;
@@ -118,7 +139,8 @@ static void tell(const uint8_t *code, size_t n, size_t at, struct machine_call *
     out->number = registers.value[RAX];
     out->own_memory = out->number == SYS_mmap && registers.state[R8] == CONSTANT &&
                       (int32_t)registers.value[R8] == -1 && registers.state[R10] == CONSTANT &&
-                      (registers.value[R10] & (MAP_ANONYMOUS | MAP_SHARED)) == MAP_ANONYMOUS;
+                      (registers.value[R10] & (MAP_ANONYMOUS | MAP_SHARED)) == MAP_ANONYMOUS &&
+                      registers.state[RDX] == CONSTANT && !(registers.value[RDX] & PROT_EXEC);
 }
 
 /* Where decoding comes to the call. */
@@ -149,6 +171,10 @@ static struct arrival arrive(const uint8_t *code, size_t n, size_t from, size_t 
         }
     }
     return arrival;
+}
+
+bool machine_is_instruction(const uint8_t *code, size_t n, size_t at) {
+    return arrive(code, n, 0, at).call;
 }
 
 static bool looks_right(const uint8_t *code, size_t n, size_t from, size_t at) {

@@ -154,10 +154,9 @@ static void follow_one_byte(struct registers *registers, const struct instructio
     case 0x70 ... 0x7f: /* jumps */
     case 0xe9:
     case 0xeb:
-    case 0x38 ... 0x3d: /* CMP, TEST, NOP and PAUSE */
+    case 0x38 ... 0x3d: /* CMP, TEST */
     case 0x84:
     case 0x85:
-    case 0x90:
     case 0xa8:
     case 0xa9:
         break;
@@ -217,7 +216,8 @@ static void follow_two_bytes(struct registers *registers, const struct instructi
 /* NOP, whatever its length, and PAUSE */
 static bool is_padding(const struct instruction *instruction) {
     return instruction->map == MAP_0F ? instruction->opcode == 0x1f
-                                      : instruction->map == MAP_ONE_BYTE && instruction->opcode == 0x90;
+                                      : instruction->map == MAP_ONE_BYTE && instruction->opcode == 0x90 &&
+                                            instruction->rm == 0; /* else XCHG */
 }
 
 static void follow(struct registers *registers, const struct instruction *instruction) {

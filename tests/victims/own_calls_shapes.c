@@ -17,17 +17,23 @@ FUNCTION(counts_one_of_two, "mov $202, %eax\ntest %edi, %edi\nje 1f\nmov $82, %e
 FUNCTION(counts_jumped_into, "mov $82, %eax\njmp 1f\n2: mov $202, %eax\n1: syscall\ntest %eax, %eax\njne 2b\n")
 FUNCTION(counts_after_call, "mov $202, %ebx\ncall counts_zero\nadd $1, %ebx\nmov %ebx, %eax\nsyscall\n")
 FUNCTION(counts_by_table, "mov $202, %eax\njmp *%rdi\nsyscall\n")
-FUNCTION(counts_mapped_file, "mov $9, %eax\nmov $0x22, %r10d\nmov %edi, %r8d\nsyscall\n")
-FUNCTION(counts_mapped_shared, "mov $9, %eax\nmov $0x21, %r10d\nmov $-1, %r8d\nsyscall\n")
+FUNCTION(counts_exchanged, "mov $82, %r8d\nmov $202, %eax\nxchg %rax, %r8\nsyscall\n")
+FUNCTION(counts_entered, "mov $202, %eax\n.Lmiddle: syscall\n")
+FUNCTION(counts_mapped_executable, "mov $9, %eax\nmov $7, %edx\nmov $0x22, %r10d\nmov $-1, %r8d\nsyscall\n")
+FUNCTION(counts_mapped_file, "mov $9, %eax\nmov $3, %edx\nmov $0x22, %r10d\nmov %edi, %r8d\nsyscall\n")
+FUNCTION(counts_mapped_shared, "mov $9, %eax\nmov $3, %edx\nmov $0x21, %r10d\nmov $-1, %r8d\nsyscall\n")
 
 FUNCTION(harmless_futex,
          "mov $202, %ebx\nmov %ebx, %eax\nsyscall\ncmp $-38, %rax\njne 1f\nmov %ebx, %eax\nsyscall\n1: ")
 FUNCTION(harmless_gettid, "push %rbp\nmov $186, %eax\npause\nsyscall\npop %rbp\n")
-FUNCTION(harmless_mapped, "mov $9, %eax\nmov $0x22, %r10d\nmov $-1, %r8d\nsyscall\n")
-FUNCTION(harmless_mapped_64, "mov $9, %eax\nmov $0x22, %r10d\nor $-1, %r8\nsyscall\n")
+FUNCTION(harmless_mapped, "mov $9, %eax\nmov $3, %edx\nmov $0x22, %r10d\nmov $-1, %r8d\nsyscall\n")
+FUNCTION(harmless_mapped_64, "mov $9, %eax\nxor %edx, %edx\nmov $0x22, %r10d\nor $-1, %r8\nsyscall\n")
 
 FUNCTION(no_call_immediate, "mov $0x050f, %eax\nmov $0x80cd, %ecx\nmov $0x340f050f, %edx\n")
 FUNCTION(no_call_displacement, "mov 0x050f(%rdi), %eax\nlea 0x80cd(%rip), %rcx\nvmovups 0x050f(%rdi), %ymm0\n")
+
+/* What is rarely run, as compilers put it elsewhere. */
+__asm__(".section .text.unlikely\nenters: .cfi_startproc\nmov $82, %eax\njmp .Lmiddle\n.cfi_endproc\n");
 
 /* Data among the code, as cryptographers have it, and a function that nothing is known of but where it stands. */
 __asm__(".text\n.balign 64\nno_call_table:\n"
