@@ -69,13 +69,22 @@ library() { # OPTION…: a library for own_calls
 @test "such code comes later: loaded, mapped, made, found by a handle on libc" {
     local how
     library
-    for how in loaded mapped protected handle; do
+    for how in loaded mapped protected patched handle; do
         : >"$STATS"
         same_as_native "$VICTIMS/own_calls" "$how" "$PWD/library.so"
         assert_deferred
         [[ $(stat_value passed.own_calls) -gt 0 ]]
     done
     same_as_native "$VICTIMS/own_calls" early
+}
+
+@test "such code comes in the place of a library that was looked at" {
+    library
+    mv library.so newer
+    library -DBY_LIBC
+    same_as_native "$VICTIMS/own_calls" reloaded "$PWD/library.so" "$PWD/newer"
+    assert_deferred
+    [[ $(stat_value passed.own_calls) -gt 0 ]]
 }
 
 @test "a library that calls libc changes nothing" {

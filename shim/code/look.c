@@ -79,9 +79,20 @@ static void remember(const struct mapping *mapping) {
     __atomic_store_n(&seen_count, seen_count + 1, __ATOMIC_RELEASE);
 }
 
+static bool overlaps(const struct seen *code, uintptr_t start, size_t length) {
+    return start < code->end && (code->start <= start || code->start - start < length);
+}
+
+bool look_knows(uintptr_t start, size_t length) {
+    for (uint32_t i = __atomic_load_n(&seen_count, __ATOMIC_ACQUIRE); i-- > 0;)
+        if (overlaps(&seen[i], start, length))
+            return true;
+    return false;
+}
+
 void look_forget(uintptr_t start, size_t length) {
     for (uint32_t i = seen_count; i-- > 0;)
-        if (seen[i].start < start + length && start < seen[i].end)
+        if (overlaps(&seen[i], start, length))
             seen[i] = seen[--seen_count];
 }
 

@@ -22,6 +22,8 @@ struct look {
  */
 void look_at_code(struct look *look, const _Atomic bool *stop);
 
+/* Is code of a file's there that has been looked at? */
+bool look_knows(uintptr_t start, size_t length);
 /* What is executable there has been made so, or changed: it hasn't been looked at. Not while look_at_code runs. */
 void look_forget(uintptr_t start, size_t length);
 

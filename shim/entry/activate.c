@@ -206,7 +206,7 @@ void code_added(void *start, size_t length) {
 }
 
 void code_changed(const char *call, void *start, size_t length, bool of_file) {
-    if (!thread_free(thread_self()) || !own_calls_matters(of_file))
+    if (!thread_free(thread_self()) || !own_calls_matters(start, length, of_file))
         return;
     bool exclusive = exclusive_begins(call);
     deactivate(call);

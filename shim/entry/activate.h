@@ -41,7 +41,7 @@ void activation_fork_done(bool child);
 void file_mapped(const char *call, int fd);
 /*
  * Libraries were loaded, by a call before which all was given back (deactivate): what is new is looked at before
- * anything is deferred again. Start and length say what has changed besides; 0: nothing.
+ * anything is deferred again. Start and length say what may have changed besides; 0: nothing.
  */
 void code_added(void *start, size_t length);
 /* Memory was made executable, by a call that has just returned. */

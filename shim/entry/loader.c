@@ -28,6 +28,22 @@ void loader_loaded(const char *call, int flags) {
         keep_away(call, REASON_own_calls);
 }
 
+static int read_unloaded(struct dl_phdr_info *object, size_t size, void *unloaded) {
+    (void)size;
+    *(unsigned long long *)unloaded = object->dlpi_subs;
+    return 1;
+}
+
+bool loader_unloaded(void) {
+    static unsigned long long seen;
+    unsigned long long now = 0, before = seen;
+    __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
+    if (objects)
+        objects(read_unloaded, &now);
+    seen = now;
+    return now != before;
+}
+
 struct asker {
     uintptr_t address;
     bool before_us;

@@ -29,7 +29,7 @@ bool own_calls_looking(void);
  * Memory came to be executable. Is it to be looked at before anything is deferred again? Code of no file is what a
  * compiler makes as the program runs, and makes no system calls: only the first times. Without the lock.
  */
-bool own_calls_matters(bool of_file);
+bool own_calls_matters(const void *start, size_t length, bool of_file);
 /* What is there hasn't been looked at, nor what was loaded; nothing is looked at now. */
 void own_calls_again(void *start, size_t length);
 

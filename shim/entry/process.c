@@ -376,6 +376,11 @@ EXPORT long ptrace(enum __ptrace_request request, ...) {
     return CALL(ptrace, (request, pid, address, data));
 }
 
+static void loaded(const char *call, int flags) {
+    loader_loaded(call, flags);
+    code_added(NULL, loader_unloaded() ? SIZE_MAX : 0);
+}
+
 /*
  * A library that is loaded may bring asynchronous I/O, or system calls, of its own, and with dlmopen a libc of its own:
  * looked for when deferring starts again.
@@ -384,8 +389,7 @@ EXPORT void *dlopen(const char *path, int flags) {
     bool exclusive = exclusive_begins("dlopen"); /* who began anew now would look around too early */
     deactivate("dlopen");
     void *result = CALL(dlopen, (path, flags));
-    loader_loaded("dlopen", flags);
-    code_added(NULL, 0);
+    loaded("dlopen", flags);
     exclusive_ends(exclusive);
     return result;
 }
@@ -394,8 +398,7 @@ EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
     bool exclusive = exclusive_begins("dlmopen");
     deactivate("dlmopen");
     void *result = CALL(dlmopen, (list, path, flags));
-    loader_loaded("dlmopen", flags);
-    code_added(NULL, 0);
+    loaded("dlmopen", flags);
     exclusive_ends(exclusive);
     return result;
 }

@@ -3,7 +3,8 @@
  * come to the process, which looks at the file by a system call of its own, and says how often the file wasn't as
  * written.
  *
- *   own_calls loaded LIBRARY | deep LIBRARY | namespace LIBRARY | handle | mapped | protected | early
+ *   own_calls loaded LIBRARY | deep LIBRARY | namespace LIBRARY | handle | mapped | protected | early | patched |
+ *             reloaded LIBRARY LIBRARY
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -55,13 +56,56 @@ static raw_call *make_code(bool executable_first) {
 }
 
 /* As a loader of its own would do it. */
-static raw_call *map_code(void) {
+static void *map_file(const void *bytes, size_t n) {
     int fd = open("code", O_CREAT | O_TRUNC | O_RDWR, 0700);
-    require(write(fd, code, sizeof code) == sizeof code);
-    void *memory = mmap(NULL, sizeof code, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    require(write(fd, bytes, n) == (ssize_t)n);
+    void *memory = mmap(NULL, n, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
     require(memory != MAP_FAILED);
     close(fd);
+    return memory;
+}
+
+static raw_call *map_code(void) {
+    return (raw_call *)map_file(code, sizeof code);
+}
+
+static void write_and_wait(void) {
+    for (int i = 0; i < TURNS; i++) {
+        write_much();
+        usleep(1000); /* whatever is looked at in the background gets done */
+    }
+}
+
+/* What has been looked at is changed, after something else was loaded. */
+static raw_call *patch_code(void) {
+    char nothing[4096] = "";
+    void *memory = map_file(nothing, sizeof nothing);
+    write_and_wait();
+    require(dlopen("libm.so.6", RTLD_NOW));
+    require(mprotect(memory, sizeof nothing, PROT_READ | PROT_WRITE) == 0);
+    memcpy(memory, code, sizeof code);
+    __builtin___clear_cache(memory, (char *)memory + sizeof code);
+    require(mprotect(memory, sizeof nothing, PROT_READ | PROT_EXEC) == 0);
     return (raw_call *)memory;
+}
+
+static void copy(const char *path) {
+    static char bytes[1 << 20];
+    int from = open(path, O_RDONLY), to = open("./plugin", O_CREAT | O_WRONLY | O_TRUNC, 0700);
+    ssize_t n = read(from, bytes, sizeof bytes);
+    require(n > 0 && write(to, bytes, (size_t)n) == n);
+    require(close(from) == 0 && close(to) == 0);
+}
+
+/* A plugin that was built anew: in the same file, and most likely at the same address. */
+static void *reload(const char *older, const char *newer) {
+    copy(older);
+    void *handle = dlopen("./plugin", RTLD_NOW);
+    require(handle);
+    write_and_wait();
+    require(dlclose(handle) == 0);
+    copy(newer);
+    return dlopen("./plugin", RTLD_NOW);
 }
 
 static raw_call *load(void *handle, const char *name) {
@@ -80,10 +124,7 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], "early") == 0) /* executable from the beginning, and empty */
         call = make_code(true);
     write_much();
-    for (int i = 0; i < TURNS; i++) {
-        write_much();
-        usleep(1000); /* whatever is looked at in the background gets done */
-    }
+    write_and_wait();
     if (strcmp(argv[1], "loaded") == 0)
         call = load(dlopen(argv[2], RTLD_NOW), "raw_call_of_library");
     else if (strcmp(argv[1], "deep") == 0)
@@ -96,6 +137,10 @@ int main(int argc, char **argv) {
         call = map_code();
     else if (strcmp(argv[1], "protected") == 0)
         call = make_code(false);
+    else if (strcmp(argv[1], "patched") == 0)
+        call = patch_code();
+    else if (strcmp(argv[1], "reloaded") == 0)
+        call = load(reload(argv[2], argv[3]), "raw_call_of_library");
     require(call);
     for (int i = 0; i < TURNS; i++) {
         write_much();
