@@ -127,3 +127,7 @@ library() { # OPTION…: a library for own_calls
     [[ $(stat_value passed.looking) -gt 0 ]] || fail "the look was over too early"
     assert_deferred
 }
+
+@test "the child of a fork by a call of its own waits for no thread of its parent's" {
+    same_as_native "$VICTIMS/own_calls_forked"
+}

@@ -81,13 +81,21 @@ void helper_await_briefly(struct helper *helper, uint32_t most_us) {
         await_word(helper, &most);
 }
 
+static bool exists(const struct helper *helper) {
+    return sys(SYS_tgkill, sys(SYS_getpid), helper->id, 0) == 0;
+}
+
 /* The kernel clears the word some time before the thread is gone. Long after that another one may have its number. */
 void helper_await(struct helper *helper) {
     enum { YIELDS_MAX = 10000 };
     if (!helper->id)
         return;
+    if (!exists(helper) && atomic_load(&helper->alive)) { /* the child of a fork that nobody told of */
+        helper_forked(helper);
+        return;
+    }
     await_word(helper, NULL);
-    for (int i = 0; i < YIELDS_MAX && sys(SYS_tgkill, sys(SYS_getpid), helper->id, 0) == 0; i++)
+    for (int i = 0; i < YIELDS_MAX && exists(helper); i++)
         sys(SYS_sched_yield);
     helper->id = 0;
 }
