@@ -347,10 +347,13 @@ EXPORT long ulimit(int command, ...) {
     return result;
 }
 
+/* PR_SET_SYSCALL_USER_DISPATCH (Linux 5.11): calls of ours would come to the program's handler, too. */
+enum { DISPATCH = 59 };
+
 void announce_prctl(const char *call, int option, unsigned long argument) {
     if (option == PR_SET_SECCOMP)
         confined(call);
-    else if (option == PR_SET_TSC && argument == PR_TSC_SIGSEGV)
+    else if ((option == PR_SET_TSC && argument == PR_TSC_SIGSEGV) || (option == DISPATCH && argument))
         keep_out(call);
     else
         announce(call);
