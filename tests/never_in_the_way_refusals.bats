@@ -46,6 +46,10 @@ refused() {
     same_as_native "$VICTIMS/refuse_counter"
 }
 
+@test "a child that confines itself to starting another program" {
+    same_as_native "$VICTIMS/refuse_all_but_exec"
+}
+
 @test "a program that confines itself dies the death that it is sent" {
     local how number
     for how in prctl seccomp tsync; do

@@ -20,6 +20,7 @@ static struct thread *unused; /* linked by `log`, which an unused structure does
 static pthread_key_t key;
 static bool key_made;
 static _Atomic bool strangers;
+static _Atomic bool confined;
 
 /* A thread that returns may still be cancelled here, and would leave what it is at half done. */
 static void at_thread_end(void *argument) {
@@ -65,6 +66,19 @@ static void count_in_sight(struct thread *thread) {
 
 void thread_strangers_come(void) {
     atomic_store(&strangers, true);
+}
+
+void thread_confined(void) {
+    struct thread *self = thread_self();
+    if (self->vfork_child)
+        self->vfork_confined = true;
+    else
+        atomic_store(&confined, true);
+}
+
+bool thread_is_confined(void) {
+    const struct thread *self = thread_self();
+    return atomic_load(&confined) || (self->vfork_child && self->vfork_confined);
 }
 
 struct thread *thread_attach(void) {

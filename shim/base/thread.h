@@ -30,6 +30,7 @@ struct thread {
     bool vfork_child;      /* this is a vfork child's use of its parent's memory: touch nothing */
     int vfork_parent;      /* then: the parent's process id, which goes on with the flag still up */
     bool vfork_exclusive;  /* and: what exclusive_begins said */
+    bool vfork_confined;   /* and: the child has put itself under a filter of system calls */
     bool mask_known;       /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
     bool faults_caught;    /* and it isn't: a bad buffer is noticed */
     bool handlers_ours;    /* no handler runs here that the kernel called itself (earlier.h) */
@@ -97,6 +98,11 @@ struct thread *thread_attach(void);
  * structure of its own. Nothing may be deferred or read ahead any more.
  */
 void thread_strangers_come(void);
+
+/* The program has forbidden itself system calls, for good and for its children: or a vfork child has for itself alone.
+ */
+void thread_confined(void);
+bool thread_is_confined(void);
 
 /* Called in the ending thread, before its structure is reused; set once at start. */
 extern void (*thread_at_exit)(struct thread *self);

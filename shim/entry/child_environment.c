@@ -105,6 +105,8 @@ struct child_environment child_environment_of(char *const *envp) {
     size_t count = 0, bytes = 0;
     const char *string;
     bool named = false;
+    if (thread_is_confined()) /* to look costs system calls */
+        return (struct child_environment){.given = envp};
     for (; envp && (string = string_at(&reader, envp + count)); count++) {
         if (!is_preload(&reader, string))
             continue;

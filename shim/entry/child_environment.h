@@ -15,11 +15,12 @@
 
 struct child_environment {
     char *const *given;
-    size_t words; /* that the copy takes; 0: we aren't in it, or it can't be read, and it is passed on as it is */
+    size_t words; /* that the copy takes; 0: it is passed on as it is, for we aren't in it, or it can't be looked at */
     void *mapping;
 };
 
-/* Looks for us in it. What can't be read is left for the kernel to refuse. */
+/* Looks for us in it, unless that is forbidden (thread_is_confined). What can't be read is left for the kernel to
+ * refuse. */
 struct child_environment child_environment_of(char *const *envp);
 
 /* How many words of it must be on the caller's stack. */

@@ -87,6 +87,7 @@ void report_before_close(const char *call, int fd) {
 }
 
 void confined(const char *call) {
+    thread_confined();
     if (!thread_free(thread_self()))
         return;
     wb_hinder(REASON_seccomp);

@@ -50,6 +50,7 @@ __attribute__((visibility("hidden"), used)) int vfork_before(void) {
     self->vfork_exclusive = exclusive_begins("vfork");
     sharing_passed_on();
     self->vfork_parent = (int)sys(SYS_getpid);
+    self->vfork_confined = false;
     self->vfork_child = true;
     return 1;
 }
