@@ -120,6 +120,21 @@ CODE
     done
     record native bash -c "$script" ../main one
     same_as_recorded shim bash -c "$script" ../main one
+
+    cat >by_number.c <<'CODE'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    (void)argc;
+    return fexecve(open(argv[1], O_RDONLY), argv + 1, environ);
+}
+CODE
+    gcc -o by_number by_number.c
+    for program in main script; do
+        record native bash -c "$script" ../by_number "../$program" one
+        same_as_recorded shim bash -c "$script" ../by_number "../$program" one || fail "$program by its number"
+    done
 }
 
 # shown WAY PROGRAM [NAME=VALUE]…: natively and shimmed, from the same few variables.

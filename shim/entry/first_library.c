@@ -4,10 +4,12 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/first.h"
 #include "base/real.h"
+#include "base/text.h"
 #include "entry/child_environment.h"
 
 static bool is_one(const char *path) {
@@ -27,18 +29,36 @@ static bool is_itself(const char *path) {
            one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
+/* Is the process called so? It is as the end of what was started, or, since Linux 6.14, as the file of a number. */
+static bool is_called(const char *name) {
+    char called[16] = "";
+    return sys(SYS_prctl, PR_GET_NAME, called, 0, 0, 0) == 0 && strncmp(called, name, sizeof called) == 0;
+}
+
+/* By its number if it was started by that: then the kernel has called it "/dev/fd/N" (alloc_bprm in fs/exec.c). */
+static void start_given(const char *given, char *const *argv, char *const *environment) {
+    static const char numbers[] = "/dev/fd/";
+    const char *number = given + sizeof numbers - 1, *end = NULL;
+    if (strncmp(given, numbers, sizeof numbers - 1) == 0 && !is_called(number)) {
+        long fd = text_parse(number, &end);
+        if (end > number && !*end)
+            sys(SYS_execveat, fd, "", argv, environment, AT_EMPTY_PATH);
+    }
+    sys(SYS_execve, given, argv, environment);
+}
+
 /*
  * Starts the file that it was started by: the kernel names the process after that. A script's name stands among the
  * arguments, in front of those that it was given itself (load_script in fs/binfmt_script.c).
  */
 static void start(const char *given, char *const *argv, char *const *environment) {
     if (is_itself(given)) {
-        sys(SYS_execve, given, argv, environment);
+        start_given(given, argv, environment);
         return;
     }
     for (int i = 1; argv[0] && argv[i]; i++)
         if (strcmp(argv[i], given) == 0)
-            sys(SYS_execve, given, argv + i, environment);
+            start_given(given, argv + i, environment);
 }
 
 void first_library_start_again(char *const *argv, char *const *envp) {
