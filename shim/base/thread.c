@@ -68,6 +68,13 @@ void thread_strangers_come(void) {
     atomic_store(&strangers, true);
 }
 
+bool thread_off;
+
+void thread_stay_off(void) {
+    thread_off = true;
+    thread_nobody.vfork_child = true;
+}
+
 void thread_confined(void) {
     struct thread *self = thread_self();
     if (self->vfork_child)

@@ -99,6 +99,13 @@ struct thread *thread_attach(void);
  */
 void thread_strangers_come(void);
 
+/*
+ * The library does nothing in this process, from the constructor on. It isn't told of forks, so that no lock may be
+ * taken: all threads go by one structure, which says that nothing is to be touched.
+ */
+extern bool thread_off;
+void thread_stay_off(void);
+
 /* The program has forbidden itself system calls, for good and for its children: or a vfork child has for itself alone.
  */
 void thread_confined(void);

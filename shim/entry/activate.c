@@ -183,6 +183,8 @@ static void stop_once(struct thread *self, bool reading_too) {
 }
 
 void limits_refresh(void) {
+    if (unlikely(thread_off))
+        return;
     critical_enter();
     mutex_lock(&lock);
     look_at_limits();

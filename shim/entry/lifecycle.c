@@ -331,6 +331,11 @@ static void tell_valgrind(void) {
             valgrind_ours(file + segment[i].p_vaddr, segment[i].p_memsz);
 }
 
+static void stay_off(void) {
+    wb_hinder(REASON_disabled);
+    thread_stay_off();
+}
+
 /* Until here the library is inert: calls from other libraries' constructors go straight through. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
     /* libc's own idea of the name may not be there yet */
@@ -338,17 +343,17 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         tell_valgrind();
     remember_name(argc > 0 && argv[0] ? argv[0] : "");
     if (has_rights_of_others()) { /* variables are not to be trusted: neither the rest of them */
-        wb_hinder(REASON_disabled);
+        stay_off();
         return;
     }
     if (first_library_is_behind_us()) {
         first_library_start_again(argv, envp);
-        wb_hinder(REASON_disabled);
+        stay_off();
         return;
     }
     config_read(envp);
     if (config.mode == MODE_OFF || config_excludes(program) || !thread_start() || !forks_are_told()) {
-        wb_hinder(REASON_disabled);
+        stay_off();
         return;
     }
     log_start();

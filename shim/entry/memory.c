@@ -127,6 +127,8 @@ EXPORT int pkey_mprotect(void *start, size_t length, int prot, int key) {
 }
 
 EXPORT void *shmat(int id, const void *start, int flags) {
+    if (unlikely(thread_off))
+        return CALL(shmat, (id, start, flags));
     bool exclusive = exclusive_begins("shmat");
     sharing_begins();
     void *result = CALL(shmat, (id, start, flags));
@@ -139,6 +141,8 @@ EXPORT void *shmat(int id, const void *start, int flags) {
 }
 
 EXPORT int shmdt(const void *start) {
+    if (unlikely(thread_off))
+        return CALL(shmdt, (start));
     announce("shmdt");
     sharing_begins();
     int result = CALL(shmdt, (start));

@@ -50,6 +50,8 @@ void sharing_names_changed(void) {
 }
 
 void sharing_hidden(void) {
+    if (unlikely(thread_off))
+        return;
     sharing_begins();
     shared_memory_hidden();
     sharing_changed();
