@@ -76,7 +76,7 @@ static void await_word(struct helper *helper, const struct timespec *most) {
 }
 
 void helper_await_briefly(struct helper *helper, uint32_t most_us) {
-    struct timespec most = {most_us / 1000000, most_us % 1000000 * 1000};
+    struct timespec most = {most_us / 1000000, most_us % 1000000 * 1000L};
     if (atomic_load(&helper->alive))
         await_word(helper, &most);
 }
