@@ -1,10 +1,7 @@
 #include "code/look.h"
 
 #include <fcntl.h>
-#include <gnu/libc-version.h>
 #include <link.h>
-#include <mqueue.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -46,10 +43,10 @@ static bool can_read(const struct code_source *memory) {
 /* Before glibc 2.34 threads, and timers and message queues, were libraries of their own. */
 static void find_trusted(struct visit *visit) {
     visit->trusted[0] = (uintptr_t)look_at_code;
-    visit->trusted[1] = (uintptr_t)REAL(gnu_get_libc_version);
+    visit->trusted[1] = (uintptr_t)real_loaded("gnu_get_libc_version"); /* the helper thread can't ask the loader */
     visit->trusted[2] = (uintptr_t)_r_debug.r_brk;
-    visit->trusted[3] = (uintptr_t)REAL(pthread_key_create);
-    visit->trusted[4] = (uintptr_t)REAL(mq_notify);
+    visit->trusted[3] = (uintptr_t)real_loaded("pthread_key_create");
+    visit->trusted[4] = (uintptr_t)real_loaded("mq_notify");
 }
 
 static bool is_trusted(const struct visit *visit, const struct mapping *mapping) {
