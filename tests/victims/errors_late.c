@@ -29,10 +29,10 @@ static void await(const int line[2]) {
     require(bare_call(SYS_read, line[0], &byte, 1, 0) == 1);
 }
 
-static void resize(const char *tmpfs, unsigned long size) {
+static bool resize(const char *tmpfs, unsigned long size) {
     char option[64];
     snprintf(option, sizeof option, "size=%lu", size);
-    require(mount("tmpfs", tmpfs, NULL, MS_REMOUNT, option) == 0);
+    return mount("tmpfs", tmpfs, NULL, MS_REMOUNT, option) == 0;
 }
 
 // In another process: takes all the room there is, until it is told again. In one call: for who fills it by writing, on
@@ -40,11 +40,12 @@ static void resize(const char *tmpfs, unsigned long size) {
 static void take_room(const char *tmpfs) {
     struct statfs st;
     await(to_child);
-    require(statfs(tmpfs, &st) == 0);
-    resize(tmpfs, (unsigned long)st.f_bsize * (st.f_blocks - st.f_bfree) + LEFT);
+    do // what is performed in the background may need more meanwhile
+        require(statfs(tmpfs, &st) == 0);
+    while (!resize(tmpfs, (unsigned long)st.f_bsize * (st.f_blocks - st.f_bfree) + LEFT) && errno == EINVAL);
     require(write(to_parent[1], "f", 1) == 1);
     await(to_child);
-    resize(tmpfs, (unsigned long)st.f_bsize * st.f_blocks);
+    require(resize(tmpfs, (unsigned long)st.f_bsize * st.f_blocks));
     _exit(0);
 }
 
@@ -72,6 +73,7 @@ int main(int argc, char **argv) {
     pid_t child = fork();
     if (!child)
         take_room(argv[1]);
+    close(to_parent[1]); // so that its death is noticed
     int fd = open(data, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     for (int i = 0; i < PIECES; i++) {
         memset(piece, 'a' + i % 26, sizeof piece);
