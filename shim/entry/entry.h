@@ -25,6 +25,13 @@ static inline long answer(long result) {
 /* rt_sigaction(2) by number (signals.c): 0 or -errno. */
 long raw_sigaction(int number, const void *action, void *old, size_t mask_size);
 
+/*
+ * Finds what shells' children leave by (signals.c, process.c): or else each child would look for it, which costs it a
+ * page for each part of libc's tables.
+ */
+void jumps_find(void);
+void exit_find(void);
+
 /* After the real call, however it is left: what it answered may have been a message. */
 static inline void learned(const char *unused) {
     (void)unused;

@@ -148,10 +148,17 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
     return pid;
 }
 
+static void *exit_real;
+
 EXPORT void exit(int status) {
     announce("exit");
-    REAL(exit)(status);
+    void *real = __atomic_load_n(&exit_real, __ATOMIC_RELAXED);
+    ((__typeof__(&exit))(real ? real : real_resolve(&exit_real, "exit")))(status);
     __builtin_unreachable();
+}
+
+void exit_find(void) {
+    real_resolve(&exit_real, "exit");
 }
 
 EXPORT void _exit(int status) {

@@ -220,9 +220,11 @@ MASK(int, swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
 
 /* A jump out of a handler sets the mask inside libc. */
 #define JUMP(name, type)                                                                                               \
+    static void *name##_real;                                                                                          \
     EXPORT void name(type environment, int value) {                                                                    \
         mask_changed();                                                                                                \
-        REAL(name)(environment, value);                                                                                \
+        void *real = __atomic_load_n(&name##_real, __ATOMIC_RELAXED);                                                  \
+        ((__typeof__(&name))(real ? real : real_resolve(&name##_real, #name)))(environment, value);                    \
         __builtin_unreachable();                                                                                       \
     }
 
@@ -232,6 +234,11 @@ JUMP(longjmp, jmp_buf)
 JUMP(_longjmp, jmp_buf)
 JUMP(siglongjmp, sigjmp_buf)
 JUMP(__longjmp_chk, jmp_buf)
+
+void jumps_find(void) {
+    real_resolve(&siglongjmp_real, "siglongjmp");
+    real_resolve(&__longjmp_chk_real, "__longjmp_chk");
+}
 
 /* BSD's: the headers give its name to X/Open's, which is another function. */
 extern int __sigpause(int signal_or_mask, int is_signal);
