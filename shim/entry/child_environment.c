@@ -1,10 +1,9 @@
 #include "entry/child_environment.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/copy.h"
 #include "base/real.h"
 #include "base/thread.h"
 
@@ -19,11 +18,9 @@ struct reader {
     bool failed;
 };
 
-/* Asked by a call that does nothing else; of the end of the page, for to that call NULL is nothing to read. */
 static bool readable(uintptr_t page) {
-    const int no_such_how = -1;
-    uint64_t unused;
-    return sys(SYS_rt_sigprocmask, no_such_how, page + PAGE - sizeof unused, &unused, sizeof unused) != -EFAULT;
+    uint64_t last;
+    return copy_in_asked(&last, (const void *)(page + PAGE - sizeof last), sizeof last);
 }
 
 static bool can_read(struct reader *reader, const void *at) {
