@@ -61,9 +61,9 @@ $(BUILD)/victims/%: tests/victims/%.c $(wildcard tests/victims/*.h)
 
 # Tests of ordinary functions are linked with everything but the shells.
 units: $(UNITS)
-$(BUILD)/unit/%: tests/unit/%.c $(BELOW_ENTRY)
+$(BUILD)/unit/%: tests/unit/%.c $(BELOW_ENTRY) tests/unit/check.h
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $^ $(LDFLAGS) -l:liburing.a -ldl
+	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $(filter-out %.h,$^) $(LDFLAGS) -l:liburing.a -ldl
 # It stands in for a newer liburing.
 $(BUILD)/unit/ring: override LDFLAGS += -Wl,--wrap=io_uring_queue_init_params
 

@@ -12,14 +12,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
-
-#define CHECK(what)                                                                                                    \
-    do {                                                                                                               \
-        if (!(what)) {                                                                                                 \
-            printf("line %d: %s\n", __LINE__, #what);                                                                  \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#include "check.h"
 
 enum { NO_ARRAY = 1 << 16, RECORD = 100, RECORDS = 5 * RING_ENTRIES / 2 };
 

@@ -7,13 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define CHECK(what)                                                                                                    \
-    do {                                                                                                               \
-        if (!(what)) {                                                                                                 \
-            printf("line %d: %s\n", __LINE__, #what);                                                                  \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#include "check.h"
 
 enum { PAGE = 4096, LONGEST = 70, ROUNDS = 200000 };
 
