@@ -51,10 +51,10 @@ look_at_kernel() {
     shim_release=$(uname -r)
     shim_minor=${shim_release#*.}
     shim_number=$((${shim_release%%.*} * 1000 + ${shim_minor%%[!0-9]*}))
-    if [ $shim_number -ge 6003 ]; then
+    if [ $shim_number -ge 6004 ]; then
         found ok "kernel: Linux $shim_release"
     else
-        found warn "kernel: Linux $shim_release, older than 6.3"
+        found warn "kernel: Linux $shim_release, older than 6.4"
         means "Its rings may lack what uringshim needs; that was tried, see below."
     fi
     if [ "$(fact code)" = ok ]; then
@@ -151,13 +151,13 @@ ring_steps() {
     cat <<'TABLE'
 ring|a ring|no rings
 ring.number|known by a number (Linux 5.18)|no rings
-ring.files|registered files (Linux 5.19)|no rings
+ring.table|registered files that are let go at once (Linux 6.4)|rings for direct I/O only
 ring.buffers|registered buffers|no registered buffers
-ring.restrictions|restricted to writing and syncing (Linux 5.10)|no rings
+ring.restrictions|restricted to what it is for (Linux 5.10)|no rings
 ring.start|enabled|no rings
-ring.hidden|used when its descriptor is closed (Linux 6.3)|no rings
+ring.hidden|registering a file when its descriptor is closed (Linux 6.3)|no rings
 ring.forbidden|refusing what it is restricted from|rings that could do more
-ring.write|writing to a registered file|no rings
+ring.write|writing|no rings
 ring.write_fixed|writing from a registered buffer|no registered buffers
 ring.fsync|syncing|no rings
 ring.link|linked requests|no rings
@@ -181,6 +181,10 @@ $(ring_steps)
 TABLE
     case $shim_partly in
     *"no rings"*) explain_no_rings "$(fact ring)" ;;
+    *"direct I/O only"*)
+        means "Other writes are made by plain system calls: as few, but never in the background."
+        look_at_polling
+        ;;
     *) look_at_polling ;;
     esac
 }
@@ -189,7 +193,7 @@ TABLE
 explain_no_rings() { # ERRNO, or ok: something else was refused
     means "What was deferred is written by plain system calls: as few, but never in the background."
     case $1 in
-    EINVAL) means "Linux 5.19 would do it." ;;
+    EINVAL) means "Linux 5.18 would do it." ;;
     ENOSYS) means "The kernel is made without it (CONFIG_IO_URING), or a sandbox says so." ;;
     ENOMEM) change "prlimit --pid \$\$ --memlock=unlimited:unlimited" "(as root: rings are locked memory)" ;;
     esac
@@ -248,6 +252,10 @@ look_at_limits() {
 }
 
 look_at_memory() {
+    case $(fact ring) in
+    ok | ENOMEM) ;;
+    *) return 0 ;; # only rings lock any
+    esac
     shim_value=$(fact memory)
     if [ "$(fact exempt)" = ok ]; then
         found ok "locked memory: any (CAP_IPC_LOCK)"
@@ -398,6 +406,8 @@ look_at_trial() {
     fi
     if [ "$(counted ring.writes)" -gt 0 ]; then
         found ok "trial: written by a ring"
+    elif [ "$(fact ring.table).$(fact ring.write)" = EOPNOTSUPP.ok ]; then
+        found ok "trial: written by plain calls, for it isn't direct I/O"
     elif [ "$shim_deferred" -gt 0 ]; then
         found no "trial: written by plain calls: $(named fallback)"
         partly "no rings"

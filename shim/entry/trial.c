@@ -63,6 +63,8 @@ static void try_ring(void) {
     sys(SYS_io_uring_setup, 0, NULL);
     sys(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0);
     sys(SYS_io_uring_register, -1, 0, NULL, 0);
+    sys(SYS_pipe2, NULL, 0);          /* trying a table of files */
+    sys(SYS_read, -1, NULL, 0);       /* and that */
     sys(SYS_getdents64, -1, NULL, 0); /* finding a polling thread */
 }
 

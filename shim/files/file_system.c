@@ -1,6 +1,8 @@
 #include "files/file_system.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 
 #include "base/arena.h"
@@ -32,6 +34,7 @@ static struct file_system *all;
 static void measure(struct file_system *fs, const struct statfs *st) {
     fs->known = st->f_type == EXT4_SUPER_MAGIC || st->f_type == XFS_SUPER_MAGIC || st->f_type == BTRFS_SUPER_MAGIC ||
                 st->f_type == TMPFS_MAGIC || st->f_type == F2FS_SUPER_MAGIC;
+    fs->takes_blocks = st->f_type == EXT4_SUPER_MAGIC || st->f_type == XFS_SUPER_MAGIC;
     fs->far_offset = st->f_type == EXT4_SUPER_MAGIC && st->f_bsize < 4096 ? FAR_SMALL_BLOCKS : FAR_OFFSET;
     uint64_t available = (uint64_t)st->f_bavail * (uint64_t)st->f_bsize;
     /* tmpfs without a size limit reports no blocks at all */
@@ -65,4 +68,23 @@ void file_system_check(int fd, struct file_system *fs, bool early) {
         measure(fs, &st);
     else
         fs->headroom = false;
+}
+
+static bool is_power(uint32_t n) {
+    return n && !(n & (n - 1));
+}
+
+/*
+ * Linux tells by statx(2), STATX_DIOALIGN, from 6.1 on. These kinds do tell then; before, they took what was aligned to
+ * a device's logical block, which is no larger than one of their own, nor than a page (set_blocksize in block/bdev.c).
+ */
+uint32_t file_system_alignment(const struct file_system *fs, int fd) {
+    enum { STRICTEST = 4096 };
+    struct statx stx = {0};
+    if (sys(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) != 0)
+        return 0;
+    if (!(stx.stx_mask & STATX_DIOALIGN))
+        return fs->takes_blocks ? STRICTEST : 0;
+    uint32_t most = stx.stx_dio_mem_align > stx.stx_dio_offset_align ? stx.stx_dio_mem_align : stx.stx_dio_offset_align;
+    return is_power(stx.stx_dio_mem_align) && is_power(stx.stx_dio_offset_align) && most <= STRICTEST ? most : 0;
 }

@@ -13,6 +13,7 @@ struct file_system {
     dev_t device;
     bool known;                       /* a kind that we know to be local and well-behaved */
     bool headroom;                    /* room enough that a small write can't fail for want of it */
+    bool takes_blocks;                /* direct I/O of what is aligned to 4096 bytes, whatever its device */
     uint64_t far_offset;              /* writes that end beyond it are left to the kernel */
     _Atomic uint8_t buffered, direct; /* enum inline_writes */
     uint64_t unchecked;               /* bytes deferred since headroom was last looked at */
@@ -29,5 +30,11 @@ struct file_system *file_system_get(int fd, dev_t device);
  * that.
  */
 void file_system_check(int fd, struct file_system *fs, bool early);
+
+/*
+ * What addresses, sizes and offsets of direct I/O on a regular file must be multiples of, a power of two up to 4096; 0:
+ * it isn't known, or not done.
+ */
+uint32_t file_system_alignment(const struct file_system *fs, int fd);
 
 #endif

@@ -173,19 +173,11 @@ bool files_forbid_direct(void) {
     return true;
 }
 
-/*
- * The bits that must be 0 in addresses, sizes and offsets for direct I/O to be done as such (statx(2), STATX_DIOALIGN);
- * 0 where the kernel doesn't say.
- */
-static uint32_t direct_bits(int fd) {
-    enum { STRICTEST = 4096 };
-    struct statx stx = {0};
-    if (atomic_load_explicit(&direct_forbidden, memory_order_relaxed) ||
-        sys(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) != 0 || !(stx.stx_mask & STATX_DIOALIGN) ||
-        !stx.stx_dio_mem_align || !stx.stx_dio_offset_align)
-        return 0;
-    uint32_t bits = (stx.stx_dio_mem_align - 1) | (stx.stx_dio_offset_align - 1);
-    return (bits & (bits + 1)) == 0 && bits < STRICTEST ? bits : 0;
+/* The bits that must be 0 in addresses, sizes and offsets for direct I/O to be done as such; 0: unknown. */
+static uint32_t direct_bits(const struct file_system *fs, int fd) {
+    uint32_t alignment =
+        atomic_load_explicit(&direct_forbidden, memory_order_relaxed) ? 0 : file_system_alignment(fs, fd);
+    return alignment ? alignment - 1 : 0;
 }
 
 /* The reason, from the descriptor's flags, not to defer its writes. */
@@ -219,7 +211,7 @@ static void look_at_flags(int fd, struct ofd *ofd) {
 static void settle_direct(int fd, struct ofd *ofd) {
     if (ofd->direct != DIRECT_UNKNOWN)
         return;
-    ofd->direct = direct_bits(fd);
+    ofd->direct = direct_bits(ofd->inode->file_system, fd);
     if (!ofd->direct) {
         ofd->reason = ofd->reason ? ofd->reason : REASON_direct_flag;
         ofd->ahead = AHEAD_NEVER;

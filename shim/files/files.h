@@ -65,7 +65,7 @@ struct ofd {
     _Atomic bool asking; /* a thread asks whether we are alone with the file */
     enum ahead ahead;
     uint32_t window; /* bytes that the next window on it fetches; 0: none has */
-    bool flown;      /* a ring may be reading it */
+    bool flown;      /* a ring may be reading it, or has written it by its number and not let go of it yet */
     bool pinned;     /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;
     struct habit habit, reading;

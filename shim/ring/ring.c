@@ -20,6 +20,7 @@
 
 /* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */
 #define USE_REGISTERED_RING (1u << 31)
+#define REGISTERS_BY_INDEX (1u << 13) /* IORING_FEAT_REG_REG_RING */
 /* io_uring_setup(2), IORING_SETUP_NO_SQARRAY: not in liburing 2.3 */
 #define NO_ARRAY (1u << 16)
 
@@ -66,6 +67,10 @@ int ring_set_up(struct io_uring *uring, unsigned polling) {
     params.flags |= polling & RING_POLL_QUEUE ? IORING_SETUP_SQPOLL : IORING_SETUP_COOP_TASKRUN;
     params.flags |= polling & RING_POLL_DEVICE ? IORING_SETUP_IOPOLL : 0;
     int error = io_uring_queue_init_params(RING_ENTRIES, uring, &params);
+    if (error == -EINVAL && params.flags & IORING_SETUP_COOP_TASKRUN) { /* Linux 5.19; it only saves interruptions */
+        params.flags &= ~IORING_SETUP_COOP_TASKRUN;
+        error = io_uring_queue_init_params(RING_ENTRIES, uring, &params);
+    }
     if (error || params.flags & NO_ARRAY || !uring->sq.array)
         return error;
     for (unsigned i = 0; i < params.sq_entries; i++)
@@ -73,27 +78,68 @@ int ring_set_up(struct io_uring *uring, unsigned polling) {
     return 0;
 }
 
+/*
+ * A file that has left the table must be let go at once, or else the program's last close of it wouldn't be the last.
+ * Before Linux 6.4 that took a second (io_rsrc_node_ref_zero in io_uring/rsrc.c). A pipe tells: its reader meets the
+ * end when the writer is let go.
+ */
+static int try_table(struct io_uring *uring) {
+    int ends[2], none = -1;
+    char byte;
+    long error = sys(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK);
+    if (error)
+        return (int)error;
+    bool there = io_uring_register_files_update(uring, 0, &ends[1], 1) == 1;
+    sys(SYS_close, ends[1]);
+    bool gone = there && io_uring_register_files_update(uring, 0, &none, 1) == 1;
+    gone = gone && sys(SYS_read, ends[0], &byte, 1) == 0;
+    sys(SYS_close, ends[0]);
+    return gone ? 0 : -EOPNOTSUPP;
+}
+
+int ring_make_table(struct io_uring *uring) {
+    static _Atomic bool tried;
+    if (!(uring->features & REGISTERS_BY_INDEX))
+        return -EOPNOTSUPP;
+    int error = io_uring_register_files_sparse(uring, RING_FILES);
+    if (error)
+        return error == -ENOMEM ? error : -EOPNOTSUPP;
+    if (atomic_load_explicit(&tried, memory_order_relaxed))
+        return 0;
+    error = try_table(uring);
+    atomic_store_explicit(&tried, error == 0, memory_order_relaxed);
+    return error;
+}
+
 int ring_restrict(struct io_uring *uring, enum ring_use use) {
-    const struct io_uring_restriction to_write[] = {
-        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
-        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
-        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
-        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK},
-        {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
-        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE},
-    };
-    const struct io_uring_restriction to_read[] = {
-        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
-        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED},
-    };
-    struct io_uring_restriction allowed[9] = {
+    enum { MOST = 9 };
+    struct io_uring_restriction allowed[MOST] = {
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_BUFFERS},
     };
-    unsigned count = use == RING_TO_WRITE ? sizeof to_write / sizeof *to_write : sizeof to_read / sizeof *to_read;
-    memcpy(allowed + 3, use == RING_TO_WRITE ? to_write : to_read, count * sizeof *allowed);
-    return io_uring_register_restrictions(uring, allowed, 3 + count);
+    static const struct {
+        unsigned count;
+        struct io_uring_restriction list[MOST - 3];
+    } more[] = {
+        [RING_TO_WRITE] = {6,
+                           {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+                            {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
+                            {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
+                            {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
+                             .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK},
+                            {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
+                            {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE}}},
+        [RING_TO_WRITE_AT_ONCE] = {3,
+                                   {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+                                    {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
+                                    {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_NOP}}},
+        [RING_TO_READ] = {2,
+                          {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
+                           {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED}}},
+    };
+    memcpy(allowed + 3, more[use].list, more[use].count * sizeof *allowed);
+    return io_uring_register_restrictions(uring, allowed, 3 + more[use].count);
 }
 
 /* The process's polling threads: their ids in this process's own namespace, which the ring's descriptor doesn't tell.
@@ -152,8 +198,8 @@ static long poller_made_since(const struct pollers *before) {
 static int ring_equip(struct ring *ring, const struct pollers *before, int (*host)(int ring_fd)) {
     struct io_uring *uring = &ring->uring;
     int error = io_uring_ring_dontfork(uring);
-    if (!error && ring->use == RING_TO_WRITE)
-        error = io_uring_register_files_sparse(uring, RING_FILES);
+    if (!error && ring_has_table(ring))
+        error = ring_make_table(uring);
     if (error)
         return error;
     error = io_uring_register_buffers(uring, ring->buffers, ring->buffer_count);
@@ -168,9 +214,13 @@ static int ring_equip(struct ring *ring, const struct pollers *before, int (*hos
     return ring->guest < 0 ? ring->guest : 0;
 }
 
-static void leave(int index) {
+/* Gives up the calling thread's number of a ring; where numbers don't do for that, by the descriptor of some ring. */
+static void leave(const struct ring *ring, int index, int some_ring_fd) {
     struct io_uring_rsrc_update update = {.offset = (uint32_t)index};
-    register_op(index, IORING_UNREGISTER_RING_FDS, &update, 1);
+    if (ring->uring.features & REGISTERS_BY_INDEX)
+        register_op(index, IORING_UNREGISTER_RING_FDS, &update, 1);
+    else if (some_ring_fd >= 0)
+        sys(SYS_io_uring_register, some_ring_fd, IORING_UNREGISTER_RING_FDS, &update, 1);
 }
 
 int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffers, unsigned count, unsigned polling,
@@ -203,11 +253,11 @@ int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffer
     ring->buffer_count = count;
     memcpy(ring->buffers, buffers, count * sizeof *buffers);
     error = ring_equip(ring, &before, host);
+    if (error && polling & RING_POLL_QUEUE) /* nor may its thread live on */
+        leave(ring, ring->uring.enter_ring_fd, ring->uring.ring_fd);
     sys(SYS_close, ring->uring.ring_fd);
     passing_ends();
     if (error) {
-        if (polling & RING_POLL_QUEUE) /* nor may its thread live on */
-            leave(ring->uring.enter_ring_fd);
         ring_abandon(ring);
         return error;
     }
@@ -233,18 +283,46 @@ int ring_guest_register(int ring_fd) {
     return done == 1 ? (int)update.offset : done < 0 ? (int)done : -EINVAL;
 }
 
-void ring_guest_leave(struct ring *ring) {
-    leave(ring->guest);
+int ring_bare(void) {
+    struct io_uring_params params = {.flags = 0};
+    return (int)sys(SYS_io_uring_setup, 1, &params);
 }
 
-void ring_end(struct ring *ring) {
+static void leave_by_lent(const struct ring *ring, int index, int (*lend)(void)) {
+    if (ring->uring.features & REGISTERS_BY_INDEX) {
+        leave(ring, index, -1);
+        return;
+    }
+    passing_begins();
+    int lent = lend();
+    leave(ring, index, lent);
+    if (lent >= 0)
+        sys(SYS_close, lent);
+    passing_ends();
+}
+
+void ring_guest_leave(struct ring *ring) {
+    leave_by_lent(ring, ring->guest, ring_bare);
+}
+
+static int64_t now_ms(void) {
+    struct timespec now = {0, 0};
+    sys(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+void ring_end(struct ring *ring, int (*lend)(void)) {
+    enum { LONGEST_MS = 1000 }; /* were the kernel to forget it: nobody submits to it any more */
     struct timespec pause = {0, 50000};
     long poller = ring->poller, process = sys(SYS_getpid);
-    leave(ring->uring.enter_ring_fd);
+    leave_by_lent(ring, ring->uring.enter_ring_fd, lend);
     ring_abandon(ring);
-    enum { LOOKS = 20000 }; /* a second, were the kernel to forget it */
-    for (int looks = 0; looks < LOOKS && sys(SYS_tgkill, process, poller, 0) == 0; looks++)
+    for (int64_t began = now_ms(); sys(SYS_tgkill, process, poller, 0) == 0 && now_ms() - began < LONGEST_MS;)
         sys(SYS_nanosleep, &pause, NULL);
+}
+
+bool ring_has_table(const struct ring *ring) {
+    return ring->use == RING_TO_WRITE;
 }
 
 unsigned ring_polling(const struct ring *ring) {
@@ -270,6 +348,8 @@ static int file_update(int index, unsigned slot, int fd) {
 int ring_file(struct ring *ring, uint64_t serial, int fd, uint64_t *evicted) {
     unsigned oldest = 0;
     *evicted = 0;
+    if (!ring_has_table(ring))
+        return fd;
     ring->clock++;
     for (unsigned i = 0; i < RING_FILES; i++) {
         if (ring->files[i].serial == serial) {
@@ -334,7 +414,7 @@ void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_
         io_uring_prep_write_fixed(sqe, file, buffer, length, (uint64_t)offset, index);
     else
         io_uring_prep_write(sqe, file, buffer, length, (uint64_t)offset);
-    sqe->flags |= IOSQE_FIXED_FILE | (how == RING_LINKED ? IOSQE_IO_LINK : 0);
+    sqe->flags |= (ring_has_table(ring) ? IOSQE_FIXED_FILE : 0) | (how == RING_LINKED ? IOSQE_IO_LINK : 0);
     sqe->rw_flags = how == RING_NOWAIT ? RWF_NOWAIT : 0;
     sqe->user_data = tag;
 }
@@ -446,6 +526,20 @@ static bool poller_takes(struct ring *ring) {
 
 unsigned ring_submit_each(struct ring *ring) {
     return submit_each(ring, poller_takes);
+}
+
+/*
+ * It lets go of them as task work, which it does between completing them and taking the next request (io_sq_thread in
+ * io_uring/sqpoll.c).
+ */
+void ring_let_go(struct ring *ring) {
+    if (!(ring->polling & RING_POLL_QUEUE))
+        return;
+    io_uring_prep_nop(io_uring_get_sqe(&ring->uring));
+    ring_submit_each(ring);
+    for (ring_wait(ring, 1); io_uring_cq_ready(&ring->uring) == 0; ring_wait(ring, 1))
+        ;
+    ring_drain(ring);
 }
 
 void ring_drop(struct ring *ring) {

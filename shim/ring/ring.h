@@ -1,7 +1,7 @@
 /*
  * A thread's io_uring: the only place that knows liburing. Small, its descriptor hidden (registered with the ring,
- * then closed), restricted to what it is for, with a sparse table of registered files if it writes and, where memory
- * may be locked, fixed buffers. Not inherited by a child of fork.
+ * then closed: Linux 5.18), restricted to what it is for, with a sparse table of registered files if it writes and,
+ * where memory may be locked, fixed buffers. Not inherited by a child of fork.
  *
  * A ring belongs to the thread that made it: only that thread prepares and reaps. The one helper thread that was made a
  * guest submits. Two things more may be done by others, under the lock that guards the write-behind log whose work is
@@ -19,8 +19,11 @@ struct ring;
 
 enum { RING_ENTRIES = 64, RING_FILES = 16 };
 
-/* Writing and syncing, of registered files; or reading, of files named by their number, which nothing outlives. */
-enum ring_use { RING_TO_WRITE, RING_TO_READ };
+/*
+ * Writing and syncing, of registered files, in the background if need be. Or only what is under way as soon as it has
+ * been submitted (RING_NOWAIT), of files named by their number, which no request outlives: writing so, and reading.
+ */
+enum ring_use { RING_TO_WRITE, RING_TO_WRITE_AT_ONCE, RING_TO_READ };
 
 /*
  * Polling by the kernel (io_uring_setup(2)). QUEUE: a kernel thread, one of the process's threads, looks for requests
@@ -33,13 +36,17 @@ enum { RING_POLL_QUEUE = 1, RING_POLL_DEVICE = 2, RING_POLL_IDLE_MS = 20 };
  * Makes a ring with fixed buffers over `buffers` (which must outlive it). `host` is called, with the ring's
  * descriptor still open, to let the helper thread register it as a guest; it returns the guest's index or -errno.
  * 0 and *out, or -errno. Without permission to lock memory for buffers the ring works with plain ones.
+ * -EOPNOTSUPP: the kernel would hold on to a file that has left the table, or can't change the table of a ring whose
+ * descriptor is closed: no RING_TO_WRITE here, but RING_TO_WRITE_AT_ONCE.
  */
 int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffers, unsigned count, unsigned polling,
                 int (*host)(int ring_fd));
 /* Steps of it, for who tries what the kernel grants. After the second, only what the library uses may be asked. */
 struct io_uring;
 int ring_set_up(struct io_uring *uring, unsigned polling);
+int ring_make_table(struct io_uring *uring);
 int ring_restrict(struct io_uring *uring, enum ring_use use);
+bool ring_has_table(const struct ring *ring);
 unsigned ring_polling(const struct ring *ring);
 /* QUEUE: microseconds of processor time that the kernel's thread used since this was last asked. */
 uint64_t ring_poller_us(struct ring *ring);
@@ -53,18 +60,21 @@ void ring_abandon(struct ring *ring);
 
 /*
  * By its owner, and when it has no guest any more: the same for a ring with RING_POLL_QUEUE, whose kernel thread is
- * gone on return. So are the interruptions, for it ends after them.
+ * gone on return, or a second later. So are the interruptions, for it ends after them. `lend` gives the descriptor of
+ * some ring, made by another thread: before Linux 6.3 there must be one to leave by, and a maker is interrupted.
  */
-void ring_end(struct ring *ring);
+void ring_end(struct ring *ring, int (*lend)(void));
 
 /* By the helper thread: registers a ring's descriptor for itself. Its index, or -errno. */
 int ring_guest_register(int ring_fd);
 void ring_guest_leave(struct ring *ring);
+/* A ring that does nothing: its descriptor, for who closes it at once, or -errno. */
+int ring_bare(void);
 
 /*
  * The slot of the file table for an open file description, named by a serial number that no other ever had; `fd` is
  * put there, in place of the one least recently used, if it isn't there yet. A slot, or -errno. `evicted` gets the
- * serial number whose place was taken, or 0.
+ * serial number whose place was taken, or 0. Without a table, `fd` stands for the file.
  */
 int ring_file(struct ring *ring, uint64_t serial, int fd, uint64_t *evicted);
 bool ring_has_file(const struct ring *ring, uint64_t serial);
@@ -114,6 +124,11 @@ unsigned ring_guest_submit_each(struct ring *ring);
  */
 bool ring_submit(struct ring *ring);
 unsigned ring_submit_each(struct ring *ring);
+/*
+ * Without a table, by the owner: returns when the kernel's polling thread has let go of the files of the requests that
+ * have completed. (The helper thread has when it comes back from submitting, or is asked for anything after that.)
+ */
+void ring_let_go(struct ring *ring);
 /* By the owner: what was prepared and not submitted is forgotten. */
 void ring_drop(struct ring *ring);
 /*

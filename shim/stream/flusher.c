@@ -12,7 +12,7 @@ enum {
     RETRY_US = 50,  /* a log was busy */
 };
 
-enum request_kind { NOTHING, HOST_RING, FORGET_FILE, FORGET_ALL, SUBMIT, SUBMIT_EACH, PASS, STOP };
+enum request_kind { NOTHING, HOST_RING, BARE_RING, FORGET_FILE, FORGET_ALL, SUBMIT, SUBMIT_EACH, PASS, STOP };
 
 static struct {
     struct helper helper;
@@ -43,6 +43,9 @@ static bool serve(void) {
         return true;
     case HOST_RING:
         flusher.answer = ring_guest_register(flusher.ring_fd);
+        break;
+    case BARE_RING:
+        flusher.answer = ring_bare();
         break;
     case FORGET_FILE:
         ring_forget_file(flusher.ring, flusher.serial);
@@ -136,16 +139,25 @@ void flusher_notice(void) {
         ring_bell();
 }
 
-int flusher_host_ring(int ring_fd) {
+static int ask_for_answer(enum request_kind kind, int ring_fd) {
     if (!flusher_running())
         return -ESRCH;
     mutex_lock(&flusher.asking);
     await_answer();
     flusher.ring_fd = ring_fd;
-    ask(HOST_RING);
+    ask(kind);
     int answer = flusher.answer;
     mutex_unlock(&flusher.asking);
     return answer;
+}
+
+int flusher_host_ring(int ring_fd) {
+    return ask_for_answer(HOST_RING, ring_fd);
+}
+
+int flusher_bare_ring(void) {
+    int made = ask_for_answer(BARE_RING, -1);
+    return made == -ESRCH ? ring_bare() : made;
 }
 
 /* The last argument is a file's serial number, or whether to leave. */

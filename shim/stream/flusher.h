@@ -29,6 +29,7 @@ void flusher_notice(void);
 
 /* By a thread that holds a log's lock; answered without one. */
 int flusher_host_ring(int ring_fd);
+int flusher_bare_ring(void); /* ring_bare of its making */
 void flusher_forget_file(struct ring *ring, uint64_t serial);
 void flusher_forget_all(struct ring *ring, bool leave); /* leave: be no guest on it any more */
 /* In its own thread: submits what it was asked to and has not yet. */

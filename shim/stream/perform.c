@@ -195,7 +195,7 @@ static bool in_batch(const struct piece *piece, const struct sync *sync, uint64_
 static int pin(struct ring *ring, const struct piece *piece, const struct sync *sync, struct ofd *ofd, int fd) {
     uint64_t evicted;
     int slot = ring_file(ring, ofd->serial, fd, &evicted);
-    ofd->pinned = true;
+    ofd->pinned |= ring_has_table(ring);
     return slot >= 0 && evicted && in_batch(piece, sync, evicted) ? -EBUSY : slot;
 }
 
@@ -293,6 +293,10 @@ static uint32_t some_together(struct thread *self, struct ring *ring, struct pie
         } else {
             self->stats->count[COUNT_RING_ENTERS] += ring_wait(ring, left);
         }
+    }
+    if (!ring_has_table(ring)) {
+        ring_let_go(ring);
+        piece->extent[first].ofd->flown = true; /* its last close waits for the helper thread to let go */
     }
     for (uint32_t i = first; i < end; i++) {
         struct extent *extent = &piece->extent[i];

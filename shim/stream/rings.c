@@ -1,16 +1,19 @@
 #include "stream/rings.h"
 
+#include <errno.h>
+
 #include "base/config.h"
 #include "base/sys.h"
 #include "stream/flusher.h"
 
 enum { ABANDONED_MAX = 8 }; /* rings, after which a thread does without */
 
-static bool forbidden;
-static _Atomic unsigned refused; /* kinds of polling that the kernel, or a device, doesn't grant */
+static _Atomic bool forbidden;
+static _Atomic unsigned refused;   /* kinds of polling that the kernel, or a device, doesn't grant */
+static _Atomic bool without_table; /* the kernel has no use for registered files */
 
 void rings_forbid(void) {
-    forbidden = true;
+    atomic_store(&forbidden, true);
 }
 
 static bool polls(const struct ring *ring, unsigned kind) {
@@ -53,7 +56,7 @@ void rings_end_polling(struct thread *self) {
     if (!polls(self->writing.ring, RING_POLL_QUEUE))
         return;
     rings_count_polling(self);
-    ring_end(self->writing.ring);
+    ring_end(self->writing.ring, flusher_bare_ring);
     self->writing.ring = NULL;
 }
 
@@ -89,11 +92,18 @@ static bool of_use(const struct thread_ring *kept) {
            !(polls(kept->ring, RING_POLL_DEVICE) && atomic_load(&refused) & RING_POLL_DEVICE);
 }
 
+/* It would say the same to every thread: that it is too old, made without rings, or told not to grant any. */
+static bool is_final(int error) {
+    return error == -EINVAL || error == -ENOSYS || error == -EPERM;
+}
+
 /* What came of ring_create. */
 static struct ring *made(struct thread *self, struct thread_ring *ring, int error) {
     if (error) {
         stats_fallback("ring", -error);
         ring->refused = true;
+        if (is_final(error))
+            rings_forbid();
         return NULL;
     }
     ring->generation = flusher_generation();
@@ -101,23 +111,36 @@ static struct ring *made(struct thread *self, struct thread_ring *ring, int erro
     return ring->ring;
 }
 
+/* May a ring that is there, or would be made now, be used for that? */
+static bool suits(const struct ring *ring, bool direct) {
+    bool any = ring ? ring_has_table(ring) && !polls(ring, RING_POLL_DEVICE) : !atomic_load(&without_table);
+    return direct || any;
+}
+
 struct ring *rings_get(struct thread *self, struct wb_log *log, bool direct) {
     struct thread_ring *writing = &self->writing;
     if (writing->ring && !of_use(writing))
         give_up(self, writing);
     if (writing->ring)
-        return direct || !polls(writing->ring, RING_POLL_DEVICE) ? writing->ring : NULL;
-    if (writing->refused || forbidden)
-        return NULL;
+        return suits(writing->ring, direct) ? writing->ring : NULL;
     struct iovec buffers[2] = {{log->piece[0].data, WB_PIECE_MAX}, {log->piece[1].data, WB_PIECE_MAX}};
-    unsigned polling;
-    int error;
-    do {
-        polling = polling_wanted(direct);
-        error = ring_create(&writing->ring, RING_TO_WRITE, buffers, 2, polling, flusher_host_ring);
-        if (error && polling)
+    bool again = true;
+    int error = 0;
+    while (again) {
+        if (writing->refused || atomic_load(&forbidden) || !suits(NULL, direct))
+            return NULL;
+        unsigned polling = polling_wanted(direct);
+        enum ring_use use = atomic_load(&without_table) ? RING_TO_WRITE_AT_ONCE : RING_TO_WRITE;
+        error = ring_create(&writing->ring, use, buffers, 2, polling, flusher_host_ring);
+        if (error == -EOPNOTSUPP && use == RING_TO_WRITE) {
+            atomic_store(&without_table, true);
+            stats_fallback("registered_files", -error);
+        } else if (error && polling) {
             refuse(polling & RING_POLL_DEVICE ? RING_POLL_DEVICE : RING_POLL_QUEUE, -error);
-    } while (error && polling);
+        } else {
+            again = false;
+        }
+    }
     return made(self, writing, error);
 }
 
@@ -125,7 +148,7 @@ struct ring *rings_get_reader(struct thread *self, void *memory, size_t bytes) {
     struct thread_ring *reading = &self->reading;
     if (reading->ring && !of_use(reading))
         give_up(self, reading);
-    if (reading->ring || reading->refused || forbidden)
+    if (reading->ring || reading->refused || atomic_load(&forbidden))
         return reading->ring;
     struct iovec buffer = {memory, bytes};
     return made(self, reading, ring_create(&reading->ring, RING_TO_READ, &buffer, 1, 0, flusher_host_ring));

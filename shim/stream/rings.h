@@ -12,7 +12,11 @@
 #include "ring/ring.h"
 #include "stream/log.h"
 
-/* The calling thread's ring, for direct I/O or buffered. NULL: this thread does without, or it isn't for that kind. */
+/*
+ * The calling thread's ring, for direct I/O or buffered. NULL: this thread does without, or it isn't for that kind.
+ * Where the kernel has no use for registered files (ring_create), rings are for direct I/O only: a worker that does a
+ * buffered write holds the file for a moment after it has completed, and nobody could wait until it lets go.
+ */
 struct ring *rings_get(struct thread *self, struct wb_log *log, bool direct);
 
 /* The one to read into that memory, which is the same each time. NULL: it does without. By who is fetching. */

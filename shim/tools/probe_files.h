@@ -103,13 +103,6 @@ static const char *lease_answer(int file) {
     return "ok";
 }
 
-static unsigned alignment_of(int file) {
-    struct statx st = {0};
-    if (sys(SYS_statx, file, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) != 0 || !(st.stx_mask & STATX_DIOALIGN))
-        return 0;
-    return st.stx_dio_mem_align > st.stx_dio_offset_align ? st.stx_dio_mem_align : st.stx_dio_offset_align;
-}
-
 static struct {
     int file;
     void *block;
@@ -128,7 +121,7 @@ static void try_device_polling(void) {
     printf("%s ", error == 0 ? "ok" : strerrorname_np(-error));
 }
 
-static void try_file(int file) {
+static void try_file(int file, const struct file_system *fs) {
     char *block = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED || pwrite(file, block, BLOCK, 0) != BLOCK || fdatasync(file) != 0) {
         printf("- - - - - 0 - ");
@@ -145,7 +138,7 @@ static void try_file(int file) {
     }
     printf("%s ", inline_answer(file, block, true));
     printf("%s ", inline_answer(file, block, false));
-    printf("%s %u ", lease, alignment_of(file));
+    printf("%s %u ", lease, fs ? file_system_alignment(fs, file) : 0);
     polled.file = file;
     polled.block = block;
     fflush(stdout);
@@ -161,7 +154,7 @@ static bool too_small(int directory) {
 
 static void print_local(const struct mount *mount, dev_t device, bool here) {
     static bool placed_here, placed;
-    const char *place;
+    const char *place = NULL;
     int directory = open(mount->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return;
@@ -174,7 +167,7 @@ static void print_local(const struct mount *mount, dev_t device, bool here) {
     const char *state = !fs || !fs->known ? "unknown" : fs->headroom ? "known" : "full";
     printf("mount %s %s %s ", mount->type, here ? "here" : "elsewhere", state);
     if (file >= 0)
-        try_file(file);
+        try_file(file, fs);
     else
         printf("- - - - - 0 - ");
     printf("%s\n", mount->directory);

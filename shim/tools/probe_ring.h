@@ -79,36 +79,44 @@ static struct io_uring_sqe *ring_request(struct io_uring *ring) {
     return sqe ? sqe : &nowhere;
 }
 
-static int ring_write(struct io_uring *ring, const struct iovec *piece, bool fixed) {
+/* What a request is made on: a registered file, or a number. */
+struct target {
+    int file;
+    unsigned flags;
+};
+
+static int ring_write(struct io_uring *ring, struct target to, const struct iovec *piece, bool fixed) {
     struct io_uring_sqe *sqe = ring_request(ring);
     if (fixed)
-        io_uring_prep_write_fixed(sqe, 0, piece->iov_base, 4096, 0, 0);
+        io_uring_prep_write_fixed(sqe, to.file, piece->iov_base, 4096, 0, 0);
     else
-        io_uring_prep_write(sqe, 0, piece->iov_base, 4096, 0);
-    sqe->flags |= IOSQE_FIXED_FILE;
+        io_uring_prep_write(sqe, to.file, piece->iov_base, 4096, 0);
+    sqe->flags |= to.flags;
     return ring_perform(ring, 1, 4096);
 }
 
-static int ring_fsync(struct io_uring *ring) {
+static int ring_fsync(struct io_uring *ring, struct target of) {
     struct io_uring_sqe *sqe = ring_request(ring);
-    io_uring_prep_fsync(sqe, 0, 0);
-    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_prep_fsync(sqe, of.file, 0);
+    sqe->flags |= of.flags;
     return ring_perform(ring, 1, 0);
 }
 
 /* The first request fails, for there is no file in its slot: so the second must not be done. */
-static int ring_link(struct io_uring *ring) {
+static int ring_link(struct io_uring *ring, struct target of) {
     struct io_uring_sqe *sqe = ring_request(ring);
-    io_uring_prep_fsync(sqe, 1, 0);
-    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK;
+    io_uring_prep_fsync(sqe, of.file + 1, 0);
+    sqe->flags |= of.flags | IOSQE_IO_LINK;
     sqe = ring_request(ring);
-    io_uring_prep_fsync(sqe, 0, 0);
-    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_prep_fsync(sqe, of.file, 0);
+    sqe->flags |= of.flags;
     return ring_perform(ring, 2, -ECANCELED);
 }
 
-static int ring_forbidden(struct io_uring *ring) {
-    io_uring_prep_nop(ring_request(ring));
+static int ring_forbidden(struct io_uring *ring, struct target from, const struct iovec *piece) {
+    struct io_uring_sqe *sqe = ring_request(ring);
+    io_uring_prep_read(sqe, from.file, piece->iov_base, 1, 0);
+    sqe->flags |= from.flags;
     return ring_perform(ring, 1, -EACCES);
 }
 
@@ -121,28 +129,31 @@ static int step(const char *what, int error) {
 static void try_ring(void) {
     struct io_uring ring;
     struct iovec pieces[2];
-    int error, file = memfd_create("probe", MFD_CLOEXEC);
+    int file = memfd_create("probe", MFD_CLOEXEC);
+    struct target target = {file, 0};
     if (step("ring", ring_set_up(&ring, 0)) != 0)
         return;
-    error = io_uring_register_ring_fd(&ring);
-    if (step("ring.number", error == 1  ? 0
-                            : error < 0 ? error
-                                        : -EINVAL) != 0 ||
-        step("ring.files", io_uring_register_files_sparse(&ring, RING_FILES)) != 0)
+    int numbers = io_uring_register_ring_fd(&ring);
+    if (step("ring.number", numbers < 0 ? numbers : 0) != 0)
         return;
+    bool table = step("ring.table", ring_make_table(&ring)) == 0;
     bool fixed = step("ring.buffers", ring_register_buffers(&ring, pieces)) == 0;
-    if (step("ring.restrictions", ring_restrict(&ring, RING_TO_WRITE)) != 0 ||
+    if (step("ring.restrictions", ring_restrict(&ring, table ? RING_TO_WRITE : RING_TO_WRITE_AT_ONCE)) != 0 ||
         step("ring.start", io_uring_enable_rings(&ring)) != 0)
         return;
     close(ring.ring_fd);
-    if (step("ring.hidden", ring_put_file(&ring, file)) != 0)
+    if (table && step("ring.hidden", ring_put_file(&ring, file)) != 0)
         return;
-    answer("ring.forbidden", ring_forbidden(&ring));
-    answer("ring.write", ring_write(&ring, &pieces[0], false));
+    if (table)
+        target = (struct target){0, IOSQE_FIXED_FILE};
+    answer("ring.forbidden", ring_forbidden(&ring, target, &pieces[0]));
+    answer("ring.write", ring_write(&ring, target, &pieces[0], false));
     if (fixed)
-        answer("ring.write_fixed", ring_write(&ring, &pieces[0], true));
-    answer("ring.fsync", ring_fsync(&ring));
-    answer("ring.link", ring_link(&ring));
+        answer("ring.write_fixed", ring_write(&ring, target, &pieces[0], true));
+    if (!table)
+        return;
+    answer("ring.fsync", ring_fsync(&ring, target));
+    answer("ring.link", ring_link(&ring, target));
 }
 
 /* Is memory charged to RLIMIT_MEMLOCK at all? Not for whoever may lock as much as he likes. */
