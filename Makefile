@@ -29,7 +29,7 @@ PRIVATE = $(DESTDIR)$(PREFIX)/lib/uringshim
 SHARE = $(DESTDIR)$(PREFIX)/share
 COMPLETIONS = $(SHARE)/bash-completion/completions
 
-.PHONY: all victims units install uninstall deb check check-foreign demo bench bench-quick format clean help
+.PHONY: all victims units install uninstall deb check check-core check-foreign demo bench bench-quick format clean help
 all: $(LIBRARY) $(TOOLS)
 
 # liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
@@ -101,6 +101,10 @@ check:
 	$(MAKE) all victims units
 	scripts/check
 
+# Without bats, and on a machine that has no compiler scripts/check-core alone.
+check-core: all victims
+	scripts/check-core $(BUILD)
+
 # Other people's test suites: hours, and not part of check.
 check-foreign:
 	scripts/setup build foreign
@@ -129,6 +133,7 @@ help:
 	@echo 'deb      a Debian package in build/deb'
 	@echo 'demo     real programs, natively and shimmed, compared'
 	@echo 'check    the whole test suite'
+	@echo 'check-core  the core of the suite, which needs bash alone: for bare, old and emulated machines'
 	@echo 'check-foreign  the test suites of CPython and stress-ng, natively and shimmed, compared case by case'
 	@echo 'bench    benchmarks, natively and shimmed: tables, build/bench.json and build/bench.svg; bench-quick: the core'
 	@echo 'format   clang-format over the tree'

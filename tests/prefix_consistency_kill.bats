@@ -3,22 +3,13 @@
 # natively; and external synchrony: what the program had told another process before it died is in the files.
 # URINGSHIM_TEST_KILLS is how many kills this whole file makes, URINGSHIM_TEST_SEED where their seeds begin.
 
+# shellcheck disable=SC2034 # options and check_options are used by lib/kill
+
 load lib/common
+load lib/kill
 
 CASES=18
-
-# kill_writer [NAME=VALUE]…: kills prefix_writer, with its options in OPTIONS, under the library.
-kill_writer() {
-    local kills=$(((${URINGSHIM_TEST_KILLS:-390} + CASES - 1) / CASES)) seed=${URINGSHIM_TEST_SEED:-$((RANDOM * RANDOM))}
-    echo "$kills kills from seed $seed: $* prefix_writer ${options[*]}"
-    # A victim that is killed reports no statistics: that it defers is seen from one that ends by itself.
-    rm -rf whole killed && mkdir whole killed
-    rm -f "$STATS"
-    shim "$@" "$VICTIMS/prefix_writer" "${options[@]}" --steps 4000 "$seed" whole >reports
-    assert_deferred
-    "$VICTIMS/prefix_check" "${check_options[@]}" "$kills" "$seed" killed \
-        env LD_PRELOAD="$LIB" "$@" "$VICTIMS/prefix_writer" "${options[@]}"
-}
+KILLS=$(((${URINGSHIM_TEST_KILLS:-390} + CASES - 1) / CASES))
 
 @test "one thread" {
     options=() check_options=()

@@ -8,11 +8,6 @@ load lib/compare
 
 # Each script runs in a directory of its own, all of it, children too, under the library.
 
-works_as_natively() {
-    same_as_native "$@" || return
-    grep -qx 'status 0' native.result || fail "does not work natively: $(cat native.result)"
-}
-
 # some_tree DIR FILES: a tree of small and some larger files, the same every time.
 some_tree() {
     perl -e 'my ($dir, $files) = @ARGV; srand 1; mkdir $dir;

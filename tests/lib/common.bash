@@ -8,6 +8,9 @@ LIB=${URINGSHIM_TEST_LIB:-$ROOT/build/liburingshim.so}
 # shellcheck disable=SC2034 # used by the test files
 VICTIMS=${URINGSHIM_TEST_VICTIMS:-$ROOT/build/victims}
 
+# How a program gets the library. Where programs are emulated, the emulator's own program must not: scripts/check-core.
+PRELOAD=${URINGSHIM_TEST_PRELOAD:-LD_PRELOAD}
+
 # Each way to run the library, as assignments for `shim`: `for mode in "${MODES[@]}"; do shim "$mode" cmd; done`
 # shellcheck disable=SC2034
 MODES=(URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_ENGINE=direct URINGSHIM_ORDER=thread URINGSHIM_BATCH=0
@@ -44,7 +47,7 @@ own_calls_of() {
 
 # shim [NAME=VALUE]… CMD [ARG]…: runs CMD, and nothing else, under the library; statistics are appended to $STATS.
 shim() {
-    URINGSHIM_OWN_CALLS=$(own_calls_of "$@") env LD_PRELOAD="$LIB${LD_PRELOAD:+:$LD_PRELOAD}" URINGSHIM_STATS="$STATS" "$@"
+    URINGSHIM_OWN_CALLS=$(own_calls_of "$@") env "$PRELOAD=$LIB${LD_PRELOAD:+:$LD_PRELOAD}" URINGSHIM_STATS="$STATS" "$@"
 }
 
 # stat_value KEY [FILE]: the sum of a statistic over all process images that have reported; 0 where none has it.

@@ -7,7 +7,7 @@
 # shellcheck disable=SC2034 # set by tests
 AROUND=()
 export -f shim own_calls_of
-export LIB STATS VICTIMS LOOK_PAST
+export LIB STATS VICTIMS LOOK_PAST PRELOAD
 
 # tree_of DIR: what is there, byte for byte.
 tree_of() {
@@ -40,4 +40,10 @@ same_as_native() {
     for mode in "${MODES[@]}"; do
         same_as_recorded shim URINGSHIM_TEST_EAGER=1 "$mode" "$@" || fail "differs with $mode" || return
     done
+}
+
+# The same, for what must succeed natively.
+works_as_natively() {
+    same_as_native "$@" || return
+    grep -qx 'status 0' native.result || fail "does not work natively: $(cat native.result)"
 }

@@ -7,7 +7,7 @@
 # lost.
 run_program() {
     local name=$1 seed=$2 under=()
-    (($# == 2)) || under=(env LD_PRELOAD="$LIB${LD_PRELOAD:+:$LD_PRELOAD}" URINGSHIM_STATS="$STATS" URINGSHIM_OWN_CALLS=ignore "${@:3}")
+    (($# == 2)) || under=(env "$PRELOAD=$LIB${LD_PRELOAD:+:$LD_PRELOAD}" URINGSHIM_STATS="$STATS" URINGSHIM_OWN_CALLS=ignore "${@:3}")
     local victim=("${PATIENTLY[@]}" "${under[@]}" "$VICTIMS/random_ops" "${options[@]}" "$seed" "$ops" "$name.tree")
     rm -rf "$name.tree"
     mkdir "$name.tree"

@@ -1,0 +1,550 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # what the cases set and get belongs to tests/lib, or to scripts/check-core
+# The cases of scripts/check-core, which has `check`, `fact`, `found` and `skip`, says by COMMAND where the command is, and by
+# rings_expected (yes or no) what this kernel is expected to have. Each runs in a subshell that ends at the
+# first command that fails. What they claim is what the contract says (README.md); here it's tried in little, for the
+# kernel or libc that is new to the library, where the rest of the suite tries the library in full.
+
+core_cases() {
+    check 'the library loads, defers and reads ahead by default' core_default
+    check 'rings are used, or done without once' core_rings
+    check 'rings come and go with threads' core_ring_threads
+    check 'a polling thread does the writing, and ends' core_polling
+    check 'same bytes in every mode: dd' core_dd
+    check 'same bytes in every mode: shells' core_shells
+    check 'same bytes in every mode: perl' core_perl
+    check 'same bytes in every mode: sort, split, tee' core_text
+    check 'same bytes in every mode: tar' core_tar
+    check 'same answers: random programs' core_random
+    check 'same answers: random programs with threads' core_random_threads
+    check 'same answers: positions, streams, buffers, errors' core_answers
+    check 'same answers: direct I/O' core_direct
+    check 'kill -9' core_kill
+    check 'kill -9 with direct I/O' core_kill_direct
+    check 'freshness: channels' core_freshness
+    check 'freshness: its own changes' core_freshness_own
+    check 'external synchrony: channels' core_observer
+    check 'threads' core_threads
+    check 'signals' core_signals
+    check 'processes: every way to make one, and to end' core_processes
+    check 'identities and namespaces' core_identities
+    check 'io_uring refused' core_refused_ring
+    check 'threads and processes refused' core_refused_threads
+    check 'a program that confines itself' core_confined
+    check 'few descriptors, little memory' core_limits
+    check 'no locked memory, not root' core_not_root
+    check 'functions of libc: dprintf and others, and those that are not there' core_libc
+    check 'functions of a libc newer than we know keep the library out' core_newer_libc
+    check 'uringshim doctor tells the truth' core_doctor
+    check 'uringshim check, stat, compare tell the truth' core_command
+}
+
+# Emulated one by one, programs can't start each other, and this machine's own tools are not what is tried.
+need_whole_machine() {
+    [ -z "${URINGSHIM_CORE_RUN-}" ] || skip "programs are emulated one by one"
+}
+
+need_direct_io() {
+    dd if=/dev/zero of=probe bs=4096 count=1 oflag=direct status=none 2>/dev/null ||
+        skip "no direct I/O on $(stat -f -c %T .)"
+}
+
+probe() { # what uringshim-probe says of WORD
+    if [ -n "${URINGSHIM_CORE_RUN-}" ]; then
+        # shellcheck disable=SC2086 # words
+        $URINGSHIM_CORE_RUN "${LIB%/*}/uringshim-probe"
+    else
+        "${LIB%/*}/uringshim-probe"
+    fi 2>/dev/null | sed -n "s/^$1 //p" | tail -n 1
+}
+
+# What is known before the first case; sets rings_expected, unless it was said.
+core_look() {
+    local release kernel
+    release=$(uname -r)
+    kernel=${release#*.}
+    kernel=$((${release%%.*} * 1000 + ${kernel%%[!0-9]*}))
+    fact libc "$(probe glibc)"
+    # e_machine, elf(5)
+    case $(od -An -j 18 -N 2 -tu2 "$LIB" | tr -d ' ') in
+    62) fact arch x86_64 ;;
+    183) fact arch aarch64 ;;
+    *) fact arch "$(uname -m)" ;;
+    esac
+    [ -z "$rings_expected" ] || return 0
+    # What the kernel says to whoever asks for a ring, whatever the library makes of it.
+    case $kernel-$(probe ring) in
+    [0-9]*-ENOSYS | [0-9]*-EPERM | [0-9]*-) rings_expected=no ;;
+    *) rings_expected=$( ((kernel >= 5018)) && echo yes || echo no) ;;
+    esac
+}
+
+# The policy decides, as for a user.
+core_default() {
+    shim "${PATIENTLY[@]}" "$VICTIMS/threads_write" own 1 20000 records
+    "$VICTIMS/threads_check" 20000 records.0
+    fact batched "$(stat_value write.deferred)"
+    assert_deferred
+    rm -f "$STATS"
+    if [ -n "${URINGSHIM_CORE_RUN-}" ]; then
+        shim URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/freshness_own" position >got
+    else
+        seq 20000 >numbers
+        # shellcheck disable=SC2016 # perl's
+        shim perl -e 'open F, "<", "numbers"; while (sysread F, my $byte, 1) { print $byte }' >got
+        cmp numbers got
+    fi
+    fact served "$(stat_value read.served)"
+    assert_served
+}
+
+# writes_much SETTING…: the main thread writes much; what it was answered, and its files, are as natively.
+writes_much() {
+    record native "${PATIENTLY[@]}" "$VICTIMS/refuse_work"
+    rm -f "$STATS"
+    same_as_recorded shim URINGSHIM_TEST_EAGER=1 "URINGSHIM_LOG=info:$PWD/log" "$@" "${PATIENTLY[@]}" "$VICTIMS/refuse_work"
+    [ ! -f log ] || cat log
+    cat "$STATS"
+    assert_deferred
+}
+
+# Where there are none, that is found out once a process, and said so.
+core_rings() {
+    local refused used
+    writes_much URINGSHIM_ENGINE=ring
+    refused=$(grep -cs 'done without: ring' log) || true
+    used=$(stat_value ring.writes)
+    fact rings "$used"
+    if [[ $rings_expected == yes ]]; then
+        fact fixed_buffers "$( ((used > 0)) && ! grep -q '"fallback.fixed_buffers' "$STATS" && echo yes || echo no)"
+        ((used > 0)) || fail "no write went by a ring, where this kernel has what rings need"
+        ((${refused:-0} == 0)) || fail "a ring was refused"
+    else
+        fact fixed_buffers no
+        ((used == 0)) || fail "$used writes went by a ring, where none was expected"
+        (($(stat_value ring.created) == 0)) || fail "a ring was made that can't be used"
+        ((${refused:-0} == 1)) || fail "that there is no ring was said ${refused:-0} times"
+    fi
+}
+
+# One thread after the other has a ring: more than the helper thread can be the guest of at a time.
+core_ring_threads() {
+    shim URINGSHIM_ENGINE=ring URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore \
+        "${PATIENTLY[@]}" "$VICTIMS/threads_turnover" 40 200 records
+    "$VICTIMS/threads_check" 8000 records.0 records.1
+    cat "$STATS"
+    assert_deferred
+    [[ $rings_expected == yes ]] || return 0
+    (($(stat_value ring.created) == 40)) || fail "not each thread had a ring"
+    ! grep '"fallback' "$STATS" || fail "something was refused"
+}
+
+core_polling() {
+    writes_much URINGSHIM_SQPOLL=1
+    fact sqpoll "$( (($(stat_value polling.cpu_us) > 0 && $(stat_value ring.writes) > 0)) && echo yes || echo no)"
+    [[ $rings_expected == no ]] || [[ $(found sqpoll) == yes ]] || fail "there was no polling thread, or it did nothing"
+    need_whole_machine
+    [ "$(id -u)" -eq 0 ] || return 0
+    # It must be gone when its process has become another user's, and while a child lives on, which has none.
+    rm -f "$STATS"
+    # shellcheck disable=SC2016 # perl's
+    "${PATIENTLY[@]}" env LD_PRELOAD="$LIB" URINGSHIM_SQPOLL=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_STATS="$STATS" perl -e '
+        sub pollers { scalar grep { open my $f, "<", $_; <$f> =~ /^iou-sqp/ } glob "/proc/self/task/*/comm" }
+        open F, ">", "out" or die; syswrite F, "line $_\n" for 1 .. 5000;
+        print STDERR "at first: ", pollers(), "\n";
+        my $child = fork;
+        if (!$child) { syswrite F, "child\n" for 1 .. 5000; exit }
+        waitpid $child, 0; syswrite F, "parent\n" for 1 .. 5000;
+        $< = $> = 65534;
+        print "as another: ", pollers(), "\n";
+        syswrite F, "other\n" for 1 .. 5000;
+        print "at last: ", pollers(), "\n"' >said
+    cat said
+    [ "$(cat said)" = $'as another: 0\nat last: 0' ]
+    [ "$(wc -l <out)" = 20000 ]
+}
+
+core_dd() {
+    need_whole_machine
+    seq 20000 >numbers
+    works_as_natively sh -c 'dd if=../numbers of=plain bs=512 status=none
+        dd if=../numbers of=plain bs=100 seek=7 count=300 conv=notrunc status=none
+        dd if=../numbers of=appended bs=1000 oflag=append conv=notrunc status=none
+        dd if=../numbers of=synced bs=512 count=50 conv=fsync status=none
+        dd if=../numbers of=sparse bs=333 count=50 seek=9999 status=none
+        dd if=plain bs=512 status=none | cksum; cat plain sparse | cksum'
+    assert_deferred
+}
+
+core_shells() {
+    need_whole_machine
+    seq 300 >numbers
+    local shell
+    for shell in sh bash; do
+        # shellcheck disable=SC2016 # the shell's
+        works_as_natively "$shell" -c 'while read -r n; do echo "line $n"; done <../numbers >out
+            i=0; while [ $i -lt 300 ]; do echo "$i"; i=$((i + 1)); done >>out
+            (echo child; cat ../numbers) >>out & wait; echo "after the child" >>out
+            while read -r n; do case $n in *7*) echo "$n" ;; esac; done <out | cksum
+            printf "%s\n" one two three >&2; grep -c 1 out; exec cat out'
+    done
+    assert_deferred
+    assert_served
+}
+
+core_perl() {
+    need_whole_machine
+    need_command perl
+    # shellcheck disable=SC2016 # perl's
+    works_as_natively perl -e '
+        open F, "+>", "file" or die; open A, ">>", "log" or die; $| = 1;
+        for (1 .. 2000) {
+            syswrite F, "line $_\n"; syswrite A, "did $_\n" if $_ % 3 == 0;
+            if ($_ % 500 == 0) { sysseek F, -100, 1; sysread F, my $back, 60; print $back, -s "file", " ", -s "log", "\n" }
+            if ($_ % 700 == 0) { truncate F, 5000 }
+        }
+        rename "log", "log.1"; syswrite A, "under another name\n";
+        open P, "|-", "cat >piped" or die; print P "$_\n" for 1 .. 500; close P;
+        if (!fork) { syswrite F, "child\n" x 10; exit 0 } wait; syswrite F, "parent\n"; print `cat file | wc -c`;
+        open R, "<", "file" or die; sysseek R, $_ * 11, 0 and sysread R, my $some, 7 and print $some for 1 .. 300'
+    assert_deferred
+}
+
+core_text() {
+    need_whole_machine
+    seq 3000 >numbers
+    works_as_natively sh -c 'sort -r ../numbers >sorted; sort -n -o sorted sorted; split -l 100 sorted part.
+        cat part.* | tee one two | cksum; uniq -c sorted | tail -n 3; sed -u s/1/one/ sorted >sed; od -c sed | cksum
+        head -c 1000 sorted >cut; grep --line-buffered 7 sorted >sevens; wc sevens cut'
+}
+
+core_tar() {
+    need_whole_machine
+    need_command tar
+    mkdir -p tree/{a,b/c}
+    for file in tree/{one,a/two,b/three,b/c/four}; do
+        seq ${#file} 2000 >"$file"
+    done
+    works_as_natively sh -c 'tar -cf a.tar --sort=name --mtime=@0 -C .. tree && tar -b 1 -xf a.tar && tar -df a.tar &&
+        tar -rf a.tar --mtime=@0 tree/a && tar -tf a.tar && diff -r ../tree tree'
+}
+
+# random KINDS…: each a seed, a number of operations, and options.
+random_kinds() {
+    local kind seed ops options mode eager
+    for kind; do
+        read -r seed ops options <<<"$kind"
+        echo "seed $seed, $ops operations: $options"
+        read -r -a options <<<"$options"
+        run_program native "$seed"
+        for mode in "${modes[@]}"; do
+            for eager in 0 1; do
+                compare_program "$seed" "URINGSHIM_TEST_EAGER=$eager" "$mode"
+            done
+        done
+    done
+    assert_deferred
+}
+
+core_random() {
+    local kinds=('1 150 --families data,files,vectors' '2 150 --families data,files,stdio' '3 150 --families data,files,vectors,maps'
+        '4 100 --families data,files,stdio --log-each') modes=("${MODES[@]}")
+    [ -n "${URINGSHIM_CORE_RUN-}" ] || kinds+=('5 100 --families data,files,stdio,signals' '6 100' '7 100')
+    random_kinds "${kinds[@]}"
+}
+
+core_random_threads() {
+    local modes=(URINGSHIM_ENGINE={auto,ring,direct} URINGSHIM_SQPOLL=1)
+    random_kinds '1 80 --threads 3 --own-only --families data,files,vectors,stdio' '2 60 --threads 3 --families data,files,stdio'
+}
+
+core_answers() {
+    local victim
+    for victim in positions_calls positions_buffers positions_streams errors_calls errors_pointers errors_reuse surface_calls surface_streams; do
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/$victim" || fail "$victim"
+    done
+    assert_deferred
+}
+
+core_direct() {
+    need_direct_io
+    local mode
+    same_as_native "${PATIENTLY[@]}" "$VICTIMS/direct_calls" 1 1 3
+    rm -f "$STATS"
+    for mode in "${MODES[@]:0:3}" URINGSHIM_SQPOLL=1 URINGSHIM_IOPOLL=1; do
+        shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$VICTIMS/direct_watch" scattered || fail "$mode"
+        shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$VICTIMS/direct_watch" fresh || fail "$mode, fresh"
+    done
+    fact direct_deferred "$(stat_value write.deferred)"
+}
+
+core_kill() {
+    KILLS=6 options=() check_options=()
+    local mode
+    for mode in "${MODES[@]:0:3}" URINGSHIM_SQPOLL=1; do
+        kill_writer URINGSHIM_TEST_EAGER=1 "$mode"
+    done
+    options=(--threads 3 --rewrites) check_options=(--rewrites)
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
+}
+
+core_kill_direct() {
+    need_direct_io
+    # shellcheck disable=SC2034 # for kill_writer
+    KILLS=6 options=(--rewrites --direct) check_options=(--rewrites --direct)
+    # Where direct I/O isn't deferred (the kernel doesn't say how it wants it aligned) there is nothing to be lost.
+    # shellcheck disable=SC2317 # kill_writer asks
+    assert_deferred() { :; }
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=auto
+    kill_writer URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring
+}
+
+# scenes VICTIM ROUNDS [SEED] -- CHANNEL…: under the settings in UNDER. One that this machine hasn't got is none.
+scenes() {
+    local victim=$1 channel arguments=() status
+    shift
+    while [[ $1 != -- ]]; do
+        arguments+=("$1") && shift
+    done
+    for channel in "${@:2}"; do
+        rm -rf scene && mkdir scene
+        status=0
+        shim "${UNDER[@]}" "${PATIENTLY[@]}" "$VICTIMS/$victim" "$channel" "${arguments[@]}" scene || status=$?
+        ((status == 0 || status == 77)) || fail "$victim $channel: status $status, ${UNDER[*]}"
+    done
+}
+
+core_freshness() {
+    UNDER=(URINGSHIM_TEST_EAGER=1)
+    scenes freshness 15 1 -- pipe pipe_getc socketpair terminal eventfd epoll_wait handler signalfd inotify flock fcntl rename \
+        futex shm_open file waitpid
+    assert_served
+    UNDER=(URINGSHIM_TEST_EAGER=1 URINGSHIM_SQPOLL=1)
+    scenes freshness 10 2 -- pipe sigwait
+}
+
+core_freshness_own() {
+    local part
+    for part in pwrite write append stdio fallocate truncate growth store position thread age; do
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/freshness_own" "$part" || fail "$part"
+    done
+    assert_served
+}
+
+core_observer() {
+    local engine
+    for engine in URINGSHIM_ENGINE={auto,ring,direct} URINGSHIM_SQPOLL=1; do
+        # A delay of a second keeps the background flush from covering up for a barrier that was forgotten.
+        UNDER=(URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000 "$engine")
+        scenes observer 30 -- pipe pipe_syscall socketpair terminal printf fputs_by_line kill eventfd \
+            rename unlink chmod ftruncate flock fcntl anonymous futex mprotect exit _exit exit_group raise abort fork vfork
+        [ -n "${URINGSHIM_CORE_RUN-}" ] || scenes observer 30 -- posix_spawn system popen exec
+    done
+    assert_deferred
+}
+
+core_threads() {
+    local mode how
+    for mode in "${MODES[@]:0:3}" URINGSHIM_SQPOLL=1; do
+        for how in shared append region lock atomic turns; do
+            rm -f records*
+            shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$VICTIMS/threads_write" "$how" 5 200 records
+            "$VICTIMS/threads_check" 1000 records* || fail "$how $mode"
+        done
+        for how in append position; do
+            rm -f records
+            shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$VICTIMS/threads_fork" "$how" 3 1000 20 records
+            "$VICTIMS/threads_check" $((3 * 1000 + 20 * 20)) records || fail "fork $how $mode"
+        done
+        shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$VICTIMS/threads_streams" 20 . || fail "streams $mode"
+    done
+    same_as_native "${PATIENTLY[@]}" "$VICTIMS/lifecycle_threads"
+    assert_deferred
+}
+
+core_signals() {
+    local victim how mode
+    for victim in signals_faults signals_ways signals_process; do
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/$victim" || fail "$victim"
+    done
+    for mode in URINGSHIM_ENGINE={auto,ring} URINGSHIM_SQPOLL=1; do
+        for how in plain nested jump; do
+            shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$VICTIMS/signals_torture" "$how" 300 || fail "$how $mode"
+        done
+    done
+}
+
+core_processes() {
+    local how ways=(fork fork_exit _Fork clone daemon) ends=(return exit _exit quick_exit exit_group pthread_exit)
+    [ -n "${URINGSHIM_CORE_RUN-}" ] || mapfile -t ways < <("$VICTIMS/lifecycle_process" --list)
+    for how in "${ways[@]}"; do
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/lifecycle_process" "$how" || fail "$how"
+    done
+    for how in "${ends[@]}"; do
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/lifecycle_exit" "$how" || fail "$how"
+    done
+    assert_deferred
+    need_whole_machine
+    for how in execve execvp fexecve execveat; do
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/lifecycle_exec" "$how" || fail "$how"
+    done
+}
+
+# Other users' files, too, and their statistics.
+open_to_all() {
+    touch "$STATS" && chmod 666 "$STATS" && chmod 777 . && "$@"
+}
+
+core_identities() {
+    need_root
+    need_whole_machine
+    local how
+    AROUND=(open_to_all)
+    for how in setuid seteuid setresuid setreuid setgid setfsuid chroot unshare_user unshare_mount unshare_vm unshare_pid setns; do
+        same_as_native "${PATIENTLY[@]}" "$VICTIMS/lifecycle_identity" "$how" || fail "$how"
+    done
+    assert_deferred
+}
+
+core_refused_ring() {
+    need_whole_machine
+    local how
+    for how in EPERM ENOSYS KILL; do
+        same_as_native "$VICTIMS/refuse_seccomp" "$how" io_uring "$VICTIMS/refuse_work" || fail "$how"
+    done
+    rm -f "$STATS"
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=ring "$VICTIMS/refuse_seccomp" EPERM io_uring "$VICTIMS/refuse_work"
+    grep -Eq '"(fallback\.ring|passed\.seccomp)[^"]*":[1-9]' "$STATS" || fail "$(cat "$STATS")"
+    (($(stat_value ring.writes) == 0))
+}
+
+core_refused_threads() {
+    need_whole_machine
+    local how
+    for how in EPERM KILL; do
+        same_as_native "$VICTIMS/refuse_seccomp" "$how" clone "$VICTIMS/refuse_work" || fail "$how"
+    done
+}
+
+core_confined() {
+    local how
+    for how in prctl seccomp tsync strict; do
+        same_as_native "$VICTIMS/refuse_strict" "$how" || fail "$how"
+    done
+    need_whole_machine
+    same_as_native "$VICTIMS/refuse_all_but_exec"
+}
+
+# under_limit LIMIT CMD…: LIMIT are the shell's `ulimit`'s words.
+under_limit() {
+    # shellcheck disable=SC2016 # the inner shell's
+    bash -c 'ulimit $0 && "$@"' "$@"
+}
+export -f under_limit
+
+core_limits() {
+    need_whole_machine
+    local how
+    for how in '-n 16' '-v 24576' '-v 12288' '-u 100'; do
+        AROUND=(under_limit "$how")
+        same_as_native "$VICTIMS/refuse_work" || fail "$how"
+    done
+}
+
+core_not_root() {
+    need_root
+    need_whole_machine
+    need_command setpriv
+    local as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all) how
+    skip_unless "the library is out of another user's reach" "${as_nobody[@]}" test -r "$LIB"
+    AROUND=(open_to_all)
+    # shellcheck disable=SC2016 # the inner shell's
+    for how in 'ulimit -l 0' 'ulimit -l 64' :; do
+        same_as_native "${as_nobody[@]}" sh -c "$how"' && exec "$@"' sh "$VICTIMS/refuse_work" || fail "$how"
+    done
+    assert_deferred
+}
+
+core_libc() {
+    same_as_native "$VICTIMS/libc_versions" print
+    same_as_native "$VICTIMS/libc_versions" openat2
+    same_as_native "$VICTIMS/libc_names"
+    assert_deferred
+}
+
+core_newer_libc() {
+    "$VICTIMS/libc_versions" unknown dlvsym 2>/dev/null || skip "this libc has nothing that came after 2.35"
+    local case how deferred
+    for case in none:400 missing:400 dlsym:200 dlvsym:200; do
+        how=${case%:*} deferred=${case#*:}
+        rm -f "$STATS" lines
+        shim URINGSHIM_TEST_EAGER=1 URINGSHIM_TEST_LIBC=35 "$VICTIMS/libc_versions" unknown "$how"
+        [ "$(wc -c <lines)" = 2400 ]
+        (($(stat_value write.deferred) == deferred && $(stat_value passed.newer_libc) == 400 - deferred)) ||
+            fail "$how: $(cat "$STATS")"
+    done
+}
+
+# says PATTERN, says_not PATTERN: a line of doctor's or check's begins so.
+says() {
+    grep -Eq "^$1" said || fail "it doesn't say: $1"
+}
+
+says_not() {
+    ! grep -Eq "^$1" said || fail "it says: $1"
+}
+
+core_doctor() {
+    need_whole_machine
+    local status=0 rings_used
+    rings_used=$(found rings)
+    "${PATIENTLY[@]}" "$COMMAND" doctor >said || status=$?
+    fact doctor "$status"
+    fact direct "$(sed -n "s/^ok   $(stat -f -c %T . | sed 's,ext2/ext3,ext4,') on .*\(inline\|by workers\):[^;]*direct I.O.*/\1/p" said |
+        tr ' ' - | head -n 1)"
+    cat said
+    ((status <= 2))
+    says "(ok  |warn) kernel: Linux $(uname -r)"
+    # Each finding says something.
+    ! grep -E ': *$' said || fail "a finding without an answer"
+    says 'ok   glibc: .*its stdio is known'
+    says 'ok   trial: [1-9][0-9]* of 1000 small writes were deferred'
+    says 'ok   trial: [1-9][0-9]* of 1000 small reads were answered'
+    if ((${rings_used:-0} > 0)); then
+        says 'ok   trial: written by a ring'
+        says_not 'no   io_uring: (a ring|known|registered files|restricted|enabled|used|writing|syncing|linked)'
+        [ "$(found sqpoll)" = "$(grep -q '^ok   io_uring: a polling thread' said && echo yes || echo no)" ] ||
+            fail "polling: it isn't as doctor says"
+    else
+        says 'no   trial: written by plain calls'
+        says 'no   io_uring: '
+        ((status == 1))
+    fi
+    # The verdict follows from what was found.
+    ((status != 0)) || says_not 'no   (trial|glibc|code|/proc)'
+}
+
+core_command() {
+    need_whole_machine
+    local status=0
+    "$COMMAND" check "$VICTIMS/threads_write" >said || status=$?
+    cat said
+    ((status == 0)) || fail "an ordinary program can't be shimmed"
+    says "ok   .*is a program of this machine's kind"
+    status=0
+    "$COMMAND" check "$VICTIMS/random_ops" >said || status=$?
+    cat said
+    ((status == 1))
+    says 'no   makes system calls itself'
+    if [ -x /sbin/ldconfig ] && ! LD_TRACE_LOADED_OBJECTS=1 /sbin/ldconfig 2>/dev/null | grep -q '=>'; then
+        "$COMMAND" check /sbin/ldconfig >said || true
+        cat said
+        [[ $(cat said) == *"cannot be shimmed: "*"statically linked"* ]]
+    fi
+    "$COMMAND" stat "$VICTIMS/threads_write" own 1 20000 records 2>said
+    cat said
+    says 'uringshim stat: 1 process \(threads_write\)'
+    "$VICTIMS/threads_check" 20000 records.0
+    # shellcheck disable=SC2016 # the shell's
+    [ "$("$COMMAND" sh -c 'echo "$LD_PRELOAD"; exit 0')" = "${COMMAND%/*}/../build/liburingshim.so" ]
+}
