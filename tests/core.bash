@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what the cases set and get belongs to tests/lib, or to scripts/check-core
 # The cases of scripts/check-core, which has `check`, `fact`, `found` and `skip`, says by COMMAND where the command is, and by
-# rings_expected (yes or no) what this kernel is expected to have. Each runs in a subshell that ends at the
+# rings_expected (yes, direct or no) what this kernel is expected to have. Each runs in a subshell that ends at the
 # first command that fails. What they claim is what the contract says (README.md); here it's tried in little, for the
 # kernel or libc that is new to the library, where the rest of the suite tries the library in full.
 
 core_cases() {
     check 'the library loads, defers and reads ahead by default' core_default
     check 'rings are used, or done without once' core_rings
+    check 'rings are used for direct I/O, and let go of files' core_direct_rings
     check 'rings come and go with threads' core_ring_threads
     check 'a polling thread does the writing, and ends' core_polling
     check 'same bytes in every mode: dd' core_dd
@@ -58,7 +59,7 @@ probe() { # what uringshim-probe says of WORD
     fi 2>/dev/null | sed -n "s/^$1 //p" | tail -n 1
 }
 
-# What is known before the first case; sets rings_expected, unless it was said.
+# What is known before the first case; sets rings_expected, unless it was said: yes, direct (for direct I/O only) or no.
 core_look() {
     local release kernel
     release=$(uname -r)
@@ -75,7 +76,11 @@ core_look() {
     # What the kernel says to whoever asks for a ring, whatever the library makes of it.
     case $kernel-$(probe ring) in
     [0-9]*-ENOSYS | [0-9]*-EPERM | [0-9]*-) rings_expected=no ;;
-    *) rings_expected=$( ((kernel >= 5018)) && echo yes || echo no) ;;
+    *)
+        rings_expected=yes
+        ((kernel >= 6004)) || rings_expected=direct
+        ((kernel >= 5018)) || rings_expected=no
+        ;;
     esac
 }
 
@@ -108,23 +113,47 @@ writes_much() {
     assert_deferred
 }
 
-# Where there are none, that is found out once a process, and said so.
+# Where there are none, or none for this, that is found out once a process, and said so.
 core_rings() {
     local refused used
     writes_much URINGSHIM_ENGINE=ring
-    refused=$(grep -cs 'done without: ring' log) || true
+    refused=$(grep -Ecs 'done without: (ring|registered_files)' log) || true
     used=$(stat_value ring.writes)
     fact rings "$used"
     if [[ $rings_expected == yes ]]; then
-        fact fixed_buffers "$( ((used > 0)) && ! grep -q '"fallback.fixed_buffers' "$STATS" && echo yes || echo no)"
+        fact fixed_buffers "$(fixed_buffers "$used")"
         ((used > 0)) || fail "no write went by a ring, where this kernel has what rings need"
         ((${refused:-0} == 0)) || fail "a ring was refused"
     else
-        fact fixed_buffers no
         ((used == 0)) || fail "$used writes went by a ring, where none was expected"
         (($(stat_value ring.created) == 0)) || fail "a ring was made that can't be used"
         ((${refused:-0} == 1)) || fail "that there is no ring was said ${refused:-0} times"
     fi
+}
+
+fixed_buffers() { # WRITES BY A RING
+    if (($1 > 0)) && ! grep -q '"fallback.fixed_buffers' "$STATS"; then echo yes; else echo no; fi
+}
+
+# Direct writes in many places go by a ring on every kernel that has any; and nothing holds on to the file after it.
+core_direct_rings() {
+    need_direct_io
+    local setting used
+    for setting in URINGSHIM_ENGINE=ring URINGSHIM_SQPOLL=1; do
+        rm -f "$STATS"
+        shim URINGSHIM_TEST_EAGER=1 "$setting" "${PATIENTLY[@]}" "$VICTIMS/direct_watch" scattered
+        used=$(stat_value ring.writes)
+        [[ $setting != URINGSHIM_ENGINE=ring ]] || fact direct_rings "$used"
+        [[ $rings_expected != direct ]] || fact fixed_buffers "$(fixed_buffers "$used")"
+        cat "$STATS"
+        [[ $rings_expected == no ]] || ((used > 0)) || fail "no direct write went by a ring, $setting"
+        [[ $setting != URINGSHIM_SQPOLL=1 || $rings_expected == no ]] || (($(stat_value polling.cpu_us) > 0)) ||
+            fail "there was no polling thread, or it did nothing"
+    done
+    need_whole_machine
+    for setting in URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_SQPOLL=1; do
+        shim URINGSHIM_TEST_EAGER=1 "$setting" "${PATIENTLY[@]}" "$VICTIMS/let_go" 100 || fail "$setting"
+    done
 }
 
 # One thread after the other has a ring: more than the helper thread can be the guest of at a time.
@@ -142,7 +171,7 @@ core_ring_threads() {
 core_polling() {
     writes_much URINGSHIM_SQPOLL=1
     fact sqpoll "$( (($(stat_value polling.cpu_us) > 0 && $(stat_value ring.writes) > 0)) && echo yes || echo no)"
-    [[ $rings_expected == no ]] || [[ $(found sqpoll) == yes ]] || fail "there was no polling thread, or it did nothing"
+    [[ $rings_expected != yes ]] || [[ $(found sqpoll) == yes ]] || fail "there was no polling thread, or it did nothing"
     need_whole_machine
     [ "$(id -u)" -eq 0 ] || return 0
     # It must be gone when its process has become another user's, and while a child lives on, which has none.
@@ -510,16 +539,26 @@ core_doctor() {
     says 'ok   glibc: .*its stdio is known'
     says 'ok   trial: [1-9][0-9]* of 1000 small writes were deferred'
     says 'ok   trial: [1-9][0-9]* of 1000 small reads were answered'
-    if ((${rings_used:-0} > 0)); then
+    case $rings_expected in
+    yes)
+        ((${rings_used:-0} > 0))
         says 'ok   trial: written by a ring'
-        says_not 'no   io_uring: (a ring|known|registered files|restricted|enabled|used|writing|syncing|linked)'
+        says_not 'no   io_uring: (a ring|known|registered|restricted|enabled|writing|syncing|linked)'
         [ "$(found sqpoll)" = "$(grep -q '^ok   io_uring: a polling thread' said && echo yes || echo no)" ] ||
             fail "polling: it isn't as doctor says"
-    else
-        says 'no   trial: written by plain calls'
+        ;;
+    direct)
+        says 'ok   trial: written by plain calls, for it isn.t direct I/O'
+        says 'no   io_uring: registered files that are let go at once'
+        says 'ok   io_uring: writing'
+        ((status == 1))
+        ;;
+    no)
+        says 'no   trial: written by plain calls: fallback.ring'
         says 'no   io_uring: '
         ((status == 1))
-    fi
+        ;;
+    esac
     # The verdict follows from what was found.
     ((status != 0)) || says_not 'no   (trial|glibc|code|/proc)'
 }
