@@ -134,9 +134,38 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
     [ "${BASH_REMATCH[2]}" -lt 1000 ]
 }
 
-@test "stat says so where no process reported" {
+@test "stat and advise say so where no process reported, and why" {
     run --separate-stderr "$COMMAND" stat sh -c 'kill -9 $$'
-    [[ $stderr == *"no process reported"* ]]
+    [[ $stderr == *"no process reported (static, setuid, or ended by a signal)"* ]]
+    URINGSHIM=off run --separate-stderr "$COMMAND" stat true
+    [[ $stderr == *"no process reported (URINGSHIM=off)"* ]]
+    URINGSHIM_SKIP=true run --separate-stderr "$COMMAND" advise true
+    [[ $stderr == *"no process reported ("*"in URINGSHIM_SKIP"* ]]
+    mkdir -p broken/build
+    cp -r "$ROOT/scripts" broken
+    echo "not a library" >broken/build/liburingshim.so
+    local subcommand
+    for subcommand in stat advise; do
+        run --separate-stderr broken/scripts/uringshim "$subcommand" echo out
+        [ "$output" = out ]
+        [[ $stderr == *"uringshim $subcommand: the library does not load here: "*"cannot be preloaded"* ]]
+    done
+}
+
+@test "where a program of the command's own is missing, or doesn't run, one line says so" {
+    mkdir -p broken/build
+    cp -r "$ROOT/scripts" "$LIB" broken
+    mv broken/*.so broken/build
+    run -125 broken/scripts/uringshim check /bin/ls
+    [[ $output == *"uringshim-elf is not there: run make first" ]]
+    run -125 broken/scripts/uringshim doctor
+    [[ $output == *"uringshim-probe is not there: run make first" ]]
+    printf '#!/bin/sh\necho "no such version" >&2\necho more\nexit 1\n' | tee broken/build/uringshim-{elf,probe} >/dev/null
+    chmod +x broken/build/uringshim-*
+    run -125 broken/scripts/uringshim check /bin/ls
+    [ "$output" = "uringshim: uringshim-elf does not run here: no such version" ]
+    run -125 broken/scripts/uringshim doctor
+    [ "$output" = "uringshim: uringshim-probe does not run here: no such version" ]
 }
 
 @test "compare shows both columns, of children too, apart from CMD's output" {

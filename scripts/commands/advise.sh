@@ -15,6 +15,10 @@ command_main() { # [--] CMD…
 # One row for each place in the code and file, of all processes of a program, or for each place if it has many files;
 # the most worthwhile first.
 advice() {
+    if [ ! -s "$shim_temp/survey" ]; then
+        printf 'uringshim advise: %s\n' "$(why_no_report)"
+        return
+    fi
     awk -F '\t' -v FEW=4 '
     function obstacle(key,   most, call, cutter) {
         if (against[key] != "")
@@ -81,10 +85,6 @@ advice() {
         gone += hindrance == "" ? $6 : 0
     }
     END {
-        if (!processes) {
-            print "uringshim advise: no process reported (static, setuid, or ended by a signal)"
-            exit
-        }
         printf "uringshim advise: %d of %d reads and writes would go away%s, in %d process%s\n", \
             gone, all, all ? sprintf(" (%.0f%%)", 100 * gone / all) : "", processes, processes == 1 ? "" : "es"
         if (!all)

@@ -50,7 +50,8 @@ examine_script() { # FILE, SCRIPTS SO FAR
 }
 
 examine_program() { # FILE
-    if ! read_elf "$1"; then
+    read_elf "$1" || exit 125
+    if says no_program; then
         cannot "neither a program nor a script with #!"
         return
     fi

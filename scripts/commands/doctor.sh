@@ -8,7 +8,7 @@ command_main() {
     . "$shim_commands/findings.sh"
     [ $# -eq 0 ] || fail 125 "doctor takes no arguments"
     shim_probe=${shim_library%/*}/uringshim-probe
-    shim_facts=$("$shim_probe") || fail 125 "$shim_probe doesn't run: run make first"
+    shim_facts=$(ask uringshim-probe) || exit 125
     shim_partly='' shim_inert='' shim_filters=''
     look_at_kernel
     look_at_container

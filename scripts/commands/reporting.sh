@@ -17,6 +17,23 @@ end_like() { # STATUS
     exit "$1" # the signal is ignored here
 }
 
+# Why no process reported: the library itself is tried in a program that it can be loaded into.
+why_no_report() {
+    (
+        unset URINGSHIM_ONLY URINGSHIM_SKIP URINGSHIM_SURVEY
+        export "URINGSHIM_STATS=$shim_temp/trial"
+        run sh -c :
+    ) 2>"$shim_temp/said"
+    if [ -s "$shim_temp/trial" ]; then
+        echo "no process reported (static, setuid, ${URINGSHIM_ONLY+not in URINGSHIM_ONLY, }${URINGSHIM_SKIP+in \
+URINGSHIM_SKIP, }or ended by a signal)"
+    elif [ "${URINGSHIM-}" = off ]; then
+        echo "no process reported (URINGSHIM=off)"
+    else
+        echo "the library does not load here: $(head -n 1 "$shim_temp/said")"
+    fi
+}
+
 # Runs CMD with one more variable, calls REPORT, whose output goes to standard error, and ends as CMD did.
 run_reporting() { # REPORT NAME=VALUE [--] CMD…
     shim_report=$1 shim_setting=$2

@@ -12,9 +12,12 @@ command_main() { # [--] CMD…
 
 # Adds up the flat JSON objects, one a process image, that the library left.
 report() {
+    if [ ! -s "$shim_temp/stats.json" ]; then
+        printf 'uringshim stat: %s\n' "$(why_no_report)"
+        return
+    fi
     awk '
     function add(line,   pair, key) {
-        images++
         while (match(line, /"([^"\\]|\\.)*": *("([^"\\]|\\.)*"|-?[0-9]+)/)) {
             pair = substr(line, RSTART, RLENGTH)
             line = substr(line, RSTART + RLENGTH)
@@ -52,10 +55,6 @@ report() {
     }
     { add($0) }
     END {
-        if (!images) {
-            print "uringshim stat: no process reported (static, setuid, or ended by a signal)"
-            exit
-        }
         printf "uringshim stat: %d process%s (%s), engine %s\n", \
             processes, processes == 1 ? "" : "es", words["program"], words["engine"]
         native = sum["write.calls"]

@@ -1,6 +1,7 @@
 /*
  * uringshim-elf FILE: what a program's file says of how it will run, a line each, for the command uringshim (elf(5)):
  *
+ *   no_program        it isn't an ELF file; nothing more is said then
  *   foreign           for another processor than ours, or of 32 bits; nothing more is said then
  *   interpreter PATH  the loader that it asks for; without this line it is statically linked
  *   first NAME        it is linked with this library, which must come before any other (entry/first_library.h)
@@ -11,7 +12,7 @@
  *                     Only the first one; with --calls before FILE all of them
  *   capabilities      it has file capabilities (capabilities(7))
  *
- * Exit status 1: it can't be read, or isn't an ELF file.
+ * Exit status 1: it can't be read.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -196,8 +197,10 @@ int main(int argc, char **argv) {
     if (argc != 2 + all_calls || !file_map(&file, argv[argc - 1]))
         return 1;
     const Elf64_Ehdr *header = part(&file, 0, sizeof *header);
-    if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
-        return 1;
+    if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) {
+        puts("no_program");
+        return 0;
+    }
     if (!ours(header)) {
         puts("foreign");
         return 0;
