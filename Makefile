@@ -34,13 +34,13 @@ all: $(LIBRARY) $(TOOLS)
 
 # liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
 # isn't looked up. noseparate-code: one mapping instead of three. initfirst: our fork handlers are registered before
-# anybody's, so that they run innermost. static-libgcc: the unwinder, which libc would load when it is first needed.
+# anybody's, so that they run innermost. hash-style: base/symbols.h reads that of ours, too.
 # sort-section: .bss.apart (base/sys.h) comes behind .bss.
 $(LIBRARY): $(OBJECTS) shim/entry/late.map Makefile
 	$(CC) -shared -o $@ $(OBJECTS) $(LDFLAGS) -Wl,-soname,liburingshim.so -Wl,--exclude-libs,ALL -Wl,-z,lazy \
 	    -Wl,-z,noseparate-code -Wl,-z,nodelete -Wl,-z,initfirst -Wl,--sort-section=name \
-	    -Wl,--version-script=shim/entry/late.map \
-	    -l:liburing.a -ldl -pthread -static-libgcc
+	    -Wl,--version-script=shim/entry/late.map -Wl,--hash-style=gnu -Wl,--as-needed \
+	    -l:liburing.a
 
 $(BUILD)/obj/%.o: shim/%.c
 	@mkdir -p $(@D)
@@ -48,7 +48,8 @@ $(BUILD)/obj/%.o: shim/%.c
 
 # Programs of the command's own, with what they need of the library.
 $(BUILD)/uringshim-%: shim/tools/%.c $(BUILD)/obj/below_entry.a
-	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -MMD -MP -o $@ $< $(BUILD)/obj/below_entry.a $(LDFLAGS) -l:liburing.a -ldl
+	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -MMD -MP -o $@ $< $(BUILD)/obj/below_entry.a $(LDFLAGS) \
+	    -Wl,--wrap=__libc_start_main -Wl,--as-needed -l:liburing.a
 
 $(BUILD)/obj/below_entry.a: $(BELOW_ENTRY)
 	@rm -f $@
@@ -63,7 +64,7 @@ $(BUILD)/victims/%: tests/victims/%.c $(wildcard tests/victims/*.h)
 units: $(UNITS)
 $(BUILD)/unit/%: tests/unit/%.c $(BELOW_ENTRY) tests/unit/check.h
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $(filter-out %.h,$^) $(LDFLAGS) -l:liburing.a -ldl
+	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $(filter-out %.h,$^) $(LDFLAGS) -l:liburing.a
 # It stands in for a newer liburing.
 $(BUILD)/unit/ring: override LDFLAGS += -Wl,--wrap=io_uring_queue_init_params
 

@@ -106,7 +106,7 @@ for i in range(1000): os.write(out, b"x")'
         "${PATIENTLY[@]}" "$VICTIMS/surveyed" "$where" || skip "natively: $where"
         for _ in 1 2 3; do
             rm -f records
-            shim URINGSHIM=observe URINGSHIM_SURVEY="$SCRATCH/survey" "${PATIENTLY[@]}" "$VICTIMS/surveyed" "$where" ||
+            shim LD_PRELOAD="$LIB:libgcc_s.so.1" URINGSHIM=observe URINGSHIM_SURVEY="$SCRATCH/survey" "${PATIENTLY[@]}" "$VICTIMS/surveyed" "$where" ||
                 fail "$where: $?"
             (($(wc -l <records) >= 100))
         done

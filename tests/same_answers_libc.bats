@@ -102,6 +102,38 @@ CODE
     grep -q /libc.so native.result
 }
 
+# The linker moves libc's word for it into a program that isn't position independent.
+@test "a second thread is noticed where the program holds libc's word that there is one only" {
+    need_command cc
+    cat >threads.c <<'CODE'
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+extern char __libc_single_threaded;
+static void *wait_for_ever(void *unused) {
+    return pause(), unused;
+}
+int main(int argc, char **argv) {
+    pthread_t thread;
+    char byte;
+    if (argc > 2)
+        pthread_create(&thread, 0, wait_for_ever, 0);
+    for (int fd = open(argv[1], O_RDONLY); read(fd, &byte, 1) == 1;)
+        ;
+    return printf("%d\n", __libc_single_threaded) != 2;
+}
+CODE
+    cc -w -O -fno-pic -no-pie -pthread -o threads threads.c || skip "needs glibc 2.32"
+    readelf -W -r threads | grep -q COPY.*__libc_single_threaded || skip "no copy is made"
+    seq 3000 >numbers
+    [ "$(shim URINGSHIM_TEST_EAGER=1 ./threads numbers)" = 1 ]
+    (($(stat_value read.served) > 1000))
+    rm -f "$STATS"
+    [ "$(shim URINGSHIM_TEST_EAGER=1 ./threads numbers two)" = 0 ]
+    (($(stat_value read.served) == 0))
+}
+
 # unknown DEFERRED HOW [LIBRARY]: with a library that knows no function of libc's that came after 2.35. Twice 200 lines
 # are written, and between them is what HOW says.
 unknown() {

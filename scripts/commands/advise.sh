@@ -9,6 +9,8 @@ command_main() { # [--] CMD…
     make_temp
     : >"$shim_temp/survey"
     export URINGSHIM=observe
+    # By it the library finds the place of a call; where the loader can't find it, no place is known.
+    [ -n "$(LD_PRELOAD=libgcc_s.so.1 env true 2>&1)" ] || shim_preload=$shim_preload:libgcc_s.so.1
     run_reporting advice "URINGSHIM_SURVEY=$shim_temp/survey" "$@"
 }
 

@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <gnu/lib-names.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/symbols.h"
@@ -64,29 +64,102 @@ void *real_loaded(const char *name) {
     return found ? found : next_definition(name, VERSION_ANY);
 }
 
-static bool find_libc(struct symbols *symbols) {
+/* The parts of libc, which are one since glibc 2.34: until then each comes only with who is linked with it. */
+static const char *const part_files[] = {
+    "libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2", "libanl.so.1", "libutil.so.1",
+};
+enum { PARTS = sizeof part_files / sizeof *part_files };
+static struct part {
+    struct link_map object;
+    struct symbols symbols;
+    _Atomic bool found; /* it stays then: they can't be unloaded, or are held by who is looked up for */
+} parts[PARTS];
+
+static void keep_if_part(const struct link_map *object) {
+    struct symbols symbols;
+    if (!object->l_ld || !symbols_find(object, &symbols) || !symbols.file)
+        return;
+    for (int i = 0; i < PARTS; i++) {
+        if (atomic_load_explicit(&parts[i].found, memory_order_acquire) || strcmp(symbols.file, part_files[i]) != 0)
+            continue;
+        parts[i].object = (struct link_map){.l_addr = object->l_addr, .l_ld = object->l_ld};
+        parts[i].symbols = symbols;
+        parts[i].symbols.object = &parts[i].object;
+        atomic_store_explicit(&parts[i].found, true, memory_order_release);
+    }
+}
+
+/* By the constructor, before there can be a second thread. */
+static void find_parts(void) {
+    static bool looked;
+    if (looked)
+        return;
+    looked = true;
     for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next)
-        if (symbols_find(object, symbols) && symbols->file && strcmp(symbols->file, LIBC_SO) == 0)
-            return true;
-    symbols->object = NULL;
-    return false;
+        keep_if_part(object);
+}
+
+static int look_at_loaded(struct dl_phdr_info *loaded, size_t size, void *unused) {
+    struct link_map object = {.l_addr = loaded->dlpi_addr};
+    (void)size, (void)unused;
+    for (int i = 0; i < loaded->dlpi_phnum; i++)
+        if (loaded->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            object.l_ld = (void *)(loaded->dlpi_addr + loaded->dlpi_phdr[i].p_vaddr);
+    keep_if_part(&object);
+    return 0;
 }
 
 void *real_libc(const char *name) {
-    static struct symbols libc; /* found by the constructor, before there can be a second thread */
-    if (!libc.object && !find_libc(&libc))
-        return NULL;
-    uint32_t symbol = symbols_look_up(&libc, name, symbols_hash(name), VERSION_DEFAULT);
-    return symbol ? symbols_address(&libc, symbol) : NULL;
+    uint32_t hash = symbols_hash(name), symbol;
+    find_parts();
+    for (int i = 0; i < PARTS; i++)
+        if (atomic_load_explicit(&parts[i].found, memory_order_acquire) &&
+            (symbol = symbols_look_up(&parts[i].symbols, name, hash, VERSION_DEFAULT)))
+            return symbols_address(&parts[i].symbols, symbol);
+    return NULL;
+}
+
+/* The loader's lock keeps what is looked at from being unloaded; what is kept has been relocated. */
+void *real_libc_later(const char *name) {
+    __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
+    if (objects)
+        objects(look_at_loaded, NULL);
+    return real_libc(name);
+}
+
+void *real_variable(const char *name) {
+    struct symbols symbols;
+    uint32_t hash = symbols_hash(name), symbol;
+    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next)
+        if (symbols_find(object, &symbols) && (symbol = symbols_look_up(&symbols, name, hash, VERSION_DEFAULT)))
+            return symbols_address(&symbols, symbol);
+    return NULL;
+}
+
+void *real_in(const char *file, const char *name) {
+    struct symbols symbols;
+    uint32_t hash = symbols_hash(name), symbol;
+    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next)
+        if (symbols_find(object, &symbols) && symbols.file && strcmp(symbols.file, file) == 0 &&
+            (symbol = symbols_look_up(&symbols, name, hash, VERSION_DEFAULT)))
+            return symbols_address(&symbols, symbol);
+    return NULL;
+}
+
+static void *ask_loader(const char *name) {
+    __typeof__(&dlsym) ask = real_loaded("dlsym");
+    return ask ? ask(RTLD_NEXT, name) : NULL;
 }
 
 void *real_resolve(void **slot, const char *name) {
     int saved = errno;
     void *found = next_definition(name, VERSION_DEFAULT);
     if (unlikely(!found))
-        found = dlsym(RTLD_NEXT, name);
+        found = ask_loader(name);
     if (unlikely(!found))
         found = next_definition(name, VERSION_ANY);
+    if (unlikely(!found))
+        found = real_libc_later(name);
     if (unlikely(!found))
         found = (void *)missing;
     __atomic_store_n(slot, found, __ATOMIC_RELAXED);

@@ -22,6 +22,16 @@ void *real_loaded(const char *name);
  */
 void *real_libc(const char *name);
 #define LIBC(name) ((__typeof__(&name))real_libc(#name))
+/*
+ * The same where a part of libc's may have been loaded after the program began, and with it nobody else to see: waits
+ * for the loader's lock.
+ */
+void *real_libc_later(const char *name);
+/* A variable of libc's as everybody sees it: the program may hold it (a copy relocation). By the constructor; or NULL.
+ */
+void *real_variable(const char *name);
+/* A function of any other library that is loaded, and calls itself `file`. By the constructor; or NULL. */
+void *real_in(const char *file, const char *name);
 
 /* Does this library define a function of that name? */
 bool real_is_ours(const char *name);

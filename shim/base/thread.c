@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/live.h"
 #include "base/real.h"
+#include "base/single.h"
 
 struct thread thread_nobody = {.stats = &thread_nobody.own_stats};
 static struct thread first_thread; /* so that a program's only thread costs no mapping */
@@ -18,7 +19,7 @@ static struct pool pool = {.size = sizeof(struct thread)};
 static struct thread *_Atomic all;
 static struct thread *unused; /* linked by `log`, which an unused structure doesn't need */
 static pthread_key_t key;
-static bool key_made;
+static bool key_made, started;
 static _Atomic bool strangers;
 static _Atomic bool confined;
 
@@ -40,11 +41,25 @@ static void at_thread_end(void *argument) {
 
 static __typeof__(&pthread_setspecific) set_specific;
 
-bool thread_start(void) {
-    __typeof__(&pthread_key_create) make_key = LIBC(pthread_key_create);
-    set_specific = LIBC(pthread_setspecific);
+/* Before glibc 2.34 threads have a library of their own: without it the first thread is the only one, to the end. */
+static void find_threads(void *(*find)(const char *name)) {
+    __typeof__(&pthread_key_create) make_key = find("pthread_key_create");
+    set_specific = find("pthread_setspecific");
     key_made = make_key && set_specific && make_key(&key, at_thread_end) == 0;
-    return key_made;
+    started = key_made || !make_key;
+}
+
+bool thread_start(void) {
+    find_threads(real_libc);
+    return started;
+}
+
+void thread_library_loaded(void) {
+    if (likely(key_made || !started))
+        return;
+    find_threads(real_libc_later);
+    if (key_made && thread_attached(thread_self()))
+        set_specific(key, thread_self());
 }
 
 static void reset(struct thread *thread) {
@@ -89,26 +104,30 @@ bool thread_is_confined(void) {
 }
 
 struct thread *thread_attach(void) {
-    if (!key_made || atomic_load_explicit(&strangers, memory_order_relaxed))
+    if (!started || atomic_load_explicit(&strangers, memory_order_relaxed))
         return NULL;
     mutex_lock(&lock);
     struct thread *self = unused;
+    bool another = atomic_load_explicit(&all, memory_order_relaxed);
     if (self) {
         unused = (struct thread *)self->log;
     } else {
-        self = atomic_load_explicit(&all, memory_order_relaxed) ? pool_get(&pool) : &first_thread;
+        self = !another ? &first_thread : key_made ? pool_get(&pool) : NULL;
         if (self) {
             self->next = atomic_load_explicit(&all, memory_order_relaxed);
             atomic_store_explicit(&all, self, memory_order_release);
         }
     }
     mutex_unlock(&lock);
+    if (another)
+        single_no_longer();
     if (!self)
         return NULL;
     reset(self);
     count_in_sight(self);
     thread_become(self);
-    set_specific(key, self);
+    if (likely(key_made))
+        set_specific(key, self);
     return self;
 }
 

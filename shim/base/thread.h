@@ -116,6 +116,8 @@ extern void (*thread_at_exit)(struct thread *self);
 
 /* To be called once, by the constructor. False if threads' ends can't be noticed. */
 bool thread_start(void);
+/* A library was loaded, which may be the one that makes threads. */
+void thread_library_loaded(void);
 
 /* All threads' structures, the unused ones too; the list only grows. */
 struct thread *thread_list(void);

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/single_threaded.h>
 #include <sys/wait.h>
 
 #include "base/config.h"
 #include "base/signals.h"
+#include "base/single.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/libc_reads.h"
@@ -218,14 +218,14 @@ void code_changed(const char *call, void *start, size_t length, bool of_file) {
 
 void rest(void) {
     struct thread *self = attached_self();
-    if (activated() && !config.sqpoll && !self->reading.ring && __libc_single_threaded && thread_free(self))
+    if (activated() && !config.sqpoll && !self->reading.ring && single_threaded() && thread_free(self))
         stop_once(self, false);
 }
 
 void keep_out(const char *call) {
     wb_hinder(REASON_disabled);
     deactivate(call);
-    if (__libc_single_threaded && thread_free(thread_self()))
+    if (single_threaded() && thread_free(thread_self()))
         signals_give_back();
 }
 

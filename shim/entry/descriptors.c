@@ -8,13 +8,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
-#include <sys/single_threaded.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utmp.h>
 
 #include "base/passing.h"
+#include "base/single.h"
 #include "entry/activate.h"
 #include "entry/descriptors.h"
 #include "entry/entry.h"
@@ -83,7 +83,7 @@ LSEEK(off64_t, lseek64)
 LSEEK(off64_t, llseek)
 
 bool number_closing(void) {
-    if (__libc_single_threaded || !thread_free(thread_self()))
+    if (single_threaded() || !thread_free(thread_self()))
         return false;
     closing_begins();
     return true;
@@ -294,7 +294,7 @@ EXPORT int dup3(int from, int to, int flags) {
 /* Is it worth stopping the others, if there are any? Servers set flags of every connection. */
 static bool may_be_file(int fd) {
     struct stat st;
-    return __libc_single_threaded || !wb_started() || sys(SYS_fstat, fd, &st) != 0 || S_ISREG(st.st_mode);
+    return single_threaded() || !wb_started() || sys(SYS_fstat, fd, &st) != 0 || S_ISREG(st.st_mode);
 }
 
 /*

@@ -1,9 +1,9 @@
-#include <sys/single_threaded.h>
-
 #include "entry/entry.h"
 #include "entry/survey.h"
 
 #include <signal.h>
+
+#include "base/single.h"
 
 struct thread *attached_self(void) {
     struct thread *self = thread_self();
@@ -117,6 +117,7 @@ static __thread unsigned own_visits BESIDE;
 
 /* A vfork child's are its own, though the memory isn't. */
 void visit_begins(const char *call) {
+    single_no_longer(); /* libc may load a library of its own that makes threads */
     if (!thread_self()->vfork_child) {
         own_visits++;
         wb_visit_begins();
@@ -132,7 +133,7 @@ void visit_ends(void) {
 }
 
 bool exclusive_begins(const char *call) {
-    if (__libc_single_threaded || !thread_free(thread_self())) {
+    if (single_threaded() || !thread_free(thread_self())) {
         announce(call);
         return false;
     }

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/single_threaded.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -13,6 +12,7 @@
 #include "base/passing.h"
 #include "base/put_off.h"
 #include "base/signals.h"
+#include "base/single.h"
 #include "base/text.h"
 #include "base/trace.h"
 #include "base/valgrind.h"
@@ -106,7 +106,7 @@ void end_thread(const char *call, int status) {
      * With threads that libc doesn't know (clone), nothing was deferred, and there is none of ours. One that nobody has
      * seen being made isn't the first.
      */
-    bool alone = __libc_single_threaded &&
+    bool alone = single_threaded() &&
                  !(atomic_load(&wb_hindrances) & (1ull << REASON_seccomp | 1ull << REASON_disabled)) &&
                  sys(SYS_gettid) == sys(SYS_getpid);
     for (;;)
@@ -136,7 +136,7 @@ static void rest_between_forks(void) {
 }
 
 static enum preparation how_to_prepare(void) {
-    if (!__libc_single_threaded || activated() || wb_any_pending() || stats_wanted || shared_memory_any_alone() ||
+    if (!single_threaded() || activated() || wb_any_pending() || stats_wanted || shared_memory_any_alone() ||
         atomic_load_explicit(&wb_hindrances, memory_order_relaxed) & 1ull << REASON_disabled)
         return LOCKED;
     return was_ever_ready() ? ALONE : PLAIN;
@@ -288,7 +288,7 @@ extern void _IO_list_resetlock(void);
 static bool streams_locked;
 
 static void libc_forks(void) {
-    bool lock = !__libc_single_threaded;
+    bool lock = !single_threaded();
     if (lock)
         _IO_list_lock();
     fork_prepare();
@@ -363,6 +363,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         return;
     }
     config_read(envp);
+    single_start();
     if (config.mode == MODE_OFF || config_excludes(program) || !thread_start() || !forks_are_told()) {
         stay_off();
         return;

@@ -22,6 +22,7 @@ static void keep_away(const char *call, enum reason reason) {
 }
 
 void loader_loaded(const char *call, int flags) {
+    thread_library_loaded();
     if (libc_loaded_unknown())
         keep_away(call, REASON_newer_libc);
     if (flags & RTLD_DEEPBIND && config.own_calls == OWN_CALLS_STRICT)
@@ -83,11 +84,13 @@ static bool goes_past_us(void *handle, const char *name, const void *caller) {
            real_is_ours(name) && !(handle == RTLD_NEXT && stands_before_us(caller));
 }
 
-/* Not REAL: where that can't find a function it asks dlsym. */
+/* Not REAL: where that can't find a function it asks dlsym. Before glibc 2.34 that may have come later. */
 static void *next_one(void **slot, const char *name) {
     void *found = __atomic_load_n(slot, __ATOMIC_RELAXED);
     if (unlikely(!found)) {
         found = real_loaded(name);
+        if (!found)
+            found = real_libc_later(name);
         __atomic_store_n(slot, found, __ATOMIC_RELAXED);
     }
     return found;

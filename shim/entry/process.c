@@ -17,6 +17,7 @@
 #include <ulimit.h>
 #include <unistd.h>
 
+#include "base/single.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/lifecycle.h"
@@ -132,8 +133,10 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
     va_end(list);
     if (flags & (CLONE_VM | CLONE_FILES))
         keep_out("clone");
-    if (flags & CLONE_VM)
+    if (flags & CLONE_VM) {
         thread_strangers_come();
+        single_no_longer();
+    }
     if (flags & CLONE_NEWIPC)
         sharing_names_changed();
     if (flags & CLONE_VM || !function || !stack) {
@@ -397,6 +400,7 @@ static void loaded(const char *call, int flags) {
  * looked for when deferring starts again.
  */
 EXPORT void *dlopen(const char *path, int flags) {
+    single_no_longer();
     bool exclusive = exclusive_begins("dlopen"); /* who began anew now would look around too early */
     deactivate("dlopen");
     void *result = CALL(dlopen, (path, flags));
@@ -406,6 +410,7 @@ EXPORT void *dlopen(const char *path, int flags) {
 }
 
 EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
+    single_no_longer();
     bool exclusive = exclusive_begins("dlmopen");
     deactivate("dlmopen");
     void *result = CALL(dlmopen, (list, path, flags));

@@ -86,8 +86,16 @@ static bool is_within(const struct range *range, uintptr_t address) {
     return range->start <= address && address < range->end;
 }
 
+/*
+ * Of the compiler's library, where that was loaded with the program (`uringshim advise` sees to it); without it no place
+ * is known. A copy linked into ours would want the libc that it was made for; and loaded by us, from a constructor that
+ * comes before libc's own, libc would get no environment.
+ */
+static __typeof__(&_Unwind_Backtrace) walk;
+static __typeof__(&_Unwind_GetIP) instruction;
+
 static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context, void *found) {
-    uintptr_t address = _Unwind_GetIP(context);
+    uintptr_t address = instruction(context);
     if (is_within(&own_range, address) || is_within(&libc_range, address))
         return _URC_NO_REASON;
     *(const void **)found = (const void *)address;
@@ -103,20 +111,26 @@ static const void *calling_place(void) {
     stack_t alternate;
     if (sys(SYS_sigaltstack, NULL, &alternate) == 0 && alternate.ss_flags & SS_ONSTACK)
         return NULL; /* which may be too small to walk on */
-    _Unwind_Backtrace(look_at_frame, &found);
+    if (walk)
+        walk(look_at_frame, &found);
     return found;
 }
 
-static __typeof__(&dladdr) locate;
+/* dladdr(3); before glibc 2.34 that may not be there, but what it calls is. */
+static int (*locate)(const void *address, Dl_info *info, struct link_map **object, const ElfW(Sym) * *symbol);
 
 void survey_start(void) {
     if (!config.survey || config.mode != MODE_OBSERVE)
         return;
     own_range.start = (uintptr_t)survey_start;
     __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
-    locate = LIBC(dladdr);
+    locate = real_libc("dladdr");
+    if (!locate)
+        locate = real_libc("_dl_addr");
     if (!objects || !locate)
         return;
+    instruction = real_in("libgcc_s.so.1", "_Unwind_GetIP");
+    walk = instruction ? real_in("libgcc_s.so.1", "_Unwind_Backtrace") : NULL;
     libc_range.start = (uintptr_t)objects;
     objects(find_range, &own_range);
     objects(find_range, &libc_range);
@@ -304,7 +318,7 @@ void survey_touch(const char *call, int fd) {
 
 static void describe_site(struct text *line, const void *site) {
     Dl_info info;
-    if (!site || !locate(site, &info) || !info.dli_fname) {
+    if (!site || !locate(site, &info, NULL, NULL) || !info.dli_fname) {
         text_add(line, "?");
         return;
     }

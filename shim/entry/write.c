@@ -1,10 +1,10 @@
 /* The write family: deferred if policy says so; what goes straight through goes after what is pending. */
-#include <sys/single_threaded.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/config.h"
 #include "base/earlier.h"
+#include "base/single.h"
 #include "base/ticks.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
@@ -285,7 +285,7 @@ static bool shares_syncs(void) {
 
 static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(int)) {
     static _Atomic uint32_t syncing;
-    if (__libc_single_threaded || !thread_free(self))
+    if (single_threaded() || !thread_free(self))
         return real(fd);
     int result = GROUP_YOURSELF;
     if (atomic_fetch_add(&syncing, 1) > 0 && sync_may_be_shared() && shares_syncs() && sync_is_shared(fd))

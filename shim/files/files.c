@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/critical.h"
+#include "base/single.h"
 #include "base/sys.h"
 #include "base/ticks.h"
 
@@ -143,7 +143,7 @@ bool files_is_private(const struct ofd *ofd) {
 }
 
 bool files_position_is_ours(const struct ofd *ofd) {
-    return __libc_single_threaded && files_is_private(ofd);
+    return single_threaded() && files_is_private(ofd);
 }
 
 static bool position_is_far(int fd, const struct inode *inode) {
@@ -339,7 +339,7 @@ bool files_at_rest(void) {
 
 /* Nothing but hints is known of numbers then, and no other thread makes an OFD of one meanwhile. */
 static bool only_hints(void) {
-    return __libc_single_threaded || files_at_rest() || critical_is_bare();
+    return single_threaded() || files_at_rest() || critical_is_bare();
 }
 
 struct ofd *files_detach(int fd) {

@@ -2,9 +2,9 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 #include <sys/stat.h>
 
+#include "base/single.h"
 #include "ring/direct.h"
 
 /*
@@ -101,7 +101,7 @@ static bool wait_to_be_served(struct group *group, bool data_only) {
 }
 
 int group_sync(struct thread *self, int fd, bool data_only) {
-    if (__libc_single_threaded || !thread_free(self))
+    if (single_threaded() || !thread_free(self))
         return GROUP_YOURSELF;
     critical_enter();
     int result = GROUP_YOURSELF;

@@ -28,6 +28,7 @@
 #include "base/first.h"
 #include "base/libc.h"
 #include "code/calls.h"
+#include "tools/any_libc.h"
 
 struct file {
     const unsigned char *bytes;
@@ -37,7 +38,7 @@ struct file {
 static bool file_map(struct file *file, const char *path) {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (fd < 0 || !stat_open_file(fd, &st) || !S_ISREG(st.st_mode))
         return false;
     file->size = (size_t)st.st_size;
     file->bytes = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, fd, 0);

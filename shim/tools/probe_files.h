@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #include "files/file_system.h"
+#include "tools/any_libc.h"
 #include "tools/probe_ring.h"
 
 enum { BLOCK = 4096 };
@@ -33,8 +34,8 @@ static bool mount_parse(struct mount *mount, const char *line) {
     unsigned major, minor;
     char options[256], source[2];
     const char *rest = strstr(line, " - ");
-    if (!rest || sscanf(rest, " - %63s %1s", mount->type, source) != 2 ||
-        sscanf(line, "%*d %*d %u:%u %*s %4095s %255s", &major, &minor, mount->directory, options) != 4)
+    if (!rest || scan(rest, " - %63s %1s", mount->type, source) != 2 ||
+        scan(line, "%*d %*d %u:%u %*s %4095s %255s", &major, &minor, mount->directory, options) != 4)
         return false;
     mount->device = makedev(major, minor);
     mount->read_only = strncmp(options, "ro", 2) == 0;
@@ -42,7 +43,7 @@ static bool mount_parse(struct mount *mount, const char *line) {
     char *to = mount->directory;
     unsigned code;
     for (const char *from = to; *from; to++) { /* a space stands there as \040 */
-        bool escaped = sscanf(from, "\\%3o", &code) == 1;
+        bool escaped = scan(from, "\\%3o", &code) == 1;
         *to = *from;
         if (escaped)
             *to = (char)code;
@@ -72,7 +73,7 @@ static bool holds_files(const struct mount *mount) {
 
 static dev_t device_of(const char *directory) {
     struct stat st;
-    return stat(directory, &st) == 0 && S_ISDIR(st.st_mode) ? st.st_dev : 0;
+    return stat_file(directory, &st) && S_ISDIR(st.st_mode) ? st.st_dev : 0;
 }
 
 /* A file without a name on the file system; *place: where it could be made. */
@@ -93,7 +94,7 @@ static int file_make(const char *directory, dev_t device, const char **place) {
 static const char *read_answer(int file, void *block) {
     struct iovec part = {block, BLOCK};
     ssize_t done = preadv2(file, &part, 1, 0, RWF_NOWAIT);
-    return done == BLOCK ? "inline" : done >= 0 ? "short" : strerrorname_np(errno);
+    return done == BLOCK ? "inline" : done >= 0 ? "short" : error_name(errno);
 }
 
 /*
@@ -108,12 +109,12 @@ static const char *write_answer(int file, void *block) {
     for (int i = 0; i < TRIES && done != BLOCK; i++)
         if (pwrite(file, block, BLOCK, 0) == BLOCK)
             done = pwritev2(file, &part, 1, 0, RWF_NOWAIT);
-    return done == BLOCK ? "inline" : done >= 0 ? "short" : strerrorname_np(errno);
+    return done == BLOCK ? "inline" : done >= 0 ? "short" : error_name(errno);
 }
 
 static const char *lease_answer(int file) {
     if (fcntl(file, F_SETLEASE, F_WRLCK) != 0)
-        return strerrorname_np(errno);
+        return error_name(errno);
     fcntl(file, F_SETLEASE, F_UNLCK);
     return "ok";
 }
@@ -133,7 +134,7 @@ static void try_device_polling(void) {
         io_uring_prep_read(ring_request(&ring), polled.file, polled.block, BLOCK, 0);
         error = ring_perform(&ring, 1, BLOCK);
     }
-    printf("%s ", error == 0 ? "ok" : strerrorname_np(-error));
+    printf("%s ", error == 0 ? "ok" : error_name(-error));
 }
 
 static void try_file(int file, const struct file_system *fs) {

@@ -20,8 +20,30 @@
 /* The two pieces of a write-behind log, and the ring's own two pages (io_uring_setup(2), IORING_OFF_*). */
 enum { RING_MEMORY = 2 * WB_PIECE_MAX + 2 * 4096 };
 
+/* strerrorname_np(3) came with glibc 2.32. Those that io_uring and files may answer with. */
+static const char *error_name(int error) {
+    static const struct {
+        int error;
+        const char *name;
+    } names[] = {
+#define NAME(error) {error, #error}
+        NAME(EPERM),  NAME(ENOENT), NAME(EINTR),     NAME(EIO),       NAME(ENXIO),     NAME(EBADF),      NAME(EAGAIN),
+        NAME(ENOMEM), NAME(EACCES), NAME(EFAULT),    NAME(EBUSY),     NAME(EEXIST),    NAME(ENODEV),     NAME(ENOTDIR),
+        NAME(EISDIR), NAME(EINVAL), NAME(ENFILE),    NAME(EMFILE),    NAME(ETXTBSY),   NAME(EFBIG),      NAME(ENOSPC),
+        NAME(ESPIPE), NAME(EROFS),  NAME(ERANGE),    NAME(ENOSYS),    NAME(EOVERFLOW), NAME(EOPNOTSUPP), NAME(ETIME),
+        NAME(EDQUOT), NAME(ESTALE), NAME(ETIMEDOUT), NAME(ECANCELED), NAME(EBADFD),    NAME(ESRCH),      NAME(EPROTO),
+#undef NAME
+    };
+    static char number[32];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].error == error)
+            return names[i].name;
+    snprintf(number, sizeof number, "error-%d", error);
+    return number;
+}
+
 static void answer(const char *what, int error) {
-    printf("%s %s\n", what, error == 0 ? "ok" : strerrorname_np(-error));
+    printf("%s %s\n", what, error == 0 ? "ok" : error_name(-error));
 }
 
 /* In a child. False: it was killed, or took too long. */

@@ -1,0 +1,19 @@
+#include "base/single.h"
+
+#include "base/real.h"
+
+static char ours;
+const char *single_word = &ours;
+
+void single_start(void) {
+    const char *of_libc = real_variable("__libc_single_threaded");
+    if (of_libc)
+        single_word = of_libc;
+    else
+        ours = !real_libc("pthread_create");
+}
+
+void single_no_longer(void) {
+    if (unlikely(ours))
+        ours = false;
+}
