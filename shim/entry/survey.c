@@ -87,9 +87,9 @@ static bool is_within(const struct range *range, uintptr_t address) {
 }
 
 /*
- * Of the compiler's library, where that was loaded with the program (`uringshim advise` sees to it); without it no place
- * is known. A copy linked into ours would want the libc that it was made for; and loaded by us, from a constructor that
- * comes before libc's own, libc would get no environment.
+ * Of the compiler's library, where that was loaded with the program (`uringshim advise` sees to it); without it no
+ * place is known. A copy linked into ours would want the libc that it was made for; and loaded by us, from a
+ * constructor that comes before libc's own, libc would get no environment.
  */
 static __typeof__(&_Unwind_Backtrace) walk;
 static __typeof__(&_Unwind_GetIP) instruction;
