@@ -4,13 +4,23 @@ CC = gcc
 endif
 BUILD ?= build
 CFLAGS ?= -O2 -g
-WARNINGS = -Wall -Wextra -Wshadow -Werror
+# WERROR=1: a warning is an error, for us; in somebody's build a compiler may have warnings that we haven't seen.
+WARNINGS = -Wall -Wextra -Wshadow $(if $(WERROR),-Werror)
+# liburing from 2.2 on, statically, or else a copy of the few calls that are needed (shim/ring/uring.h): LIBURING=yes, no.
+LIBURING := $(or $(LIBURING),$(shell \
+    echo 'int main(void) { return io_uring_register_ring_fd(NULL) + IORING_SETUP_COOP_TASKRUN; }' | \
+    $(CC) $(CFLAGS) -include liburing.h -x c - -o /dev/null $(LDFLAGS) -l:liburing.a 2>/dev/null && echo yes || echo no))
+ifeq ($(LIBURING),no)
+OWN_URING = -DOWN_URING
+else
+URING = -l:liburing.a
+endif
 SHIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec \
-              -fasynchronous-unwind-tables -fno-strict-aliasing -pthread -Ishim $(WARNINGS) \
+              -fasynchronous-unwind-tables -fno-strict-aliasing -pthread -Ishim $(OWN_URING) $(WARNINGS) \
               -Wno-deprecated-declarations $(CFLAGS)
 VICTIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS)
 
-SOURCES := $(filter-out shim/tools/%,$(wildcard shim/*/*.c))
+SOURCES := $(filter-out shim/tools/% $(if $(OWN_URING),,shim/ring/uring.c),$(wildcard shim/*/*.c))
 # What runs at every start, and in children that only end, comes first: each stretch of code that is touched costs a fault.
 AT_START := $(patsubst %,shim/%.c,entry/lifecycle base/passing entry/entry entry/process entry/descriptors stream/attention \
             base/thread base/critical entry/stdio entry/activate entry/survey stream/write_behind base/config base/live \
@@ -32,15 +42,16 @@ COMPLETIONS = $(SHARE)/bash-completion/completions
 .PHONY: all victims units install uninstall deb check check-core check-foreign demo bench bench-quick format clean help
 all: $(LIBRARY) $(TOOLS)
 
-# liburing is linked statically: its shared library costs nine system calls at every start. lazy: what isn't called
-# isn't looked up. noseparate-code: one mapping instead of three. initfirst: our fork handlers are registered before
-# anybody's, so that they run innermost. hash-style: base/symbols.h reads that of ours, too.
-# sort-section: .bss.apart (base/sys.h) comes behind .bss.
+# liburing's shared library would cost nine system calls at every start. lazy: what isn't called isn't looked up.
+# noseparate-code: one mapping instead of three. initfirst: our fork handlers are registered before anybody's, so that
+# they run innermost. hash-style: base/symbols.h reads that of ours, too. sort-section: .bss.apart (base/sys.h) comes
+# behind .bss.
 $(LIBRARY): $(OBJECTS) shim/entry/late.map Makefile
+	$(if $(OWN_URING),@echo 'no liburing from 2.2 on: its few calls that are needed are our own')
 	$(CC) -shared -o $@ $(OBJECTS) $(LDFLAGS) -Wl,-soname,liburingshim.so -Wl,--exclude-libs,ALL -Wl,-z,lazy \
 	    -Wl,-z,noseparate-code -Wl,-z,nodelete -Wl,-z,initfirst -Wl,--sort-section=name \
 	    -Wl,--version-script=shim/entry/late.map -Wl,--hash-style=gnu -Wl,--as-needed \
-	    -l:liburing.a
+	    $(URING)
 
 $(BUILD)/obj/%.o: shim/%.c
 	@mkdir -p $(@D)
@@ -48,8 +59,8 @@ $(BUILD)/obj/%.o: shim/%.c
 
 # Programs of the command's own, with what they need of the library.
 $(BUILD)/uringshim-%: shim/tools/%.c $(BUILD)/obj/below_entry.a
-	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -MMD -MP -o $@ $< $(BUILD)/obj/below_entry.a $(LDFLAGS) \
-	    -Wl,--wrap=__libc_start_main -Wl,--as-needed -l:liburing.a
+	$(CC) $(filter-out -fPIC -pthread,$(SHIM_CFLAGS)) -MMD -MP -o $@ $< $(BUILD)/obj/below_entry.a $(LDFLAGS) \
+	    -Wl,--wrap=__libc_start_main -Wl,--as-needed $(URING)
 
 $(BUILD)/obj/below_entry.a: $(BELOW_ENTRY)
 	@rm -f $@
@@ -58,13 +69,13 @@ $(BUILD)/obj/below_entry.a: $(BELOW_ENTRY)
 victims: $(VICTIMS)
 $(BUILD)/victims/%: tests/victims/%.c $(wildcard tests/victims/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(VICTIM_CFLAGS) -o $@ $< -lrt -lutil
+	$(CC) $(VICTIM_CFLAGS) -o $@ $< -Wl,--as-needed -lrt -lutil -ldl
 
 # Tests of ordinary functions are linked with everything but the shells.
 units: $(UNITS)
 $(BUILD)/unit/%: tests/unit/%.c $(BELOW_ENTRY) tests/unit/check.h
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $(filter-out %.h,$^) $(LDFLAGS) -l:liburing.a
+	$(CC) $(filter-out -fPIC,$(SHIM_CFLAGS)) -o $@ $(filter-out %.h,$^) $(LDFLAGS) $(URING) -Wl,--as-needed -ldl
 # It stands in for a newer liburing.
 $(BUILD)/unit/ring: override LDFLAGS += -Wl,--wrap=io_uring_queue_init_params
 

@@ -38,7 +38,7 @@ static int begin(void *argument) {
 int helper_start(struct helper *helper, int (*run)(void *)) {
     char *variable = (char *)&critical_depth;
     __asm__("" : "+r"(variable)); /* or else the linker may meet an instruction that it can't relax */
-    size_t below = (size_t)((char *)__builtin_thread_pointer() - variable) + TLS;
+    size_t below = (size_t)((char *)thread_pointer() - variable) + TLS;
     below = (below + 63) & ~(size_t)63;
     if (!helper->stack && !(helper->stack = arena_map(STACK + below + TLS, ARENA_DONTFORK)))
         return -ENOMEM;

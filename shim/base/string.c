@@ -11,6 +11,12 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Since glibc 2.43 some are macros, too, which keep the constness of what they are given. */
+#undef memchr
+#undef strchr
+#undef strrchr
+#undef strstr
+
 /* Keeps the compiler from finding in a loop the very function that it makes up. */
 #define AS_WRITTEN __asm__ volatile("")
 

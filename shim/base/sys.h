@@ -44,6 +44,17 @@ static inline long sys_call(long number, long a, long b, long c, long d, long e,
     sys_call(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define sys(...) SYS_ARGS_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
+/* Where the calling thread's own memory begins, or ends (ELF, "Thread-Local Storage"): no builtin before GCC 11. */
+static inline void *thread_pointer(void) {
+    void *pointer;
+#if defined(__x86_64__)
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+#else
+    __asm__("mrs %0, tpidr_el0" : "=r"(pointer));
+#endif
+    return pointer;
+}
+
 #define SYS_IS_ERROR(result) ((unsigned long)(result) > -4096UL)
 
 /*

@@ -1,9 +1,9 @@
 #include "code/calls.h"
 
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "base/arena.h"
+#include "base/kernel.h"
 #include "code/machine.h"
 
 enum {
@@ -11,10 +11,6 @@ enum {
     FUNCTION_MAX = 1 << 20, /* of a longer one only what is near the call is looked at */
     NEAR = 4096,            /* so many bytes on, decoding has long found where instructions begin */
 };
-
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
 
 /* What changes, and tells, nothing but about the caller, its processor and its own memory. */
 static bool harmless(int64_t number) {

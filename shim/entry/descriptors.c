@@ -1,18 +1,17 @@
 /* Calls that change what a descriptor number means. */
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/userfaultfd.h>
 #include <pty.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utmp.h>
 
+#include "base/kernel.h"
 #include "base/passing.h"
 #include "base/single.h"
 #include "entry/activate.h"
@@ -364,7 +363,7 @@ static bool refuses_writes(unsigned long request) {
 bool ioctl_begins(const char *call, unsigned long request) {
     if (request == FIFREEZE) { /* what is pending would wait for the thaw, and with it whoever is to thaw */
         keep_out(call);
-    } else if (request == USERFAULTFD_IOC_NEW) {
+    } else if (request == IOCTL_USERFAULTFD_NEW) {
         wb_hinder(REASON_page_faults);
         drain(call);
     }

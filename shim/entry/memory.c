@@ -10,6 +10,7 @@
 #include <sys/shm.h>
 
 #include "base/config.h"
+#include "base/kernel.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/sharing.h"

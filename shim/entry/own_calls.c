@@ -1,11 +1,11 @@
 #include "entry/own_calls.h"
 
-#include <linux/close_range.h>
 #include <sched.h>
 #include <stdatomic.h>
 
 #include "base/config.h"
 #include "base/helper.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "base/passing.h"
 #include "base/text.h"

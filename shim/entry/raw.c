@@ -1,11 +1,11 @@
 /* syscall(2) used by the program: the numbers that matter are treated like their libc functions. */
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "base/signals.h"
 #include "entry/activate.h"
 #include "entry/child_environment.h"
@@ -112,7 +112,7 @@ static long raw_mmap(long number, const long a[6]) {
 }
 
 static unsigned long clone3_flags(const long a[6]) {
-    struct clone_args arguments;
+    struct clone3_arguments arguments;
     size_t size = (size_t)a[1] < sizeof arguments ? (size_t)a[1] : sizeof arguments;
     bool known = size >= sizeof arguments.flags && copy_in_asked(&arguments, (const void *)a[0], size);
     return known ? arguments.flags : CLONE_VM; /* which the kernel is going to refuse */

@@ -1,9 +1,7 @@
 #include "entry/sharing.h"
 
-#include <linux/android/binder.h>
-#include <linux/seccomp.h>
-
 #include "base/config.h"
+#include "base/kernel.h"
 #include "entry/entry.h"
 #include "files/shared_memory.h"
 
@@ -69,6 +67,6 @@ void sharing_passed_on(void) {
 }
 
 void sharing_by_ioctl(unsigned long request) {
-    if (request == SECCOMP_IOCTL_NOTIF_ADDFD || request == BINDER_WRITE_READ)
+    if (request == IOCTL_SECCOMP_ADD_FD || request == IOCTL_BINDER_WRITE_READ)
         sharing_passed_on();
 }

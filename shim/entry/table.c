@@ -44,7 +44,6 @@
 #include <sys/mount.h>
 #include <sys/msg.h>
 #include <sys/personality.h>
-#include <sys/pidfd.h>
 #include <sys/quota.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
@@ -83,6 +82,19 @@
 #include "entry/entry.h"
 #include "entry/libc_reads.h"
 #include "entry/sharing.h"
+
+/* Before glibc 2.34 <resolv.h> gives these names to others, which libc exports, too. */
+#undef res_mkquery
+#undef res_nquery
+#undef res_nquerydomain
+#undef res_nsearch
+#undef res_nsend
+#undef res_query
+#undef res_querydomain
+#undef res_search
+#undef res_send
+
+struct mount_attr;
 
 /* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
 #define BARRIER(type, name, parameters, arguments) extern type name parameters;

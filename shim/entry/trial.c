@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <linux/io_uring.h>
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "base/kernel.h"
 #include "base/passing.h"
 #include "base/stats.h"
 #include "base/sys.h"

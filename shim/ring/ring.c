@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -11,12 +10,14 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "base/passing.h"
 #include "base/stats.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/ticks.h"
+#include "ring/uring.h"
 
 /* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */
 #define USE_REGISTERED_RING (1u << 31)

@@ -1,6 +1,5 @@
 /* A ring as ring/ring.c makes and uses it, step by step. */
 #include <errno.h>
-#include <liburing.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "base/sys.h"
 #include "ring/ring.h"
+#include "ring/uring.h"
 #include "stream/log.h"
 
 /* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */

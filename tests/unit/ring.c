@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "base/sys.h"
 #include "check.h"
+#include "ring/uring.h"
 
 enum { NO_ARRAY = 1 << 16, RECORD = 100, RECORDS = 5 * RING_ENTRIES / 2 };
 

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "old_libc.h"
+
 // For what never takes long unless it hangs, and so no measure of anything: tests/lib/common.bash says why.
 enum { HANG_SECONDS = 300 };
 

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 
 #define LATE(name)                                                                                                     \
-    extern void name(void) __attribute__((weak));                                                                      \
+    extern void name_##name(void) __asm__(#name) __attribute__((weak));                                                \
     static bool has_##name(void) {                                                                                     \
-        return name != NULL;                                                                                           \
+        return name_##name != NULL;                                                                                    \
     }
 LATE(pidfd_spawn)
 LATE(pidfd_spawnp)

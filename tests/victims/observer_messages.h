@@ -349,7 +349,7 @@ static void make_msgq(void) {
 }
 
 static void tell_msgq(void) {
-    struct msgbuf message = {.mtype = 1, .mtext = "x"};
+    struct msgbuf message = {.mtype = 1, .mtext = {'x'}};
     MUST(msgsnd(sysv_id, &message, 1, 0));
 }
 

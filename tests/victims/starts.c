@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "old_libc.h"
+
 static const char *program;
 static char *arguments[] = {"program", "one", "two words", NULL};
 static char **environment; /* NULL: this one's */

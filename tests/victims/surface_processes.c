@@ -77,7 +77,7 @@ static void by_bare_clone(void) {
 
 // As Python's subprocess does: descriptors put in place, the others closed, and exec.
 static void by_vfork(void) {
-    for (int fails = 0; fails < 2; fails++) {
+    for (volatile int fails = 0; fails < 2; fails++) { /* the child uses the same memory */
         int report[2];
         require(pipe2(report, O_CLOEXEC) == 0);
         write_some(fd, "before vfork\n");

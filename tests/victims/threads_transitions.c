@@ -378,7 +378,7 @@ static void faults(void) {
     int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
     if (device < 0)
         exit(77);
-    int events = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+    int events = ioctl(device, NEW_USERFAULTFD, O_CLOEXEC);
     struct uffdio_api api = {.api = UFFD_API};
     require(events >= 0 && ioctl(events, UFFDIO_API, &api) == 0);
     fetched = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
