@@ -6,6 +6,7 @@
 #include <sys/statfs.h>
 
 #include "base/arena.h"
+#include "base/kernel.h"
 #include "base/sys.h"
 #include "base/ticks.h"
 
@@ -80,11 +81,11 @@ static bool is_power(uint32_t n) {
  */
 uint32_t file_system_alignment(const struct file_system *fs, int fd) {
     enum { STRICTEST = 4096 };
-    struct statx stx = {0};
-    if (sys(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) != 0)
+    struct kernel_statx stx = {0};
+    if (sys(SYS_statx, fd, "", AT_EMPTY_PATH, KERNEL_STATX_DIOALIGN, &stx) != 0)
         return 0;
-    if (!(stx.stx_mask & STATX_DIOALIGN))
+    if (!(stx.mask & KERNEL_STATX_DIOALIGN))
         return fs->takes_blocks ? STRICTEST : 0;
-    uint32_t most = stx.stx_dio_mem_align > stx.stx_dio_offset_align ? stx.stx_dio_mem_align : stx.stx_dio_offset_align;
-    return is_power(stx.stx_dio_mem_align) && is_power(stx.stx_dio_offset_align) && most <= STRICTEST ? most : 0;
+    uint32_t most = stx.dio_memory > stx.dio_offset ? stx.dio_memory : stx.dio_offset;
+    return is_power(stx.dio_memory) && is_power(stx.dio_offset) && most <= STRICTEST ? most : 0;
 }
