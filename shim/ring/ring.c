@@ -42,6 +42,10 @@ struct ring {
     } files[RING_FILES];
 };
 
+/* No wait for a polling thread to begin or to end is longer. One that the kernel were to forget does nothing, either.
+ */
+enum { LONGEST_MS = 1000 };
+
 /* As long as this the owner of a ring with a polling thread waits without a system call. */
 #define SPIN_TICKS (1000ull * TICKS_PER_US)
 
@@ -177,11 +181,16 @@ static struct pollers pollers_now(void) {
     return pollers;
 }
 
+static int64_t now_ms(void) {
+    struct timespec now = {0, 0};
+    sys(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
 /* The id of one that wasn't there before, or 0: can't be known. It has its name when it has run for the first time. */
 static long poller_made_since(const struct pollers *before) {
-    enum { LOOKS = 500 };
     struct timespec pause = {0, 20000};
-    for (int looks = 0; looks < LOOKS; looks++) {
+    for (int64_t began = now_ms(); now_ms() - began < LONGEST_MS;) {
         struct pollers now = pollers_now();
         for (int i = 0; i < now.count; i++) {
             bool known = false;
@@ -306,14 +315,7 @@ void ring_guest_leave(struct ring *ring) {
     leave_by_lent(ring, ring->guest, ring_bare);
 }
 
-static int64_t now_ms(void) {
-    struct timespec now = {0, 0};
-    sys(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 void ring_end(struct ring *ring, int (*lend)(void)) {
-    enum { LONGEST_MS = 1000 }; /* were the kernel to forget it: nobody submits to it any more */
     struct timespec pause = {0, 50000};
     long poller = ring->poller, process = sys(SYS_getpid);
     leave_by_lent(ring, ring->uring.enter_ring_fd, lend);
