@@ -2,6 +2,9 @@
 ifeq ($(origin CC),default)
 CC = gcc
 endif
+ifeq ($(origin AR),default)
+AR := $(shell $(CC) -print-prog-name=ar)
+endif
 BUILD ?= build
 CFLAGS ?= -O2 -g
 # WERROR=1: a warning is an error, for us; in somebody's build a compiler may have warnings that we haven't seen.

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdarg.h>
-#include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#if defined(__x86_64__)
+#include <sys/io.h>
+#endif
 
 #include "base/config.h"
 #include "base/kernel.h"
@@ -195,6 +197,7 @@ EXPORT int sem_post(sem_t *sem) {
     return CALL(sem_post, (sem));
 }
 
+#if defined(__x86_64__)
 /* What a program tells a device through its ports is seen by nobody. */
 EXPORT int iopl(int level) {
     sharing_hidden();
@@ -207,6 +210,7 @@ EXPORT int ioperm(unsigned long first, unsigned long count, int on) {
     drain("ioperm");
     return CALL(ioperm, (first, count, on));
 }
+#endif
 
 EXPORT int remap_file_pages(void *start, size_t size, int prot, size_t page, int flags) {
     announce("remap_file_pages");

@@ -32,10 +32,16 @@ static bool is_kernels(const char *name) {
     return false;
 }
 
+#if defined(__x86_64__)
+#define FIRST_VERSION "GLIBC_2.2.5"
+#else
+#define FIRST_VERSION "GLIBC_2.17"
+#endif
+
 /* Before the loader's own, to see whether it is asked. */
 static size_t asked;
 void *dlsym(void *restrict handle, const char *restrict name) {
-    void *loaders = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+    void *loaders = dlvsym(RTLD_NEXT, "dlsym", FIRST_VERSION);
     asked++;
     return ((void *(*)(void *, const char *))loaders)(handle, name);
 }

@@ -9,11 +9,14 @@
 #endif
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "old_libc.h"
 
@@ -25,6 +28,15 @@ enum { HANG_SECONDS = 300 };
 /* For what the test takes for granted. 99 is no status a victim returns for any other reason. */
 #define die(...) (fprintf(stderr, __VA_ARGS__), fprintf(stderr, " (errno %d)\n", errno), exit(99))
 #define require(condition) ((condition) ? (void)0 : die("%s:%d: %s", __FILE__, __LINE__, #condition))
+
+// By the oldest call that there is here.
+static inline pid_t fork_by_number(void) {
+#ifdef SYS_fork
+    return (pid_t)syscall(SYS_fork);
+#else
+    return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+#endif
+}
 
 /* splitmix64: the same numbers from the same seed everywhere. */
 static inline uint64_t rng_next(uint64_t *state) {

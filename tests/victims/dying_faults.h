@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dying.h"
+#include "machine.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -38,7 +39,7 @@ static void write_records(int records) {
 
 __attribute__((noreturn)) static void spin(void) {
     for (;;)
-        __asm__ volatile("pause");
+        __asm__ volatile(RELAX);
 }
 
 static char *map_place(int protection) {
@@ -103,22 +104,26 @@ static void null_jump(void) {
 
 static void division(void) {
     write_records(RECORDS);
+#if defined(__x86_64__)
     __asm__ volatile("div %%ecx" : : "a"(1), "d"(0), "c"(0) : "cc");
+#else
+    raise(SIGFPE); // its answer is 0, and no fault
+#endif
 }
 
 static void illegal(void) {
     write_records(RECORDS);
-    __asm__ volatile("ud2");
+    __asm__ volatile(ILLEGAL);
 }
 
 static void breakpoint(void) {
     write_records(RECORDS);
-    __asm__ volatile("int3");
+    __asm__ volatile(BREAKPOINT);
 }
 
 static void privileged(void) {
     write_records(RECORDS);
-    __asm__ volatile("hlt");
+    __asm__ volatile(PRIVILEGED);
 }
 
 static void in_memcpy(void) {

@@ -10,6 +10,7 @@
 
 #include "dying.h"
 
+#include <elf.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -78,6 +79,11 @@ static bool is_fault(const siginfo_t *info) {
     }
 }
 
+#if defined(__x86_64__)
+#define pc rip
+#define sp rsp
+#endif
+
 static void keep_information(pid_t thread, const siginfo_t *info) {
     struct user_regs_struct registers;
     char instruction[64], place[64];
@@ -87,14 +93,15 @@ static void keep_information(pid_t thread, const siginfo_t *info) {
                  info->si_code == SI_QUEUE || info->si_code == SI_TIMER ? info->si_value.sival_int : 0);
         return;
     }
-    require(ptrace(PTRACE_GETREGS, thread, 0, &registers) == 0);
+    struct iovec all = {&registers, sizeof registers};
+    require(ptrace(PTRACE_GETREGSET, thread, NT_PRSTATUS, &all) == 0);
     uintptr_t at = (uintptr_t)info->si_addr;
-    mapping_of(thread, registers.rip, instruction, sizeof instruction);
+    mapping_of(thread, registers.pc, instruction, sizeof instruction);
     // A page and a guard page around the stack pointer: that's an overflow.
     snprintf(place, sizeof place, "%p", info->si_addr);
-    if (at == registers.rip)
+    if (at == registers.pc)
         snprintf(place, sizeof place, "the instruction");
-    else if (at > 0x20000000 && at + 65536 > registers.rsp && at < registers.rsp + 65536)
+    else if (at > 0x20000000 && at + 65536 > registers.sp && at < registers.sp + 65536)
         snprintf(place, sizeof place, "the stack's end");
     snprintf(information, sizeof information, "%s code %d errno %d at %s, instruction in %s",
              signal_text(info->si_signo), info->si_code, info->si_errno, info->si_code == SI_KERNEL ? "?" : place,

@@ -1,6 +1,7 @@
 // signals_faults: handlers of real faults, with writes pending: what they are told, that they can mend the cause, step
 // over the instruction or jump away; and system calls with bad buffers, which are no faults.
 
+#include "machine.h"
 #include "signals.h"
 
 #include <setjmp.h>
@@ -26,18 +27,18 @@ static const char *place(const void *address) {
 
 static void on_fault(int number, siginfo_t *info, void *context) {
     ucontext_t *frame = context;
-    bool ours = info->si_addr == (void *)(uintptr_t)frame->uc_mcontext.gregs[REG_RIP];
+    bool ours = info->si_addr == (void *)(uintptr_t)CONTEXT_PC(frame);
     faults++;
     note("%s code %d at %s%s, mask %s, interrupted %s\n", signal_text(number), info->si_code,
          number == SIGTRAP ? "a trap" : place(info->si_addr), ours ? ", which is the instruction" : "", own_mask_text(),
          mask_text(&frame->uc_sigmask));
     if (info->si_code > 0 && number != SIGTRAP)
-        note("trap %lld\n", (long long)frame->uc_mcontext.gregs[REG_TRAPNO]);
+        note("trap %lld\n", (long long)CONTEXT_TRAP(frame));
     keep_busy(fd, 3);
     if (step < 0)
         siglongjmp(back, number);
     if (step > 0)
-        frame->uc_mcontext.gregs[REG_RIP] += step;
+        CONTEXT_PC(frame) += step;
     else if (number == SIGSEGV)
         require(mprotect(guarded, 4 * (size_t)page_size, PROT_READ | PROT_WRITE) == 0);
     else
@@ -74,22 +75,23 @@ static void mended(void) {
     }
 }
 
-// Each of these instructions is two bytes long, or one.
 static void stepped_over(void) {
     for (int i = 0; i < 5; i++) {
         keep_busy(fd, 5);
-        step = 2;
-        __asm__ volatile("ud2");
+        step = ILLEGAL_LENGTH;
+        __asm__ volatile(ILLEGAL);
         keep_busy(fd, 5);
-        step = 1;
-        __asm__ volatile("hlt");
+        step = PRIVILEGED_LENGTH;
+        __asm__ volatile(PRIVILEGED);
         keep_busy(fd, 5);
+#if defined(__x86_64__) // elsewhere it is no fault
         step = 2;
         __asm__ volatile("div %%ecx" : : "a"(1), "d"(0), "c"(0) : "cc");
         keep_busy(fd, 5);
-        step = -2; // a trap comes after its instruction
+#endif
+        step = -2; // on x86-64 a trap comes after its instruction
         if (sigsetjmp(back, 1) == 0)
-            __asm__ volatile("int3");
+            __asm__ volatile(BREAKPOINT);
         note("%d faults\n", faults);
     }
 }

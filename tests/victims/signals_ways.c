@@ -20,7 +20,11 @@ static void three(int number, siginfo_t *info, void *context) {
 
 // A restorer of its own, as a runtime brings that makes its system calls itself.
 extern void own_restorer(void);
+#if defined(__x86_64__)
 __asm__(".text\nown_restorer:\n    mov $15, %eax\n    syscall\n");
+#else
+__asm__(".text\nown_restorer:\n    mov x8, #139\n    svc #0\n");
+#endif
 
 static int numbers[] = {SIGSEGV, SIGBUS, SIGTERM, SIGUSR1, SIGCHLD, SIGURG, SIGTSTP, SIGABRT, SIGFPE, SIGPIPE, 34, 64};
 

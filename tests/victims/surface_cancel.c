@@ -1,6 +1,7 @@
 // surface_cancel: threads that are cancelled in a blocking read, in a loop of writes, in stdio and in computing, by
 // either type of cancellation; their cleanup handlers write, and everything that had been answered is in the files.
 
+#include "machine.h"
 #include "transcript.h"
 
 #include <pthread.h>
@@ -62,7 +63,7 @@ static void *in_computing(void *unused) {
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
     started = 1;
     for (;;)
-        __asm__ volatile("pause");
+        __asm__ volatile(RELAX);
     pthread_cleanup_pop(0);
     return unused;
 }

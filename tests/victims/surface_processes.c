@@ -66,7 +66,7 @@ static void by_bare_clone(void) {
         _exit(7);
     }
     await(child);
-    child = (pid_t)syscall(SYS_fork);
+    child = fork_by_number();
     if (!child) {
         write_some(fd, "child of bare fork\n");
         _exit(8);
