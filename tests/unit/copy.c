@@ -1,13 +1,14 @@
-// Guarded copying: every length and alignment copies what memcpy would and nothing beside it; unreadable memory, in any
-// part of the source, is an answer and no crash.
+// Guarded copying: every length and alignment copies what memcpy would and nothing beside it; memory that can't be
+// read, or written, from whichever byte on, is an answer and no crash.
 #include "base/copy.h"
 #include "base/signals.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-enum { ROOM = 6000, PAGE = 4096 };
+enum { ROOM = 6000 };
 
 static unsigned char from[ROOM], to[ROOM], expected[ROOM];
 
@@ -21,11 +22,15 @@ static int copies(size_t n, size_t from_at, size_t to_at) {
     return 1;
 }
 
-static int refuses(const char *what, const void *bytes, size_t n) {
-    if (!copy_in(to, bytes, n))
+static int refuses(const char *what, void *room, const void *bytes, size_t n, size_t good) {
+    if (!copy_in(room, bytes, n))
         return 0;
-    printf("%s, %zu bytes: copied\n", what, n);
+    printf("%s, from byte %zu of %zu on: copied\n", what, good, n);
     return 1;
+}
+
+static int refuses_both(char *edge, size_t n, size_t good) {
+    return refuses("unreadable", to, edge - good, n, good) + refuses("unwritable", edge - good, from, n, good);
 }
 
 int main(void) {
@@ -39,14 +44,18 @@ int main(void) {
 
     if (signals_guard() != REASON_NONE)
         return 2;
-    char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    mprotect(pages + PAGE, PAGE, PROT_NONE);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+         *edge = pages + page;
+    mprotect(edge, page, PROT_NONE);
     for (size_t n = 1; n <= 1100; n++) {
-        failures += refuses("all of it unreadable", pages + PAGE, n);
-        failures += refuses("the last byte unreadable", pages + PAGE - n + 1, n);
+        size_t near = n <= 140 || n == 515 || n == 1100 ? n : 2; /* these from every byte on */
+        for (size_t good = 0; good < near; good++)
+            failures += refuses_both(edge, n, good);
+        failures += refuses_both(edge, n, n - 1);
     }
-    failures += refuses("no memory at all", NULL, 5);
-    if (!copy_in(to, pages + PAGE - 100, 100)) {
+    failures += refuses("no memory at all", to, NULL, 5, 0);
+    if (!copy_in(to, edge - 100, 100)) {
         printf("up to the very end: refused\n");
         failures++;
     }
