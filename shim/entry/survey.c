@@ -200,7 +200,7 @@ static void end_window(const char *call) {
 
 /* As policy.c has it: small, quick, and enough of them. */
 static bool would_defer(struct place *place, size_t n, uint64_t now) {
-    bool slow = place->calls > 1 && now - place->last > (uint64_t)POLICY_QUICK_US * TICKS_PER_US;
+    bool slow = place->calls > 1 && now - place->last > ticks_of_us(POLICY_QUICK_US);
     place->last = now;
     if (!place->regular || n >= WB_LARGE || n == 0) {
         place->large += place->regular && n;
@@ -223,7 +223,7 @@ static void written(const char *call, int fd, size_t n, int64_t offset) {
         return;
     place->calls++;
     place->bytes += n;
-    if (pending && now - pending_since > (uint64_t)config.max_delay_us * TICKS_PER_US)
+    if (pending && now - pending_since > ticks_of_us((uint64_t)config.max_delay_us))
         end_batch("the delay bound");
     if (ahead && ahead->inode == place->inode)
         end_window(call);

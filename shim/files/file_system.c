@@ -20,7 +20,7 @@
  */
 #define HEADROOM_BYTES (64ull << 20)
 #define CHECK_BYTES (8ull << 20)
-#define CHECK_TICKS (100ull * 1000 * TICKS_PER_US)
+#define CHECK_US (100 * 1000)
 
 /*
  * Offsets from which EFBIG may be near. The smallest limits are those of ext2/ext3-style block maps: 16 GiB with
@@ -63,7 +63,7 @@ struct file_system *file_system_get(int fd, dev_t device) {
 
 void file_system_check(int fd, struct file_system *fs, bool early) {
     struct statfs st;
-    if (fs->unchecked < CHECK_BYTES >> early && ticks_now() - fs->checked_at < CHECK_TICKS >> early)
+    if (fs->unchecked < CHECK_BYTES >> early && ticks_now() - fs->checked_at < ticks_of_us(CHECK_US) >> early)
         return;
     if (sys(SYS_fstatfs, fd, &st) == 0)
         measure(fs, &st);

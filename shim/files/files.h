@@ -74,7 +74,7 @@ struct ofd {
 
 struct fd_slot {
     struct ofd *_Atomic ofd;
-    uint32_t last;         /* when its last small write came, in ticks / TICKS_UNIT */
+    uint32_t last;         /* when its last small write came, in units of policy.c */
     uint32_t born;         /* files_passings when the process opened it itself; 0: not known to have */
     uint8_t quick;         /* small writes in quick succession so far */
     uint8_t other;         /* if not 0: not a file of ours, and the enum reason why */

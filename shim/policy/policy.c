@@ -31,7 +31,7 @@ bool policy_warming(struct fd_slot *slot, uint64_t now, bool started, bool inter
     uint32_t time = (uint32_t)(now >> TICKS_SHIFT);
     uint32_t gap = time - slot->last;
     slot->last = time;
-    if (gap > (POLICY_QUICK_US * TICKS_PER_US) >> TICKS_SHIFT) {
+    if (gap > ticks_of_us(POLICY_QUICK_US) >> TICKS_SHIFT) {
         slot->quick = slot->quick < needed && slot->quick > POLICY_PAUSE ? (uint8_t)(slot->quick - POLICY_PAUSE) : 0;
         return true;
     }

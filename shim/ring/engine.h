@@ -35,7 +35,7 @@ static inline bool engine_background(const struct engine_facts *facts) {
         return facts->engine == ENGINE_RING;
     if (facts->polled) /* but making the polling thread costs as much as some pieces do, and ending it more */
         return facts->filled >= ENGINE_POLLED;
-    uint64_t cost = (facts->punted ? 20ull : 8ull) * TICKS_PER_US;
+    uint64_t cost = ticks_of_us(facts->punted ? 20 : 8);
     return facts->inline_for == 0 && facts->filled >= ENGINE_STEADY && facts->flush_ticks > cost &&
            facts->fill_ticks > facts->flush_ticks + facts->flush_ticks / 2;
 }

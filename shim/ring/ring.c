@@ -47,7 +47,7 @@ struct ring {
 enum { LONGEST_MS = 1000 };
 
 /* As long as this the owner of a ring with a polling thread waits without a system call. */
-#define SPIN_TICKS (1000ull * TICKS_PER_US)
+enum { SPIN_US = 1000 };
 
 static inline void relax(void) {
 #if defined(__x86_64__)
@@ -519,7 +519,7 @@ static bool poller_takes(struct ring *ring) {
     uint64_t began = ticks_now();
     wake_poller(ring);
     while (__atomic_load_n(sq->khead, __ATOMIC_ACQUIRE) != *sq->ktail) {
-        if (ticks_now() - began < SPIN_TICKS)
+        if (ticks_now() - began < ticks_of_us(SPIN_US))
             relax();
         else if (!wake_poller(ring))
             sys(SYS_sched_yield);
@@ -551,7 +551,7 @@ void ring_drop(struct ring *ring) {
 
 bool ring_wait(struct ring *ring, unsigned wait) {
     uint64_t began = ticks_now();
-    while (ring->polling & RING_POLL_QUEUE && ticks_now() - began < SPIN_TICKS) {
+    while (ring->polling & RING_POLL_QUEUE && ticks_now() - began < ticks_of_us(SPIN_US)) {
         if (io_uring_cq_ready(&ring->uring) >= wait)
             return false;
         relax();

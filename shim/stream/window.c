@@ -149,7 +149,7 @@ static struct fetch planned(const struct window *w, size_t n, int64_t offset, in
         .size = fill_size(w->ofd, n),
         .epoch = atomic_load(&window_epoch),
         .writes = atomic_load(&window_writes),
-        .expires = ticks_now() + (uint64_t)WINDOW_AGE_US * TICKS_PER_US,
+        .expires = ticks_now() + ticks_of_us(WINDOW_AGE_US),
         .run = w->run,
     };
     int64_t end = fetch.at + (int64_t)n;

@@ -71,15 +71,14 @@ static uint32_t gathered(char *to, const struct iovec *vector, int count) {
  * How long a look at what a number really is holds good. With a polling thread it is the flusher that looks, each tick
  * anew, at the number that was verified last: the writer makes no system calls.
  */
-#define VERIFIED_TICKS (300ull * TICKS_PER_US)
-#define WATCHED_TICKS (3000ull * TICKS_PER_US)
+enum { VERIFIED_US = 300, WATCHED_US = 3000 };
 
 static _Atomic int watched = -1;
 
 static bool stale(struct ofd *ofd) {
     uint64_t now = ticks_now();
     if (files_is_private(ofd) && ofd->direct != DIRECT_UNKNOWN &&
-        now - ofd->verified_at < (config.sqpoll ? WATCHED_TICKS : VERIFIED_TICKS) &&
+        now - ofd->verified_at < ticks_of_us(config.sqpoll ? WATCHED_US : VERIFIED_US) &&
         ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed))
         return false;
     ofd->verified_at = now;
@@ -126,7 +125,7 @@ static void make_room(struct thread *self, struct wb_log *log) {
     log->fill_ticks = ticks_now() - log->filling->opened_at;
     if (!perform_in_background(self, log))
         perform_piece(self, log, FLUSH_FULL);
-    bool late = config.sqpoll && log->fill_ticks > (uint64_t)config.max_delay_us * TICKS_PER_US / 10;
+    bool late = config.sqpoll && log->fill_ticks > ticks_of_us((uint64_t)config.max_delay_us) / 10;
     if (log->limit < WB_PIECE_MAX && !late)
         log->limit *= 2;
 }

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { GAP = POLICY_QUICK_US * TICKS_PER_US };
+#define GAP ticks_of_us(POLICY_QUICK_US)
 
 static int failures;
 
