@@ -1,9 +1,12 @@
 #include "base/maps.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/arena.h"
+#include "base/real.h"
 #include "base/sys.h"
 
 static unsigned digit_of(char c) {
@@ -75,4 +78,15 @@ bool maps_read(void (*see)(const struct mapping *mapping, void *argument), void 
         sys(SYS_close, fd);
     arena_unmap(buffer, SIZE);
     return got == 0;
+}
+
+size_t maps_page_size(void) {
+    static _Atomic size_t known;
+    size_t size = atomic_load_explicit(&known, memory_order_relaxed);
+    if (unlikely(!size)) {
+        __typeof__(&getauxval) value = LIBC(getauxval);
+        size = value ? value(AT_PAGESZ) : 4096;
+        atomic_store_explicit(&known, size, memory_order_relaxed);
+    }
+    return size;
 }

@@ -4,6 +4,7 @@
 #define URINGSHIM_BASE_MAPS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct mapping {
@@ -18,5 +19,11 @@ struct mapping {
  * descriptor is open meanwhile: between passing_begins and passing_ends, unless the thread has numbers of its own.
  */
 bool maps_read(void (*see)(const struct mapping *mapping, void *argument), void *argument);
+
+/*
+ * The kernel's pages: 4 KiB, on aarch64 also 16 or 64. For what the kernel does by whole pages; who only asks whether
+ * memory is there goes by 4 KiB, which divide all of them.
+ */
+size_t maps_page_size(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/maps.h"
 #include "entry/entry.h"
 #include "entry/read.h"
 #include "entry/stdio.h"
@@ -129,11 +130,13 @@ bool stdio_hook(void) {
     __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
     if (!objects || !objects(find_relro, &relro))
         return false;
-    uintptr_t start = relro.start & ~(uintptr_t)4095, end = (relro.end + 4095) & ~(uintptr_t)4095;
-    if (sys(SYS_mprotect, start, end - start, PROT_READ | PROT_WRITE) != 0)
+    /* As far as the loader has made it so: what shares its last page with other variables isn't. */
+    uintptr_t page = ~(uintptr_t)(maps_page_size() - 1), start = relro.start & page, end = relro.end & page;
+    if (start < end && sys(SYS_mprotect, start, end - start, PROT_READ | PROT_WRITE) != 0)
         return false;
     replace_all(&relro);
-    sys(SYS_mprotect, start, end - start, PROT_READ);
+    if (start < end)
+        sys(SYS_mprotect, start, end - start, PROT_READ);
     hooked = true;
     return true;
 }

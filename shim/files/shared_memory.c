@@ -109,7 +109,8 @@ static void regions_cut(uintptr_t start, uintptr_t end) {
 }
 
 static uintptr_t page_end(void *start, size_t length) {
-    return ((uintptr_t)start + length + 4095) & ~(uintptr_t)4095;
+    uintptr_t within = maps_page_size() - 1;
+    return ((uintptr_t)start + length + within) & ~within;
 }
 
 /*
