@@ -12,7 +12,7 @@
 
 enum {
     STACK = 64 << 10,
-    TLS = 4096, /* room for the library's thread-local variables; see helper_start */
+    TLS = 4096, /* room for the library's thread-local variables, on either side of one; see helper_start */
 };
 
 /* glibc's clone under the name that nothing interposes */
@@ -32,15 +32,17 @@ static int begin(void *argument) {
 
 /*
  * The thread has no thread-local storage of libc's. It must not use the starter's either, which may be gone any time,
- * so it gets a block of zeros of its own: the library's few variables lie in it as far below the thread pointer as in
- * any other thread, and code compiled with stack protection finds a canary above.
+ * so it gets a block of zeros of its own: the library's few variables lie in it as far from the thread pointer as in
+ * any other thread, below it on x86-64 and above it on aarch64, behind the program's (variants II and I of Drepper,
+ * "ELF Handling For Thread-Local Storage"). On x86-64 code compiled with stack protection finds a canary above.
  */
 int helper_start(struct helper *helper, int (*run)(void *)) {
     char *variable = (char *)&critical_depth;
     __asm__("" : "+r"(variable)); /* or else the linker may meet an instruction that it can't relax */
-    size_t below = (size_t)((char *)thread_pointer() - variable) + TLS;
+    ptrdiff_t above = variable - (char *)thread_pointer();
+    size_t below = (size_t)(above < 0 ? TLS - above : TLS), room = (size_t)(above > 0 ? above + TLS : TLS);
     below = (below + 63) & ~(size_t)63;
-    if (!helper->stack && !(helper->stack = arena_map(STACK + below + TLS, ARENA_DONTFORK)))
+    if (!helper->stack && !(helper->stack = arena_map(STACK + below + room, ARENA_DONTFORK)))
         return -ENOMEM;
     void *pointer = helper->stack + STACK + below;
     memcpy(pointer, &pointer, sizeof pointer); /* x86-64: a thread pointer points to itself */

@@ -16,8 +16,10 @@ enum {
     LIBC_LAST = 33,
 };
 
+enum { RESTORER = 0x04000000 }; /* SA_RESTORER: the action says where a handler returns to */
+
 #if defined(__x86_64__)
-enum { RESTORER = 0x04000000 }; /* SA_RESTORER: libc gives one always, and shows the flag */
+enum { RESTORER_BY_LIBC = RESTORER }; /* libc gives one always, and shows the flag */
 /* These very bytes are how unwinders recognize a signal frame. */
 extern void signals_restorer(void) __attribute__((visibility("hidden")));
 __asm__(".text\n"
@@ -31,7 +33,7 @@ __asm__(".text\n"
         "    syscall\n"
         ".size signals_restorer, . - signals_restorer\n");
 #else
-enum { RESTORER = 0 };
+enum { RESTORER_BY_LIBC = 0 }; /* nobody does: the kernel has one (sigreturn in vdso(7)) */
 #define signals_restorer NULL
 #endif
 
@@ -198,7 +200,7 @@ static struct sigaction wrapped(int signal, const struct sigaction *action) {
     }
     ours.sa_flags = (ours.sa_flags & (int)~SA_RESETHAND) | SA_SIGINFO;
     ours.sa_sigaction = arrive;
-    if (!(ours.sa_flags & RESTORER)) { /* libc's sigaction will put its own there */
+    if (RESTORER_BY_LIBC & ~ours.sa_flags) { /* libc's sigaction will put its own there */
         ours.sa_flags |= RESTORER;
         ours.sa_restorer = signals_restorer;
     }
@@ -217,7 +219,7 @@ static void unwrap(struct sigaction *old, const struct sigaction *wanted) {
     if (old->sa_sigaction != arrive)
         return;
     old->sa_flags = (old->sa_flags & ~OUR_FLAGS) | (wanted->sa_flags & OUR_FLAGS);
-    if (!(wanted->sa_flags & RESTORER))
+    if (RESTORER_BY_LIBC & ~wanted->sa_flags)
         old->sa_restorer = NULL;
     old->sa_handler = wanted->sa_handler;
     if (wanted->sa_handler == SIG_DFL)
@@ -237,7 +239,7 @@ static int change(int signal, const struct sigaction *action, struct sigaction *
     if (action) {
         theirs = *action;
         if (real != kernel_action)
-            theirs.sa_flags |= RESTORER; /* libc adds it */
+            theirs.sa_flags |= RESTORER_BY_LIBC;
         ours = wrapped(signal, action);
         remember(signal, &theirs); /* first: the signal may come at once */
     }

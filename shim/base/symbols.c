@@ -67,10 +67,27 @@ uint32_t symbols_look_up(const struct symbols *symbols, const char *name, uint32
     }
 }
 
+typedef void *resolver(uint64_t hwcap, const void *more);
+
+/*
+ * As the loader asks: on aarch64 with what the processor can do (elf_ifunc_invoke in sysdeps/aarch64/dl-irel.h of
+ * glibc). libc is asked for that as libgcc asks it.
+ */
+static void *resolve(resolver *ask) {
+#if defined(__aarch64__)
+    extern unsigned long __getauxval(unsigned long type);
+    const uint64_t more_follows = 1ull << 62; /* _IFUNC_ARG_HWCAP */
+    const uint64_t more[3] = {sizeof more, __getauxval(AT_HWCAP), __getauxval(AT_HWCAP2)};
+    return ask(more[1] | more_follows, more);
+#else
+    return ask(0, NULL);
+#endif
+}
+
 void *symbols_address(const struct symbols *symbols, uint32_t symbol) {
     const Elf64_Sym *found = &symbols->table[symbol];
     void *address = (void *)(symbols->object->l_addr + found->st_value);
-    return ELF64_ST_TYPE(found->st_info) == STT_GNU_IFUNC ? ((void *(*)(void))address)() : address;
+    return ELF64_ST_TYPE(found->st_info) == STT_GNU_IFUNC ? resolve((resolver *)address) : address;
 }
 
 const char *symbols_version(const struct symbols *symbols, uint32_t symbol) {

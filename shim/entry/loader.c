@@ -153,6 +153,7 @@ ASKED(dlvsym);
             ".globl " #name "\n"                                                                                       \
             ".type " #name ", %function\n" #name ":\n"                                                                 \
             "    .cfi_startproc\n"                                                                                     \
+            "    hint #34\n" /* BTI c: they may be called by pointer */                                                \
             "    stp x29, x30, [sp, -48]!\n"                                                                           \
             "    .cfi_def_cfa_offset 48\n"                                                                             \
             "    .cfi_offset 29, -48\n"                                                                                \

@@ -43,7 +43,6 @@ EXPORT pid_t _Fork(void) {
  * vfork: the child runs in our memory, on our stack, while the parent waits. It must find a frame that still exists
  * when the parent returns through it, hence assembly; and it must leave our state alone, hence the mark on the thread.
  */
-#if defined(__x86_64__)
 __attribute__((visibility("hidden"), used)) int vfork_before(void) {
     struct thread *self = attached_self();
     if (!thread_attached(self) || !thread_free(self))
@@ -65,6 +64,11 @@ __attribute__((visibility("hidden"), used)) pid_t vfork_in_parent(long result) {
     return (pid_t)answer(result);
 }
 
+__attribute__((visibility("hidden"), used)) pid_t vfork_as_fork(void) {
+    return fork();
+}
+
+#if defined(__x86_64__)
 __asm__(".text\n"
         ".globl vfork\n"
         ".type vfork, @function\n"
@@ -92,19 +96,41 @@ __asm__(".text\n"
         "1:  jmp vfork_as_fork\n"
         "    .cfi_endproc\n"
         ".size vfork, . - vfork\n");
-#endif
-
-__attribute__((visibility("hidden"), used)) pid_t vfork_as_fork(void) {
-    return fork();
-}
-
-#if !defined(__x86_64__)
-EXPORT pid_t vfork(void) {
-    return vfork_as_fork();
-}
-EXPORT pid_t __vfork(void) {
-    return vfork_as_fork();
-}
+#elif defined(__aarch64__)
+/* The return address is in a register as it is, which is the child's, too. Both names may be called by pointer (BTI).
+ */
+__asm__(".text\n"
+        ".globl vfork\n"
+        ".type vfork, %function\n"
+        ".globl __vfork\n"
+        ".type __vfork, %function\n"
+        "vfork:\n"
+        "__vfork:\n"
+        "    .cfi_startproc\n"
+        "    hint #34\n" /* BTI c */
+        "    stp x29, x30, [sp, #-16]!\n"
+        "    .cfi_def_cfa_offset 16\n"
+        "    .cfi_offset 29, -16\n"
+        "    .cfi_offset 30, -8\n"
+        "    bl vfork_before\n"
+        "    ldp x29, x30, [sp], #16\n"
+        "    .cfi_restore 29\n"
+        "    .cfi_restore 30\n"
+        "    .cfi_def_cfa_offset 0\n"
+        "    cbz w0, 1f\n"
+        "    mov x0, #0x4111\n" /* CLONE_VFORK | CLONE_VM | SIGCHLD, and the stack that there is */
+        "    mov x1, #0\n"
+        "    mov x2, #0\n"
+        "    mov x3, #0\n"
+        "    mov x4, #0\n"
+        "    mov x8, #220\n" /* SYS_clone */
+        "    svc #0\n"
+        "    cbz x0, 2f\n"
+        "    b vfork_in_parent\n"
+        "2:  ret\n"
+        "1:  b vfork_as_fork\n"
+        "    .cfi_endproc\n"
+        ".size vfork, . - vfork\n");
 #endif
 
 struct clone_start {
