@@ -97,6 +97,11 @@ comes_to_an_end() {
     assert_deferred
 }
 
+@test "a program with much thread-local memory" {
+    same_as_native "$VICTIMS/lifecycle_large_tls"
+    assert_deferred
+}
+
 @test "every way to exec, and the ones that fail" {
     local how
     for how in execl execlp execle execv execvp execvpe execve fexecve execveat syscall bare; do

@@ -65,6 +65,15 @@ NOTHING_DEFERRED=(URINGSHIM=on URINGSHIM=off URINGSHIM=observe URINGSHIM_BATCH=0
     assert_deferred
 }
 
+# Who has been interrupted may be about to make a call that was announced already.
+@test "nothing is deferred in a handler that ran when deferring would have begun" {
+    same_as_native "$VICTIMS/signals_first"
+    rm -f "$STATS"
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_BATCH=1 "$VICTIMS/signals_first"
+    (($(stat_value passed.reentrant) >= 200)) || fail "deferred inside: $(cat "$STATS")"
+    assert_deferred
+}
+
 # Same answers, in the next three.
 @test "signals waited for, and calls that they interrupt" {
     same_as_native "$VICTIMS/signals_waiting"
