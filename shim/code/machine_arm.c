@@ -24,6 +24,17 @@ static bool branches(uint32_t word) {
     return (word & 0x1c000000) == 0x14000000; /* branches, exceptions, system: the encoding's group */
 }
 
+static unsigned field(uint32_t word, unsigned at) {
+    return word >> at & 31;
+}
+
+/* May it change x8? Loads and stores also change the register of their address, or a second one, or a status. */
+static bool may_change_x8(uint32_t word) {
+    bool load_or_store = (word & 0x0a000000) == 0x08000000;
+    return field(word, 0) == 8 ||
+           (load_or_store && (field(word, 5) == 8 || field(word, 10) == 8 || field(word, 16) == 8));
+}
+
 /*
  * The number, put into x8 or w8 by MOVZ not long before. A branch that comes in from elsewhere would have to do so
  * between the two; compilers put the two side by side.
@@ -38,21 +49,23 @@ bool machine_judge(const uint8_t *code, size_t n, size_t at, struct machine_call
             out->number = word >> 5 & 0xffff;
             break;
         }
-        if (branches(word) || (word & 0x1f) == 8)
+        if (branches(word) || may_change_x8(word))
             break;
     }
     return true;
 }
 
-/* B, BL, and those of a condition, or of a register's being zero. */
+/* B, BL, and those of a condition, or of a register's, or its bit's, being zero. */
 size_t machine_find_jump(const uint8_t *code, size_t n, size_t from, uint64_t address, uint64_t low, uint64_t high) {
     for (size_t at = (from + 3) & ~(size_t)3; at + 4 <= n; at += 4) {
         uint32_t word = word_at(code, at);
         int64_t distance = 0;
         if ((word & 0x7c000000) == 0x14000000)
             distance = (int32_t)(word << 6) >> 6;
-        else if ((word & 0xff000010) == 0x54000000 || (word & 0x7e000000) == 0x34000000)
+        else if ((word & 0xff000000) == 0x54000000 || (word & 0x7e000000) == 0x34000000)
             distance = (int32_t)(word << 8) >> 13;
+        else if ((word & 0x7e000000) == 0x36000000)
+            distance = (int32_t)(word << 13) >> 18;
         if (distance && address + at + (uint64_t)(4 * distance) - low - 1 < high - low - 1)
             return at;
     }

@@ -49,7 +49,10 @@ __asm__(".text\n.balign 64\nno_call_table:\n"
 FUNCTION(counts_constant, "mov x8, #38\nsvc #0\n")
 FUNCTION(counts_argument, "mov x8, x0\nsvc #0\n")
 FUNCTION(counts_after_call, "mov x8, #98\nbl counts_argument\nsvc #0\n")
+FUNCTION(counts_second_of_pair, "mov x8, #98\nldp x4, x8, [x1]\nsvc #0\n")
+FUNCTION(counts_stepped, "mov x8, #98\nldr x4, [x8], #-60\nsvc #0\n")
 FUNCTION(harmless_futex, "mov x8, #98\nmov x5, x4\nsvc #0\n")
+FUNCTION(harmless_gettid, "mov w8, #178\nldp x4, x9, [x1]\nsvc #0\n")
 FUNCTION(no_call_data, "mov x0, #0xd400\n")
 #endif
 
