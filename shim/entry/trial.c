@@ -68,9 +68,8 @@ static void try_ring(void) {
     sys(SYS_getdents64, -1, NULL, 0); /* finding a polling thread */
 }
 
-/* "Seccomp_filters:\tN" of /proc/PID/status (Linux 5.9), or -1. */
-static long filters_of(long pid) {
-    static const char field[] = "Seccomp_filters:\t";
+/* A number in /proc/PID/status, by what stands before it; or -1. */
+static long status_of(long pid, const char *field) {
     char bytes[4096];
     TEXT(path, 64);
     text_add(&path, "/proc/");
@@ -83,7 +82,7 @@ static long filters_of(long pid) {
     if (got < 0)
         return -1;
     const char *end, *found = strstr(bytes, field);
-    return found ? text_parse(found + sizeof field - 1, &end) : -1;
+    return found ? text_parse(found + strlen(field), &end) : -1;
 }
 
 /*
@@ -91,7 +90,8 @@ static long filters_of(long pid) {
  * its parent's, and then its own.
  */
 static bool may_make_processes(void) {
-    long ours = filters_of(sys(SYS_getpid)), theirs = filters_of(sys(SYS_getppid));
+    static const char filters[] = "\nSeccomp_filters:\t"; /* Linux 5.9 */
+    long ours = status_of(sys(SYS_getpid), filters), theirs = status_of(sys(SYS_getppid), filters);
     return ours >= 0 && theirs >= ours;
 }
 
@@ -111,7 +111,14 @@ static bool survived(void (*attempt)(void)) {
     return WIFEXITED(status);
 }
 
+/* A kernel without filters, or an emulator, refuses the question by which that is found out without a file. */
+static bool is_under_none(void) {
+    return status_of(sys(SYS_getpid), "\nSeccomp:\t") == 0;
+}
+
 bool trial_passed(void) {
+    if (is_under_none())
+        return true;
     if (!may_make_processes() || !survived(try_essentials))
         return false;
     if (!survived(try_ring)) {
