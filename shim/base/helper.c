@@ -27,7 +27,9 @@ static int begin(void *argument) {
     struct beginning *beginning = argument;
     thread_become(&beginning->helper->thread);
     critical_depth = 0; /* the block may have been used before */
-    return beginning->run(NULL);
+    int status = beginning->run(NULL);
+    atomic_thread_fence(memory_order_release); /* who finds that it has gone finds what it did */
+    return status;
 }
 
 /*

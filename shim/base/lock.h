@@ -9,6 +9,13 @@
  * the mutex, asks for revocation, makes every running thread pass a memory barrier (membarrier(2), PRIVATE_EXPEDITED)
  * and waits until the owner isn't inside. One of the two always sees the other: Dekker's algorithm with the owner's
  * fence paid by the other side. Where membarrier is refused there is no owner, and everybody takes the mutex.
+ *
+ * On a weakly ordered processor as well: membarrier makes the owner pass its fence between two of its instructions. If
+ * it has announced itself before that, the other side sees it and waits; if it does so later, it looks later, too, and
+ * sees that somebody wants to revoke. What is done inside needs no more than release and acquire: `inside` and `revoke`
+ * are set to 0 with all that was done before, and who finds the 0 has got it. No older 0 can be found: the owner's look
+ * at `revoke` comes after the fence, or the other side has waited for the owner. That the ownership was lost is seen by
+ * the second look at `owner`, after that at `revoke`; who has it changes with the mutex only.
  */
 #ifndef URINGSHIM_BASE_LOCK_H
 #define URINGSHIM_BASE_LOCK_H

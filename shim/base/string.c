@@ -36,8 +36,16 @@ void *memset(void *to, int byte, size_t n) {
 
 #else
 
+/* By words: who reads a pointer in a structure that is being copied finds the old one or the new one (files.c). */
 void *memcpy(void *restrict to, const void *restrict from, size_t n) {
-    for (size_t i = 0; i < n; i++) {
+    uint64_t word;
+    size_t i = 0;
+    for (; n - i >= sizeof word; i += sizeof word) {
+        AS_WRITTEN;
+        __builtin_memcpy(&word, (const char *)from + i, sizeof word);
+        __builtin_memcpy((char *)to + i, &word, sizeof word);
+    }
+    for (; i < n; i++) {
         AS_WRITTEN;
         ((char *)to)[i] = ((const char *)from)[i];
     }
@@ -45,7 +53,13 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n) {
 }
 
 void *memset(void *to, int byte, size_t n) {
-    for (size_t i = 0; i < n; i++) {
+    uint64_t word = 0x0101010101010101u * (unsigned char)byte;
+    size_t i = 0;
+    for (; n - i >= sizeof word; i += sizeof word) {
+        AS_WRITTEN;
+        __builtin_memcpy((char *)to + i, &word, sizeof word);
+    }
+    for (; i < n; i++) {
         AS_WRITTEN;
         ((char *)to)[i] = (char)byte;
     }

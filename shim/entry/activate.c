@@ -22,12 +22,13 @@ static struct mutex lock;
 static _Atomic bool prepared, active;
 static bool ever;
 
+/* Who finds either true looks at the hindrances after that: one is up as long as all isn't ready. */
 bool activated(void) {
-    return atomic_load_explicit(&active, memory_order_relaxed);
+    return atomic_load_explicit(&active, memory_order_acquire);
 }
 
 bool prepared_to_read(void) {
-    return atomic_load_explicit(&prepared, memory_order_relaxed);
+    return atomic_load_explicit(&prepared, memory_order_acquire);
 }
 
 bool was_ever_ready(void) {

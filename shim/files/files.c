@@ -99,6 +99,7 @@ static struct inode *inode_get(int fd, const struct stat *st) {
         .mapped = number_was_mapped(st->st_ino),
         .next = *bucket,
     };
+    atomic_thread_fence(memory_order_release); /* what it leads to is there before a stale pointer to it shows it */
     memcpy(inode, &fresh, sizeof fresh);
     *bucket = inode;
     return inode;
@@ -245,6 +246,7 @@ static void classify(int fd, struct fd_slot *slot) {
     };
     look_at_flags(fd, &fresh);
     inode->references++;
+    atomic_thread_fence(memory_order_release); /* as above */
     memcpy(ofd, &fresh, sizeof fresh);
     atomic_store_explicit(&slot->ofd, ofd, memory_order_release);
 }
@@ -403,7 +405,7 @@ void files_share(int from, int to) {
     struct ofd *ofd = atomic_load_explicit(&source->ofd, memory_order_relaxed);
     if (ofd)
         ofd->references++;
-    atomic_store_explicit(&target->ofd, ofd, memory_order_relaxed);
+    atomic_store_explicit(&target->ofd, ofd, memory_order_release);
     target->other = source->other;
     target->born = source->born;
     mutex_unlock(&files_lock);

@@ -47,7 +47,11 @@ static inline enum reason wb_first_hindrance(uint64_t hindrances) {
     return first < REASON_visiting ? (enum reason)first : REASON_visiting;
 }
 
-/* Is anything pending? What happened before in the program's order is seen. */
+/*
+ * Is anything pending? What happened before in the program's order is seen: also in another thread, if the program has
+ * made the two know of each other. Who doesn't, and looks at a plain variable, has no such order on a weakly ordered
+ * processor natively either.
+ */
 static inline bool wb_any_pending(void) {
     return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_FLAGS) != 0);
 }

@@ -74,6 +74,7 @@ static void sleep_until_noticed(void) {
     flusher.work->idle(&flusher.helper.thread);
     uint32_t bell = atomic_load(&flusher.bell);
     atomic_store(&flusher.asleep, 1);
+    atomic_thread_fence(memory_order_seq_cst); /* who makes something pending looks whether we sleep after that */
     if (!flusher.work->pending() && atomic_load(&flusher.request) == NOTHING)
         futex_wait(&flusher.bell, bell, 0);
     atomic_store(&flusher.asleep, 0);

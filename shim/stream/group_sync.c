@@ -32,7 +32,10 @@ static struct group *join(int fd) {
     if (sys(SYS_fstat, fd, &st) != 0 || !S_ISREG(st.st_mode))
         return NULL;
     struct group *group = &groups[(st.st_ino ^ st.st_dev) % GROUPS];
-    atomic_store_explicit(&joined, true, memory_order_relaxed);
+    if (!atomic_load_explicit(&joined, memory_order_relaxed)) {
+        atomic_store(&joined, true);
+        atomic_thread_fence(memory_order_seq_cst); /* a fork that copies the lock taken copies this, too */
+    }
     mutex_lock(&group->lock);
     if (group->users == 0) {
         group->device = st.st_dev;

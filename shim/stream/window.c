@@ -187,16 +187,30 @@ static ssize_t install(struct thread *self, struct window *w, const struct fetch
 }
 
 /*
- * The bytes that are wanted, from the kernel, which copies from the front to the back. Who reads that way finds nothing
- * older than what he has read before, were the file changed meanwhile. Who reads the other way might: so all of it is
- * fetched again and must be the same, for then each byte is one that was there after those behind it.
+ * Does who reads this way find nothing older than what he has read before, were the file changed while it is copied?
+ * The kernel copies from the front to the back, and x86-64 loads in that order. Others load in any.
+ */
+static bool copied_in_order(int direction) {
+#if defined(__x86_64__)
+    return direction > 0;
+#else
+    (void)direction;
+    return false;
+#endif
+}
+
+/*
+ * The bytes that are wanted. If they weren't copied in the order in which they will be read, all of it is fetched again
+ * and must be the same, for then each byte is one that was there after all others.
  */
 static int64_t fetched(const struct window *w, const struct fetch *fetch) {
     char *again = w->memory + (size_t)FLIGHT_BUFFERS * WINDOW_MAX;
     int64_t got = sys(SYS_pread64, fetch->fd, w->data, fetch->size, fetch->from);
-    if (fetch->direction < 0 && got > 0 &&
-        (sys(SYS_pread64, fetch->fd, again, fetch->size, fetch->from) != got ||
-         memcmp(again, w->data, (size_t)got) != 0))
+    if (copied_in_order(fetch->direction))
+        return got;
+    atomic_thread_fence(memory_order_seq_cst); /* nothing is loaded again before all was loaded once */
+    if (got > 0 && (sys(SYS_pread64, fetch->fd, again, fetch->size, fetch->from) != got ||
+                    memcmp(again, w->data, (size_t)got) != 0))
         return -EAGAIN;
     return got;
 }
@@ -220,6 +234,7 @@ static ssize_t fetch_unlocked(struct thread *self, struct window *w, struct fd_s
     w->fetching = true;
     w->start = w->end = fetch.at; /* nothing can be served */
     biased_unlock(&w->lock);
+    atomic_thread_fence(memory_order_seq_cst); /* the kernel's loads come after the window has been announced */
     int64_t got = w->direct ? fetched_directly(self, w, &fetch) : fetched(w, &fetch);
     biased_lock(&w->lock, &self->holder);
     w->fetching = false;
