@@ -128,12 +128,11 @@ void *real_libc_later(const char *name) {
 }
 
 void *real_variable(const char *name) {
-    struct symbols symbols;
-    uint32_t hash = symbols_hash(name), symbol;
-    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next)
-        if (symbols_find(object, &symbols) && (symbol = symbols_look_up(&symbols, name, hash, VERSION_DEFAULT)))
-            return symbols_address(&symbols, symbol);
-    return NULL;
+    struct symbols program;
+    uint32_t symbol = 0;
+    if (symbols_find(_r_debug.r_map, &program))
+        symbol = symbols_look_up(&program, name, symbols_hash(name), VERSION_DEFAULT);
+    return symbol ? symbols_address(&program, symbol) : real_libc(name);
 }
 
 void *real_in(const char *file, const char *name) {
