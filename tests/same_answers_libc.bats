@@ -127,7 +127,7 @@ int main(int argc, char **argv) {
 }
 CODE
     cc -w -O -fno-pic -no-pie -pthread -o threads threads.c || skip "needs glibc 2.32"
-    readelf -W -r threads | grep -q COPY.*__libc_single_threaded || skip "no copy is made"
+    readelf -W -r threads | grep -q 'COPY.*__libc_single_threaded' || skip "no copy is made"
     seq 3000 >numbers
     [ "$(shim URINGSHIM_TEST_EAGER=1 ./threads numbers)" = 1 ]
     (($(stat_value read.served) > 1000))
