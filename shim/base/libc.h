@@ -7,6 +7,13 @@
 
 enum { LIBC_NEWEST = 43 };
 
+/* The first version that it has on this processor: of most functions the only one. */
+#if defined(__x86_64__)
+#define LIBC_FIRST "GLIBC_2.2.5"
+#else
+#define LIBC_FIRST "GLIBC_2.17"
+#endif
+
 /* Of "2.43": 43. One that isn't released yet counts as the next; one of another kind as newer than any. */
 int libc_minor(void);
 

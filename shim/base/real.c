@@ -127,6 +127,25 @@ void *real_libc_later(const char *name) {
     return real_libc(name);
 }
 
+/* Of the objects that were loaded with the program the first that has it: in the order of the search, we left out. */
+static bool find_elsewhere(struct symbols *symbols, uint32_t *symbol, const char *name) {
+    uint32_t hash = symbols_hash(name);
+    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next) {
+        if (object->l_ld != _DYNAMIC && symbols_find(object, symbols) &&
+            (*symbol = symbols_look_up(symbols, name, hash, VERSION_DEFAULT)))
+            return true;
+        if (object->l_addr == _r_debug.r_ldbase)
+            break;
+    }
+    return false;
+}
+
+bool real_elsewhere(const char *name) {
+    struct symbols symbols;
+    uint32_t symbol;
+    return find_elsewhere(&symbols, &symbol, name);
+}
+
 void *real_variable(const char *name) {
     struct symbols program;
     uint32_t symbol = 0;

@@ -3,6 +3,7 @@
 #include "base/real.h"
 
 static char ours;
+static bool more_came;
 const char *single_word = &ours;
 
 void single_start(void) {
@@ -10,10 +11,10 @@ void single_start(void) {
     if (of_libc)
         single_word = of_libc;
     else
-        ours = !real_libc("pthread_create");
+        ours = !more_came;
 }
 
 void single_no_longer(void) {
-    if (unlikely(ours))
-        ours = false;
+    more_came = true;
+    ours = false;
 }

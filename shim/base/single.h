@@ -1,7 +1,7 @@
 /*
- * Is there only one thread, as far as libc knows? libc says so since glibc 2.32 (__libc_single_threaded). Before, the
- * process counts as having one while nobody could have made another: threads are in a library of their own there, and
- * as long as that isn't loaded there are none.
+ * Is there only one thread, as far as libc knows? libc says so since glibc 2.32 (__libc_single_threaded). Before, we
+ * do, until somebody makes another (entry/threads.c), or may do so past us. Threads that libc doesn't know count
+ * neither there nor here (thread.h).
  */
 #ifndef URINGSHIM_BASE_SINGLE_H
 #define URINGSHIM_BASE_SINGLE_H
@@ -17,7 +17,7 @@ static inline bool single_threaded(void) {
 /* Once, by the constructor. Until then nothing is claimed. */
 void single_start(void);
 
-/* Threads may come that libc doesn't tell of: for what can load a library, or makes a thread by itself. */
+/* A thread comes, or may come unseen. */
 void single_no_longer(void);
 
 #endif

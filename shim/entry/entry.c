@@ -117,7 +117,6 @@ static __thread unsigned own_visits BESIDE;
 
 /* A vfork child's are its own, though the memory isn't. */
 void visit_begins(const char *call) {
-    single_no_longer(); /* libc may load a library of its own that makes threads */
     if (!thread_self()->vfork_child) {
         own_visits++;
         wb_visit_begins();

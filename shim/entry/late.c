@@ -22,7 +22,7 @@ struct sched_attr;
 #define LATE(version, type, name, parameters)                                                                          \
     extern type name parameters;                                                                                       \
     EXPORT type late_##name parameters;                                                                                \
-    __asm__(".symver late_" #name ", " #name "@" version ", remove");                                                  \
+    __asm__(".symver late_" #name ", " #name "@" version);                                                             \
     EXPORT type late_##name parameters
 
 /* posix_spawn and its like return a positive errno, and never -1. */

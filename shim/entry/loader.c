@@ -7,8 +7,10 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <string.h>
 
 #include "base/config.h"
+#include "base/single.h"
 #include "entry/activate.h"
 #include "entry/entry.h"
 #include "entry/libc_version.h"
@@ -84,6 +86,10 @@ static bool goes_past_us(void *handle, const char *name, const void *caller) {
            real_is_ours(name) && !(handle == RTLD_NEXT && stands_before_us(caller));
 }
 
+static bool makes_threads(const char *name) {
+    return strcmp(name, "pthread_create") == 0 || strcmp(name, "thrd_create") == 0;
+}
+
 /* Not REAL: where that can't find a function it asks dlsym. Before glibc 2.34 that may have come later. */
 static void *next_one(void **slot, const char *name) {
     void *found = __atomic_load_n(slot, __ATOMIC_RELAXED);
@@ -96,6 +102,18 @@ static void *next_one(void **slot, const char *name) {
     return found;
 }
 
+/* Found by the loader in our stead, nowhere: the address of this is the answer then. */
+static void *look_behind_us(void *handle, const char *name) {
+    void *(*real)(void *, const char *) = real_loaded("dlsym");
+    (void)handle;
+    return real ? real(RTLD_NEXT, name) : NULL;
+}
+
+/* Only we have it: it came with a newer libc than this one. */
+static bool is_ours_alone(void *handle, const char *name) {
+    return (handle == RTLD_DEFAULT || handle == _r_debug.r_map) && real_is_ours(name) && !real_elsewhere(name);
+}
+
 __attribute__((visibility("hidden"), used)) void *dlsym_asked(void *handle, const char *name, const char *unused,
                                                               const void *caller) {
     static void *real;
@@ -103,10 +121,13 @@ __attribute__((visibility("hidden"), used)) void *dlsym_asked(void *handle, cons
     (void)unused;
     if (libc_name_unknown(name))
         keep_away("dlsym", REASON_newer_libc);
+    if (makes_threads(name))
+        single_no_longer();
     if (unlikely(goes_past_us(handle, name, caller)))
         keep_away("dlsym", REASON_own_calls);
+    bool alone = is_ours_alone(handle, name);
     errno = saved;
-    return next_one(&real, "dlsym");
+    return alone ? (void *)look_behind_us : next_one(&real, "dlsym");
 }
 
 /* With its version a function of late.c is found here. */
@@ -114,6 +135,8 @@ __attribute__((visibility("hidden"), used)) void *dlvsym_asked(void *handle, con
                                                                const void *caller) {
     static void *real;
     int saved = errno;
+    if (makes_threads(name))
+        single_no_longer();
     if (libc_version_unknown(version))
         keep_away("dlvsym", REASON_newer_libc);
     if (unlikely(goes_past_us(handle, name, caller)))

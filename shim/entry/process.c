@@ -426,9 +426,10 @@ static void loaded(const char *call, int flags) {
  * looked for when deferring starts again.
  */
 EXPORT void *dlopen(const char *path, int flags) {
-    single_no_longer();
     bool exclusive = exclusive_begins("dlopen"); /* who began anew now would look around too early */
     deactivate("dlopen");
+    if (flags & RTLD_DEEPBIND) /* it doesn't see our names */
+        single_no_longer();
     void *result = CALL(dlopen, (path, flags));
     loaded("dlopen", flags);
     exclusive_ends(exclusive);
@@ -436,7 +437,7 @@ EXPORT void *dlopen(const char *path, int flags) {
 }
 
 EXPORT void *dlmopen(Lmid_t list, const char *path, int flags) {
-    single_no_longer();
+    single_no_longer(); /* by another libc */
     bool exclusive = exclusive_begins("dlmopen");
     deactivate("dlmopen");
     void *result = CALL(dlmopen, (list, path, flags));

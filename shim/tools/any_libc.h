@@ -7,13 +7,8 @@
 
 #include <sys/stat.h>
 
+#include "base/libc.h"
 #include "base/sys.h"
-
-#if defined(__x86_64__)
-#define FIRST_VERSION "GLIBC_2.2.5"
-#else
-#define FIRST_VERSION "GLIBC_2.17"
-#endif
 
 typedef int start_function(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
                            void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
@@ -23,7 +18,7 @@ typedef int start_function(int (*main)(int, char **, char **), int argc, char **
  * `init`, and an older libc calls no constructor then: there is none.
  */
 start_function __wrap___libc_start_main, start_in_any_libc;
-__asm__(".symver start_in_any_libc, __libc_start_main@" FIRST_VERSION);
+__asm__(".symver start_in_any_libc, __libc_start_main@" LIBC_FIRST);
 int __wrap___libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
                              void (*fini)(void), void (*rtld_fini)(void), void *stack_end) {
     return start_in_any_libc(main, argc, argv, init, fini, rtld_fini, stack_end);
