@@ -115,7 +115,7 @@ served() {
     # The linker moves libc's word that there is one only into a program that isn't position independent.
     echo 'extern char __libc_single_threaded; char word(void) { return __libc_single_threaded; }' >word.h
     cc -w -fno-pic -no-pie -pthread -include word.h -o copy "$ROOT/tests/victims/threads_second.c" &&
-        readelf -W -r copy | grep -q COPY.*__libc_single_threaded && programs+=(./copy)
+        readelf -W -r copy | grep -q 'COPY.*__libc_single_threaded' && programs+=(./copy)
     seq 3000 >numbers
     for program in "${programs[@]}"; do
         (($(served "$program") > 10000))

@@ -11,7 +11,7 @@ void single_start(void) {
     if (of_libc)
         single_word = of_libc;
     else
-        ours = !more_came;
+        ours = more_came ? 0 : 1;
 }
 
 void single_no_longer(void) {

@@ -20,7 +20,7 @@
  */
 #define HEADROOM_BYTES (64ull << 20)
 #define CHECK_BYTES (8ull << 20)
-#define CHECK_US (100 * 1000)
+#define CHECK_US (100ull * 1000)
 
 /*
  * Offsets from which EFBIG may be near. The smallest limits are those of ext2/ext3-style block maps: 16 GiB with
