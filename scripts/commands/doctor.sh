@@ -306,7 +306,8 @@ gathered_mounts() {
         key = $2 " " $3 " " $4 " " $5 ":" $6 ":" $7 ":" $8 ":" $9 ":" $10
         if (!(key in where))
             keys[++n] = key
-        sub(/^([^ ]+ ){11}/, "")
+        for (i = 0; i < 11; i++) # old mawks know no {11}
+            sub(/^[^ ]+ /, "")
         if (where[key] == "" || length(where[key]) + length($0) < 24)
             where[key] = where[key] (where[key] == "" ? "" : ", ") $0
         else
