@@ -42,7 +42,7 @@ PRIVATE = $(DESTDIR)$(PREFIX)/lib/uringshim
 SHARE = $(DESTDIR)$(PREFIX)/share
 COMPLETIONS = $(SHARE)/bash-completion/completions
 
-.PHONY: all victims units install uninstall deb check check-core check-foreign demo bench bench-quick format clean help
+.PHONY: all victims units install uninstall deb check check-core check-distributions check-foreign demo bench bench-quick format clean help
 all: $(LIBRARY) $(TOOLS)
 
 # liburing's shared library would cost nine system calls at every start. lazy: what isn't called isn't looked up.
@@ -120,6 +120,11 @@ check:
 check-core: all victims
 	scripts/check-core $(BUILD)
 
+# Clean Debians, old and new: minutes each. A part of them is in .ci/run.
+check-distributions:
+	scripts/setup build check
+	scripts/check-distributions
+
 # Other people's test suites: hours, and not part of check.
 check-foreign:
 	scripts/setup build foreign
@@ -149,6 +154,7 @@ help:
 	@echo 'demo     real programs, natively and shimmed, compared'
 	@echo 'check    the whole test suite'
 	@echo 'check-core  the core of the suite, which needs bash alone: for bare, old and emulated machines'
+	@echo 'check-distributions  builds and tries it in clean Debians, from the oldest libc to the newest'
 	@echo 'check-foreign  the test suites of CPython and stress-ng, natively and shimmed, compared case by case'
 	@echo 'bench    benchmarks, natively and shimmed: tables, build/bench.json and build/bench.svg; bench-quick: the core'
 	@echo 'format   clang-format over the tree'
