@@ -6,6 +6,7 @@ ifeq ($(origin AR),default)
 AR := $(shell $(CC) -print-prog-name=ar)
 endif
 BUILD ?= build
+comma := ,
 CFLAGS ?= -O2 -g
 # WERROR=1: a warning is an error, for us; in somebody's build a compiler may have warnings that we haven't seen.
 WARNINGS = -Wall -Wextra -Wshadow $(if $(WERROR),-Werror)
@@ -18,6 +19,9 @@ OWN_URING = -DOWN_URING
 else
 URING = -l:liburing.a
 endif
+# Packed relocations need glibc 2.36: linkers that make them of their own accord can be told not to.
+PLAIN := $(shell $(CC) -shared -Wl,-z,nopack-relative-relocs -x c /dev/null -o /dev/null 2>&1 || echo no)
+PLAIN := $(if $(PLAIN),,-Wl$(comma)-z$(comma)nopack-relative-relocs)
 SHIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec \
               -fasynchronous-unwind-tables -fno-strict-aliasing -pthread -Ishim $(OWN_URING) $(WARNINGS) \
               -Wno-deprecated-declarations $(CFLAGS)
@@ -53,7 +57,7 @@ $(LIBRARY): $(OBJECTS) shim/entry/late.map Makefile
 	$(if $(OWN_URING),@echo 'no liburing from 2.2 on: its few calls that are needed are our own')
 	$(CC) -shared -o $@ $(OBJECTS) $(LDFLAGS) -Wl,-soname,liburingshim.so -Wl,--exclude-libs,ALL -Wl,-z,lazy \
 	    -Wl,-z,noseparate-code -Wl,-z,nodelete -Wl,-z,initfirst -Wl,--sort-section=name \
-	    -Wl,--version-script=shim/entry/late.map -Wl,--hash-style=gnu -Wl,--as-needed \
+	    -Wl,--version-script=shim/entry/late.map -Wl,--hash-style=gnu $(PLAIN) -Wl,--as-needed \
 	    $(URING)
 
 $(BUILD)/obj/%.o: shim/%.c
@@ -63,7 +67,7 @@ $(BUILD)/obj/%.o: shim/%.c
 # Programs of the command's own, with what they need of the library.
 $(BUILD)/uringshim-%: shim/tools/%.c $(BUILD)/obj/below_entry.a
 	$(CC) $(filter-out -fPIC -pthread,$(SHIM_CFLAGS)) -MMD -MP -o $@ $< $(BUILD)/obj/below_entry.a $(LDFLAGS) \
-	    -Wl,--wrap=__libc_start_main -Wl,--as-needed $(URING)
+	    -Wl,--wrap=__libc_start_main $(PLAIN) -Wl,--as-needed $(URING)
 
 $(BUILD)/obj/below_entry.a: $(BELOW_ENTRY)
 	@rm -f $@
