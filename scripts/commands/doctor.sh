@@ -355,7 +355,8 @@ look_at_library() {
     (
         # The probe makes system calls itself.
         URINGSHIM_STATS=$shim_temp/stats.json URINGSHIM_ENGINE=ring URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore
-        export URINGSHIM_STATS URINGSHIM_ENGINE URINGSHIM_TEST_EAGER URINGSHIM_OWN_CALLS
+        URINGSHIM_MAX_DELAY_US=1000000 # or on a slow machine the helper thread, which has no ring, would do the writing
+        export URINGSHIM_STATS URINGSHIM_ENGINE URINGSHIM_TEST_EAGER URINGSHIM_OWN_CALLS URINGSHIM_MAX_DELAY_US
         run "$shim_probe" work "$shim_temp/file"
     ) 2>"$shim_temp/said"
     if [ ! -s "$shim_temp/stats.json" ]; then
