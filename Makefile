@@ -46,7 +46,7 @@ PRIVATE = $(DESTDIR)$(PREFIX)/lib/uringshim
 SHARE = $(DESTDIR)$(PREFIX)/share
 COMPLETIONS = $(SHARE)/bash-completion/completions
 
-.PHONY: all victims units install uninstall deb check check-core check-distributions check-foreign demo bench bench-quick format clean help
+.PHONY: all victims units install uninstall deb check check-core check-distributions check-kernels check-foreign demo bench bench-quick format clean help
 all: $(LIBRARY) $(TOOLS)
 
 # liburing's shared library would cost nine system calls at every start. lazy: what isn't called isn't looked up.
@@ -129,6 +129,12 @@ check-distributions:
 	scripts/setup build check
 	scripts/check-distributions
 
+# Emulated: an hour or two.
+check-kernels:
+	scripts/setup build kernels
+	$(MAKE) all victims
+	scripts/check-kernels -b $(BUILD)
+
 # Other people's test suites: hours, and not part of check.
 check-foreign:
 	scripts/setup build foreign
@@ -159,6 +165,7 @@ help:
 	@echo 'check    the whole test suite'
 	@echo 'check-core  the core of the suite, which needs bash alone: for bare, old and emulated machines'
 	@echo 'check-distributions  builds and tries it in clean Debians, from the oldest libc to the newest'
+	@echo 'check-kernels  the same on other kernels, in emulated machines; what works where is written into build/kernels'
 	@echo 'check-foreign  the test suites of CPython and stress-ng, natively and shimmed, compared case by case'
 	@echo 'bench    benchmarks, natively and shimmed: tables, build/bench.json and build/bench.svg; bench-quick: the core'
 	@echo 'format   clang-format over the tree'
