@@ -46,7 +46,7 @@ PRIVATE = $(DESTDIR)$(PREFIX)/lib/uringshim
 SHARE = $(DESTDIR)$(PREFIX)/share
 COMPLETIONS = $(SHARE)/bash-completion/completions
 
-.PHONY: all victims units install uninstall deb check check-core check-distributions check-kernels check-foreign demo bench bench-quick format clean help
+.PHONY: all victims units install uninstall deb check check-core check-distributions check-kernels check-aarch64 check-foreign demo bench bench-quick format clean help
 all: $(LIBRARY) $(TOOLS)
 
 # liburing's shared library would cost nine system calls at every start. lazy: what isn't called isn't looked up.
@@ -141,6 +141,11 @@ check-foreign:
 	$(MAKE) all
 	scripts/check-foreign
 
+# The library for another processor, with programs emulated one by one: some minutes, and not part of check.
+check-aarch64:
+	scripts/setup build aarch64
+	scripts/check-aarch64
+
 bench:
 	scripts/setup build bench
 	$(MAKE) all
@@ -166,6 +171,7 @@ help:
 	@echo 'check-core  the core of the suite, which needs bash alone: for bare, old and emulated machines'
 	@echo 'check-distributions  builds and tries it in clean Debians, from the oldest libc to the newest'
 	@echo 'check-kernels  the same on other kernels, in emulated machines; what works where is written into build/kernels'
+	@echo 'check-aarch64  builds for aarch64 with the cross compiler, and tries that with programs emulated one by one'
 	@echo 'check-foreign  the test suites of CPython and stress-ng, natively and shimmed, compared case by case'
 	@echo 'bench    benchmarks, natively and shimmed: tables, build/bench.json and build/bench.svg; bench-quick: the core'
 	@echo 'format   clang-format over the tree'

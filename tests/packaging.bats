@@ -121,7 +121,7 @@ complete_words() {
     tree=$(git -C "$ROOT" status --porcelain 2>&1) || true
     run -0 run_make deb BUILD="$SCRATCH/build"
     [ "$(git -C "$ROOT" status --porcelain 2>&1)" = "$tree" ]
-    package=$SCRATCH/build/deb/uringshim_$(version)_amd64.deb
+    package=$SCRATCH/build/deb/uringshim_$(version)_$(dpkg --print-architecture).deb
     [[ $(dpkg-deb -f "$package" Depends) =~ ^libc6\ \([^,|]*\)$ ]]
     run_make install DESTDIR="$SCRATCH/installed" PREFIX=/usr
     dpkg-deb -x "$package" packaged
