@@ -187,9 +187,18 @@ static int64_t now_ms(void) {
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+/* Sleeps, each time longer: 20 us at first, a millisecond at most. */
+static void pause_longer(struct timespec *pause) {
+    enum { LEAST_NS = 20000, MOST_NS = 1000000 };
+    pause->tv_nsec = pause->tv_nsec ? 2 * pause->tv_nsec : LEAST_NS;
+    if (pause->tv_nsec > MOST_NS)
+        pause->tv_nsec = MOST_NS;
+    sys(SYS_nanosleep, pause, NULL);
+}
+
 /* The id of one that wasn't there before, or 0: can't be known. It has its name when it has run for the first time. */
 static long poller_made_since(const struct pollers *before) {
-    struct timespec pause = {0, 20000};
+    struct timespec pause = {0, 0};
     for (int64_t began = now_ms(); now_ms() - began < LONGEST_MS;) {
         struct pollers now = pollers_now();
         for (int i = 0; i < now.count; i++) {
@@ -199,7 +208,7 @@ static long poller_made_since(const struct pollers *before) {
             if (!known)
                 return now.id[i];
         }
-        sys(SYS_nanosleep, &pause, NULL);
+        pause_longer(&pause);
     }
     return 0;
 }
@@ -316,12 +325,12 @@ void ring_guest_leave(struct ring *ring) {
 }
 
 void ring_end(struct ring *ring, int (*lend)(void)) {
-    struct timespec pause = {0, 50000};
+    struct timespec pause = {0, 0};
     long poller = ring->poller, process = sys(SYS_getpid);
     leave_by_lent(ring, ring->uring.enter_ring_fd, lend);
     ring_abandon(ring);
     for (int64_t began = now_ms(); sys(SYS_tgkill, process, poller, 0) == 0 && now_ms() - began < LONGEST_MS;)
-        sys(SYS_nanosleep, &pause, NULL);
+        pause_longer(&pause);
 }
 
 bool ring_has_table(const struct ring *ring) {
