@@ -40,12 +40,13 @@ static bool can_read(const struct code_source *memory) {
     return memory->read(memory, (uintptr_t)look_at_code, &byte, sizeof byte);
 }
 
-/* Before glibc 2.34 threads, and timers and message queues, were libraries of their own. */
+/* Before glibc 2.34 threads, and timers and message queues, were libraries of their own; those of threads may come
+ * later. */
 static void find_trusted(struct visit *visit) {
     visit->trusted[0] = (uintptr_t)look_at_code;
     visit->trusted[1] = (uintptr_t)real_loaded("gnu_get_libc_version"); /* the helper thread can't ask the loader */
     visit->trusted[2] = (uintptr_t)_r_debug.r_brk;
-    visit->trusted[3] = (uintptr_t)real_loaded("pthread_key_create");
+    visit->trusted[3] = (uintptr_t)real_libc("pthread_key_create");
     visit->trusted[4] = (uintptr_t)real_loaded("mq_notify");
 }
 

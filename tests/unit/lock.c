@@ -36,7 +36,7 @@ static _Atomic int visitor;
 
 static void *visit_second(void *unused) {
     struct lock_holder self = {0};
-    atomic_store(&visitor, gettid());
+    atomic_store(&visitor, sys(SYS_gettid));
     biased_lock(&second, &self);
     biased_unlock(&second);
     return unused;

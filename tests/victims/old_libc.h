@@ -35,6 +35,20 @@
 
 #define NEW_USERFAULTFD 0xaa00 /* USERFAULTFD_IOC_NEW: Linux 6.1 */
 
+#if !__GLIBC_PREREQ(2, 30)
+static inline pid_t gettid(void) {
+    return (pid_t)syscall(SYS_gettid);
+}
+
+static inline int tgkill(pid_t process, pid_t thread, int signal) {
+    return (int)syscall(SYS_tgkill, process, thread, signal);
+}
+
+static inline ssize_t getdents64(int fd, void *bytes, size_t n) {
+    return syscall(SYS_getdents64, fd, bytes, n);
+}
+#endif
+
 #if !__GLIBC_PREREQ(2, 32)
 static inline const char *strerrorname_np(int error) {
     return strerror(error);
