@@ -474,7 +474,7 @@ core_processes() {
     done
     assert_deferred
     can_start_programs || skip "emulated programs can't start others"
-    local execs=(execve)
+    local execs=(execve execle)
     emulated || execs+=(fexecve)
     for how in "${execs[@]}"; do
         same_as_native "${PATIENTLY[@]}" "$VICTIMS/lifecycle_exec" "$how" || fail "$how"

@@ -49,12 +49,15 @@ static int count_arguments(const char *first, va_list list) {
     return count;
 }
 
-/* Collects the list, and its end, into an array on the caller's stack; leaves `list` behind the NULL. */
-static void collect_arguments(char **argv, const char *first, va_list list) {
+/*
+ * Collects the list, and its end, into an array on the caller's stack; leaves `*list` behind the NULL. (A va_list that
+ * is given as such is a copy on some processors.)
+ */
+static void collect_arguments(char **argv, const char *first, va_list *list) {
     __asm__("" : "+r"(first));
     *argv = (char *)first;
     while (*argv)
-        *++argv = va_arg(list, char *);
+        *++argv = va_arg(*list, char *);
 }
 
 #define EXEC_LIST(name, before_list, call)                                                                             \
@@ -65,7 +68,7 @@ static void collect_arguments(char **argv, const char *first, va_list list) {
         va_end(list);                                                                                                  \
         char *argv[count + 1];                                                                                         \
         va_start(list, first);                                                                                         \
-        collect_arguments(argv, first, list);                                                                          \
+        collect_arguments(argv, first, &list);                                                                         \
         before_list;                                                                                                   \
         va_end(list);                                                                                                  \
         return call;                                                                                                   \

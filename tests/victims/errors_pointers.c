@@ -30,7 +30,7 @@
 
 #pragma GCC diagnostic ignored "-Wnonnull" /* this is what it is about */
 
-enum { PAGE = 4096, AMID = 4, LINES = 300 };
+enum { AMID = 4, LINES = 300 };
 
 static int file, queue, ends[2];
 static struct kernel_action {
@@ -238,11 +238,12 @@ int main(void) {
     sigemptyset(&waited_for);
     sigaddset(&waited_for, SIGUSR2);
     struct rlimit no_core = {0, 0};
-    char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    char *constant = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    require(pages != MAP_FAILED && constant != MAP_FAILED && mprotect(pages + PAGE, PAGE, PROT_NONE) == 0);
-    memset(constant, 0xff, PAGE);
-    require(mprotect(constant, PAGE, PROT_READ) == 0);
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *constant = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    require(pages != MAP_FAILED && constant != MAP_FAILED && mprotect(pages + page, page, PROT_NONE) == 0);
+    memset(constant, 0xff, page);
+    require(mprotect(constant, page, PROT_READ) == 0);
     require(setrlimit(RLIMIT_CORE, &no_core) == 0);
     require((file = open("file", O_RDWR | O_CREAT | O_TRUNC, 0600)) >= 0);
     int pair[2];
@@ -250,11 +251,11 @@ int main(void) {
     queue = pair[0];
     for (int round = 0; round < 2; round++) {
         try_all("nowhere", NULL);
-        try_all("forbidden", pages + PAGE);
-        try_all("amid", pages + PAGE - AMID);
+        try_all("forbidden", pages + page);
+        try_all("amid", pages + page - AMID);
         try_all("constant", constant);
         try_all("the kernel's", (void *)0xffffffff80000000);
-        try_modes(pages + PAGE);
+        try_modes(pages + page);
         for (int i = 0; i < LINES; i++)
             require(write(file, "a line\n", 7) == 7);
     }
