@@ -100,11 +100,8 @@ static void find_parts(void) {
 }
 
 static int look_at_loaded(struct dl_phdr_info *loaded, size_t size, void *unused) {
-    struct link_map object = {.l_addr = loaded->dlpi_addr};
+    struct link_map object = symbols_object(loaded);
     (void)size, (void)unused;
-    for (int i = 0; i < loaded->dlpi_phnum; i++)
-        if (loaded->dlpi_phdr[i].p_type == PT_DYNAMIC)
-            object.l_ld = (void *)(loaded->dlpi_addr + loaded->dlpi_phdr[i].p_vaddr);
     keep_if_part(&object);
     return 0;
 }

@@ -9,6 +9,14 @@ static const void *address_in(const struct link_map *object, Elf64_Addr value) {
     return (const void *)(made ? value : object->l_addr + value);
 }
 
+struct link_map symbols_object(const struct dl_phdr_info *loaded) {
+    struct link_map object = {.l_addr = loaded->dlpi_addr};
+    for (int i = 0; i < loaded->dlpi_phnum; i++)
+        if (loaded->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            object.l_ld = (void *)(loaded->dlpi_addr + loaded->dlpi_phdr[i].p_vaddr);
+    return object;
+}
+
 bool symbols_find(const struct link_map *object, struct symbols *out) {
     const Elf64_Dyn *file = NULL;
     *out = (struct symbols){.object = object};

@@ -24,6 +24,9 @@ struct symbols {
 /* Of several versions the default one, as dlsym(3) has it; or also one kept for programs that were linked long ago. */
 enum wanted { VERSION_DEFAULT, VERSION_ANY };
 
+/* Of what dl_iterate_phdr(3) shows: as much as the functions below look at. `l_ld` is NULL if it has no symbols. */
+struct link_map symbols_object(const struct dl_phdr_info *loaded);
+
 /* False: nothing can be said of its names. */
 bool symbols_find(const struct link_map *object, struct symbols *out);
 

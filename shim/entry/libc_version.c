@@ -138,11 +138,8 @@ bool libc_calls_unknown(void) {
 }
 
 static int look_at_loaded(struct dl_phdr_info *loaded, size_t size, void *unused) {
-    struct link_map object = {.l_addr = loaded->dlpi_addr};
+    struct link_map object = symbols_object(loaded);
     (void)size, (void)unused;
-    for (int i = 0; i < loaded->dlpi_phnum; i++)
-        if (loaded->dlpi_phdr[i].p_type == PT_DYNAMIC)
-            object.l_ld = (void *)(loaded->dlpi_addr + loaded->dlpi_phdr[i].p_vaddr);
     return object.l_ld && wants_unknown(&object);
 }
 

@@ -1,13 +1,11 @@
 #include "ring/ring.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/kernel.h"
@@ -15,8 +13,8 @@
 #include "base/passing.h"
 #include "base/stats.h"
 #include "base/sys.h"
-#include "base/text.h"
 #include "base/ticks.h"
+#include "ring/pollers.h"
 #include "ring/uring.h"
 
 /* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */
@@ -147,72 +145,6 @@ int ring_restrict(struct io_uring *uring, enum ring_use use) {
     return io_uring_register_restrictions(uring, allowed, 3 + more[use].count);
 }
 
-/* The process's polling threads: their ids in this process's own namespace, which the ring's descriptor doesn't tell.
- */
-struct pollers {
-    long id[8];
-    int count;
-};
-
-static bool is_poller(const char *id) {
-    static const char prefix[] = "iou-sqp-"; /* io_sq_thread in io_uring/sqpoll.c */
-    char comm[sizeof prefix];
-    TEXT(path, 64);
-    text_add(&path, "/proc/self/task/");
-    text_add(&path, id);
-    text_add(&path, "/comm");
-    path_bytes[path.length < 63 ? path.length : 63] = '\0';
-    return text_read(path_bytes, comm, sizeof comm) > 0 && strcmp(comm, prefix) == 0;
-}
-
-static struct pollers pollers_now(void) {
-    struct pollers pollers = {.count = 0};
-    char bytes[1024] __attribute__((aligned(8)));
-    long got, fd = sys(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return pollers;
-    const char *end;
-    while ((got = sys(SYS_getdents64, fd, bytes, sizeof bytes)) > 0)
-        for (struct dirent64 *entry = (void *)bytes; (char *)entry < bytes + got;
-             entry = (void *)((char *)entry + entry->d_reclen))
-            if (pollers.count < 8 && entry->d_name[0] != '.' && is_poller(entry->d_name))
-                pollers.id[pollers.count++] = text_parse(entry->d_name, &end);
-    sys(SYS_close, fd);
-    return pollers;
-}
-
-static int64_t now_ms(void) {
-    struct timespec now = {0, 0};
-    sys(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-/* Sleeps, each time longer: 20 us at first, a millisecond at most. */
-static void pause_longer(struct timespec *pause) {
-    enum { LEAST_NS = 20000, MOST_NS = 1000000 };
-    pause->tv_nsec = pause->tv_nsec ? 2 * pause->tv_nsec : LEAST_NS;
-    if (pause->tv_nsec > MOST_NS)
-        pause->tv_nsec = MOST_NS;
-    sys(SYS_nanosleep, pause, NULL);
-}
-
-/* The id of one that wasn't there before, or 0: can't be known. It has its name when it has run for the first time. */
-static long poller_made_since(const struct pollers *before) {
-    struct timespec pause = {0, 0};
-    for (int64_t began = now_ms(); now_ms() - began < LONGEST_MS;) {
-        struct pollers now = pollers_now();
-        for (int i = 0; i < now.count; i++) {
-            bool known = false;
-            for (int j = 0; j < before->count; j++)
-                known |= now.id[i] == before->id[j];
-            if (!known)
-                return now.id[i];
-        }
-        pause_longer(&pause);
-    }
-    return 0;
-}
-
 /* Everything between set-up and hiding: the ring's descriptor is open. */
 static int ring_equip(struct ring *ring, const struct pollers *before, int (*host)(int ring_fd)) {
     struct io_uring *uring = &ring->uring;
@@ -227,7 +159,7 @@ static int ring_equip(struct ring *ring, const struct pollers *before, int (*hos
         stats_fallback("fixed_buffers", -error);
     if ((error = ring_restrict(uring, ring->use)) != 0 || (error = io_uring_enable_rings(uring)) != 0)
         return error;
-    if (ring->polling & RING_POLL_QUEUE && !(ring->poller = poller_made_since(before)))
+    if (ring->polling & RING_POLL_QUEUE && !(ring->poller = pollers_made_since(before)))
         return -ESRCH;
     ring->guest = host(uring->ring_fd);
     return ring->guest < 0 ? ring->guest : 0;
@@ -325,12 +257,10 @@ void ring_guest_leave(struct ring *ring) {
 }
 
 void ring_end(struct ring *ring, int (*lend)(void)) {
-    struct timespec pause = {0, 0};
-    long poller = ring->poller, process = sys(SYS_getpid);
+    long poller = ring->poller;
     leave_by_lent(ring, ring->uring.enter_ring_fd, lend);
     ring_abandon(ring);
-    for (int64_t began = now_ms(); sys(SYS_tgkill, process, poller, 0) == 0 && now_ms() - began < LONGEST_MS;)
-        pause_longer(&pause);
+    pollers_await_end(poller);
 }
 
 bool ring_has_table(const struct ring *ring) {
@@ -341,12 +271,9 @@ unsigned ring_polling(const struct ring *ring) {
     return ring->polling;
 }
 
-/* The clock of another thread of the process (MAKE_THREAD_CPUCLOCK in include/linux/posix-timers.h, CPUCLOCK_SCHED). */
 uint64_t ring_poller_us(struct ring *ring) {
-    struct timespec used;
-    uint64_t before = ring->poller_us;
-    if (sys(SYS_clock_gettime, ~(unsigned long)ring->poller << 3 | 4 | 2, &used) == 0)
-        ring->poller_us = (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+    uint64_t before = ring->poller_us, now = pollers_used_us(ring->poller);
+    ring->poller_us = now ? now : before;
     return ring->poller_us - before;
 }
 
