@@ -185,7 +185,12 @@ core_direct_rings() {
         [[ $rings_expected == no ]] || ((used > 0)) || fail "no direct write went by a ring, $setting"
     done
     fact direct_sqpoll "$(yes_if test "$(stat_value polling.cpu_us)" -gt 0)"
-    [[ $rings_expected == no ]] || (($(stat_value polling.cpu_us) > 0)) || fail "there was no polling thread, or it did nothing"
+    if [[ $rings_expected == no ]]; then
+        polling_ends direct 0
+    else
+        (($(stat_value polling.cpu_us) > 0)) || fail "there was no polling thread, or it did nothing"
+        polling_ends direct 1
+    fi
     need_whole_machine
     for setting in URINGSHIM_ENGINE=auto URINGSHIM_ENGINE=ring URINGSHIM_SQPOLL=1; do
         shim URINGSHIM_TEST_EAGER=1 "$setting" "${PATIENTLY[@]}" "$VICTIMS/let_go" 40 || fail "$setting"
@@ -204,29 +209,24 @@ core_ring_threads() {
     ! grep '"fallback' "$STATS" || fail "something was refused"
 }
 
+# polling_ends WAY POLLERS: so many are there while it writes, and none when the process has become another.
+polling_ends() {
+    "${PATIENTLY[@]}" "$VICTIMS/polling_ends" "$1" native
+    shim URINGSHIM_SQPOLL=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/polling_ends" "$1" shimmed >said
+    cat said
+    cmp native shimmed
+    [ "$(paste -s -d ' ' said)" = "$2 at work 0 as another 0 at last" ] || fail "polling threads: $1"
+}
+
 core_polling() {
     writes_much URINGSHIM_SQPOLL=1
     fact sqpoll "$(yes_if test "$(stat_value polling.cpu_us)" -gt 0)"
-    [[ $rings_expected != yes ]] || (($(stat_value polling.cpu_us) > 0)) || fail "there was no polling thread, or it did nothing"
-    need_whole_machine
-    [ "$(id -u)" -eq 0 ] || return 0
-    # It must be gone when its process has become another user's, and while a child lives on, which has none.
-    rm -f "$STATS"
-    # shellcheck disable=SC2016 # perl's
-    "${PATIENTLY[@]}" env LD_PRELOAD="$LIB" URINGSHIM_SQPOLL=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_STATS="$STATS" perl -e '
-        sub pollers { scalar grep { open my $f, "<", $_; <$f> =~ /^iou-sqp/ } glob "/proc/self/task/*/comm" }
-        open F, ">", "out" or die; syswrite F, "line $_\n" for 1 .. 5000;
-        print STDERR "at first: ", pollers(), "\n";
-        my $child = fork;
-        if (!$child) { syswrite F, "child\n" for 1 .. 5000; exit }
-        waitpid $child, 0; syswrite F, "parent\n" for 1 .. 5000;
-        $< = $> = 65534;
-        print "as another: ", pollers(), "\n";
-        syswrite F, "other\n" for 1 .. 5000;
-        print "at last: ", pollers(), "\n"' >said
-    cat said
-    [ "$(cat said)" = $'as another: 0\nat last: 0' ]
-    [ "$(wc -l <out)" = 20000 ]
+    if [[ $rings_expected == yes ]]; then
+        (($(stat_value polling.cpu_us) > 0)) || fail "there was no polling thread, or it did nothing"
+        polling_ends buffered 1
+    else
+        polling_ends buffered 0
+    fi
 }
 
 core_dd() {
