@@ -3,7 +3,7 @@
 #include "base/real.h"
 
 static char ours;
-static bool more_came;
+static _Atomic bool more_came;
 const char *single_word = &ours;
 
 void single_start(void) {
@@ -16,5 +16,5 @@ void single_start(void) {
 
 void single_no_longer(void) {
     more_came = true;
-    ours = false;
+    __atomic_store_n(&ours, 0, __ATOMIC_RELAXED);
 }

@@ -11,7 +11,7 @@
 extern const char *single_word; /* libc's, or ours */
 
 static inline bool single_threaded(void) {
-    return *single_word;
+    return __atomic_load_n(single_word, __ATOMIC_RELAXED);
 }
 
 /* Once, by the constructor. Until then nothing is claimed. */
