@@ -170,10 +170,12 @@ int main(void) {
     int done = try_at_once(0);
     for (int round = 0; round < 20; round++) // more rings than a thread can have, were they not left
         done += try_at_once(RING_POLL_QUEUE);
+    printf("written at once: %d of 21\n", done);
+    fflush(stdout);
     for (int round = 0; round < 4; round++) {
         newer = round % 2;
         try_one();
     }
-    printf("ok; at once: %d of 21\n", done);
+    puts("ok");
     return 0;
 }
