@@ -570,6 +570,7 @@ core_libc() {
     same_as_native "$VICTIMS/libc_versions" openat2
     same_as_native "$VICTIMS/libc_names"
     assert_deferred
+    same_as_native "$VICTIMS/libc_parts" lib{resolv.so.2,util.so.1,anl.so.1,rt.so.1}
 }
 
 core_newer_libc() {

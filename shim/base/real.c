@@ -72,37 +72,59 @@ enum { PARTS = sizeof part_files / sizeof *part_files };
 static struct part {
     struct link_map object;
     struct symbols symbols;
-    _Atomic bool found; /* it stays then: they can't be unloaded, or are held by who is looked up for */
+    _Atomic bool found; /* it stays then */
 } parts[PARTS];
 
-static void keep_if_part(const struct link_map *object) {
-    struct symbols symbols;
-    if (!object->l_ld || !symbols_find(object, &symbols) || !symbols.file)
-        return;
-    for (int i = 0; i < PARTS; i++) {
-        if (atomic_load_explicit(&parts[i].found, memory_order_acquire) || strcmp(symbols.file, part_files[i]) != 0)
-            continue;
-        parts[i].object = (struct link_map){.l_addr = object->l_addr, .l_ld = object->l_ld};
-        parts[i].symbols = symbols;
-        parts[i].symbols.object = &parts[i].object;
-        atomic_store_explicit(&parts[i].found, true, memory_order_release);
-    }
+/* Of libc's parts the one that is this object, or NULL. */
+static struct part *part_of(const struct link_map *object, struct symbols *symbols) {
+    if (object->l_ld && symbols_find(object, symbols) && symbols->file)
+        for (int i = 0; i < PARTS; i++)
+            if (strcmp(symbols->file, part_files[i]) == 0)
+                return &parts[i];
+    return NULL;
 }
 
-/* By the constructor, before there can be a second thread. */
+static void keep(struct part *part, const struct symbols *symbols) {
+    if (atomic_load_explicit(&part->found, memory_order_acquire))
+        return;
+    part->object = (struct link_map){.l_addr = symbols->object->l_addr, .l_ld = symbols->object->l_ld};
+    part->symbols = *symbols;
+    part->symbols.object = &part->object;
+    atomic_store_explicit(&part->found, true, memory_order_release);
+}
+
+/* By the constructor, before there can be a second thread. What is there stays. */
 static void find_parts(void) {
     static bool looked;
     if (looked)
         return;
     looked = true;
-    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next)
-        keep_if_part(object);
+    for (const struct link_map *object = _r_debug.r_map; object; object = object->l_next) {
+        struct symbols symbols;
+        struct part *part = part_of(object, &symbols);
+        if (part)
+            keep(part, &symbols);
+    }
 }
 
-static int look_at_loaded(struct dl_phdr_info *loaded, size_t size, void *unused) {
+struct search {
+    const char *name;
+    void *found;
+};
+
+/* What came later isn't kept if it may be unloaded again. */
+static int look_at_loaded(struct dl_phdr_info *loaded, size_t size, void *wanted) {
+    struct search *search = wanted;
     struct link_map object = symbols_object(loaded);
-    (void)size, (void)unused;
-    keep_if_part(&object);
+    struct symbols symbols;
+    uint32_t symbol;
+    (void)size;
+    struct part *part = part_of(&object, &symbols);
+    if (part && symbols.stays)
+        keep(part, &symbols);
+    else if (part && !search->found &&
+             (symbol = symbols_look_up(&symbols, search->name, symbols_hash(search->name), VERSION_DEFAULT)))
+        search->found = symbols_address(&symbols, symbol);
     return 0;
 }
 
@@ -117,11 +139,14 @@ void *real_libc(const char *name) {
 }
 
 /* The loader's lock keeps what is looked at from being unloaded; what is kept has been relocated. */
-void *real_libc_later(const char *name) {
+void *real_libc_later(const char *name, bool *stays) {
     __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
+    struct search search = {name, NULL};
     if (objects)
-        objects(look_at_loaded, NULL);
-    return real_libc(name);
+        objects(look_at_loaded, &search);
+    void *found = real_libc(name);
+    *stays = found || !search.found;
+    return found ? found : search.found;
 }
 
 /* Of the objects that were loaded with the program the first that has it: in the order of the search, we left out. */
@@ -170,16 +195,18 @@ static void *ask_loader(const char *name) {
 
 void *real_resolve(void **slot, const char *name) {
     int saved = errno;
+    bool stays = true;
     void *found = next_definition(name, VERSION_DEFAULT);
-    if (unlikely(!found))
-        found = ask_loader(name);
+    if (unlikely(!found) && (found = ask_loader(name)))
+        real_libc_later(name, &stays);
     if (unlikely(!found))
         found = next_definition(name, VERSION_ANY);
     if (unlikely(!found))
-        found = real_libc_later(name);
+        found = real_libc_later(name, &stays);
     if (unlikely(!found))
         found = (void *)missing;
-    __atomic_store_n(slot, found, __ATOMIC_RELAXED);
+    if (likely(stays))
+        __atomic_store_n(slot, found, __ATOMIC_RELAXED);
     errno = saved;
     return found;
 }

@@ -24,9 +24,9 @@ void *real_libc(const char *name);
 #define LIBC(name) ((__typeof__(&name))real_libc(#name))
 /*
  * The same where a part of libc's may have been loaded after the program began, and with it nobody else to see: waits
- * for the loader's lock.
+ * for the loader's lock. Not *stays: with the caller's library it may be unloaded, and isn't to be kept.
  */
-void *real_libc_later(const char *name);
+void *real_libc_later(const char *name, bool *stays);
 /* A variable of libc's as everybody sees it: the program may hold it (a copy relocation). By the constructor; or NULL.
  */
 void *real_variable(const char *name);

@@ -36,6 +36,8 @@ bool symbols_find(const struct link_map *object, struct symbols *out) {
             out->needed = address;
         else if (entry->d_tag == DT_SONAME)
             file = entry;
+        else if (entry->d_tag == DT_FLAGS_1)
+            out->stays = entry->d_un.d_val & DF_1_NODELETE;
     }
     if (file && out->names)
         out->file = out->names + file->d_un.d_val;

@@ -19,6 +19,7 @@ struct symbols {
     const Elf64_Verdef *defined; /* the versions that it has, or NULL */
     const Elf64_Verneed *needed; /* those that it needs of others, or NULL */
     const char *file;            /* what it calls itself (DT_SONAME), or NULL */
+    bool stays;                  /* once it's loaded it isn't unloaded any more (DF_1_NODELETE) */
 };
 
 /* Of several versions the default one, as dlsym(3) has it; or also one kept for programs that were linked long ago. */

@@ -49,6 +49,12 @@ static void find_threads(void *(*find)(const char *name)) {
     started = key_made || !make_key;
 }
 
+/* That library stays. */
+static void *come_later(const char *name) {
+    bool stays;
+    return real_libc_later(name, &stays);
+}
+
 bool thread_start(void) {
     find_threads(real_libc);
     return started;
@@ -57,7 +63,7 @@ bool thread_start(void) {
 void thread_library_loaded(void) {
     if (likely(key_made || !started))
         return;
-    find_threads(real_libc_later);
+    find_threads(come_later);
     if (key_made && thread_attached(thread_self()))
         set_specific(key, thread_self());
 }

@@ -94,10 +94,12 @@ static bool makes_threads(const char *name) {
 static void *next_one(void **slot, const char *name) {
     void *found = __atomic_load_n(slot, __ATOMIC_RELAXED);
     if (unlikely(!found)) {
+        bool stays = true;
         found = real_loaded(name);
         if (!found)
-            found = real_libc_later(name);
-        __atomic_store_n(slot, found, __ATOMIC_RELAXED);
+            found = real_libc_later(name, &stays);
+        if (stays)
+            __atomic_store_n(slot, found, __ATOMIC_RELAXED);
     }
     return found;
 }
