@@ -121,6 +121,12 @@ served() {
     echo 'extern char __libc_single_threaded; char word(void) { return __libc_single_threaded; }' >word.h
     cc -w -fno-pic -no-pie -pthread -include word.h -o copy "$ROOT/tests/victims/threads_second.c" &&
         readelf -W -r copy | grep -q 'COPY.*__libc_single_threaded' && programs+=(./copy)
+    # As libstdc++ asks for threads before glibc 2.34: in no version, for it isn't linked with their library.
+    mkdir stub
+    echo 'void pthread_create(void) {} void thrd_create(void) {}' |
+        cc -w -shared -fPIC -nostdlib -Wl,-soname,libpthread.so.0 -x c -o stub/libpthread.so.0 -
+    cc -w -o plain "$ROOT/tests/victims/threads_second.c" -Lstub -Wl,--no-as-needed -l:libpthread.so.0 -lrt
+    programs+=(./plain)
     seq 3000 >numbers
     for program in "${programs[@]}"; do
         (($(served "$program") > 10000))

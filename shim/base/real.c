@@ -149,6 +149,22 @@ void *real_libc_later(const char *name, bool *stays) {
     return found ? found : search.found;
 }
 
+/* One whose names can't be read may ask for any. */
+static int asks_plainly(struct dl_phdr_info *loaded, size_t size, void *name) {
+    struct link_map object = symbols_object(loaded);
+    struct symbols symbols;
+    (void)size;
+    if (!object.l_ld)
+        return 0;
+    symbols_find(&object, &symbols);
+    return !symbols.table || !symbols.names || symbols_asks_plainly(&symbols, name);
+}
+
+bool real_asked_plainly(const char *name) {
+    __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
+    return !objects || objects(asks_plainly, (void *)name);
+}
+
 /* Of the objects that were loaded with the program the first that has it: in the order of the search, we left out. */
 static bool find_elsewhere(struct symbols *symbols, uint32_t *symbol, const char *name) {
     uint32_t hash = symbols_hash(name);

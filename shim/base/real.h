@@ -38,6 +38,12 @@ bool real_is_ours(const char *name);
 /* Does anybody else who was loaded with the program? */
 bool real_elsewhere(const char *name);
 
+/*
+ * Does anybody who is loaded now ask for that name in no version? He doesn't meet a function that has one, unless it is
+ * that name's default. Waits for the loader's lock.
+ */
+bool real_asked_plainly(const char *name);
+
 /* The path that this library was loaded from, or NULL. */
 const char *real_own_path(void);
 

@@ -17,6 +17,9 @@ static inline bool single_threaded(void) {
 /* Once, by the constructor. Until then nothing is claimed. */
 void single_start(void);
 
+/* A library was loaded: it, or the one of threads, may make some past us. */
+void single_library_loaded(void);
+
 /* A thread comes, or may come unseen. */
 void single_no_longer(void);
 

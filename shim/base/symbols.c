@@ -77,6 +77,34 @@ uint32_t symbols_look_up(const struct symbols *symbols, const char *name, uint32
     }
 }
 
+static bool asks_in(const struct symbols *symbols, const Elf64_Rela *relocations, size_t size, const char *name) {
+    const Elf64_Half hidden = 0x8000;
+    for (size_t i = 0; relocations && i < size / sizeof *relocations; i++) {
+        uint32_t symbol = ELF64_R_SYM(relocations[i].r_info);
+        bool plain = !symbols->versions || (symbols->versions[symbol] & ~hidden) <= VER_NDX_GLOBAL;
+        if (symbol && plain && symbols->table[symbol].st_shndx == SHN_UNDEF &&
+            strcmp(symbols->names + symbols->table[symbol].st_name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool symbols_asks_plainly(const struct symbols *symbols, const char *name) {
+    const Elf64_Rela *data = NULL, *calls = NULL;
+    size_t data_size = 0, calls_size = 0;
+    for (const Elf64_Dyn *entry = symbols->object->l_ld; entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_RELA)
+            data = address_in(symbols->object, entry->d_un.d_ptr);
+        else if (entry->d_tag == DT_RELASZ)
+            data_size = entry->d_un.d_val;
+        else if (entry->d_tag == DT_JMPREL)
+            calls = address_in(symbols->object, entry->d_un.d_ptr);
+        else if (entry->d_tag == DT_PLTRELSZ)
+            calls_size = entry->d_un.d_val;
+    }
+    return asks_in(symbols, calls, calls_size, name) || asks_in(symbols, data, data_size, name);
+}
+
 typedef void *resolver(uint64_t hwcap, const void *more);
 
 /*

@@ -35,6 +35,9 @@ bool symbols_find(const struct link_map *object, struct symbols *out);
 uint32_t symbols_look_up(const struct symbols *symbols, const char *name, uint32_t hash, enum wanted wanted);
 uint32_t symbols_hash(const char *name);
 
+/* Does a relocation of it ask for this name, of others and in no version? */
+bool symbols_asks_plainly(const struct symbols *symbols, const char *name);
+
 /* Where it is: an indirect function is asked where that is. */
 void *symbols_address(const struct symbols *symbols, uint32_t symbol);
 

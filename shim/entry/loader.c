@@ -25,6 +25,7 @@ static void keep_away(const char *call, enum reason reason) {
 
 void loader_loaded(const char *call, int flags) {
     thread_library_loaded();
+    single_library_loaded();
     if (libc_loaded_unknown())
         keep_away(call, REASON_newer_libc);
     if (flags & RTLD_DEEPBIND && config.own_calls == OWN_CALLS_STRICT)
