@@ -504,6 +504,8 @@ compile() { # PROGRAM [OPTION]…
     checked 1 ./not 'statically linked'
     checked 1 ./nested 'statically linked'
     checked 1 ./text 'neither a program nor a script with #!'
+    : >nothing && chmod +x nothing
+    checked 1 ./nothing 'neither a program nor a script with #!'
     run -126 "$COMMAND" check ./missing
     run -126 "$COMMAND" check ./endless
 }

@@ -41,7 +41,9 @@ static bool file_map(struct file *file, const char *path) {
     if (fd < 0 || !stat_open_file(fd, &st) || !S_ISREG(st.st_mode))
         return false;
     file->size = (size_t)st.st_size;
-    file->bytes = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    file->bytes = NULL;
+    if (file->size) /* nothing can't be mapped */
+        file->bytes = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     return file->bytes != MAP_FAILED;
 }
