@@ -19,10 +19,18 @@ static const struct link_map *own_object(void) {
     return object;
 }
 
-bool real_is_ours(const char *name) {
+static bool defined_by_us(const char *name, enum wanted wanted) {
     struct symbols symbols;
     const struct link_map *object = own_object();
-    return object && symbols_find(object, &symbols) && symbols_look_up(&symbols, name, symbols_hash(name), VERSION_ANY);
+    return object && symbols_find(object, &symbols) && symbols_look_up(&symbols, name, symbols_hash(name), wanted);
+}
+
+bool real_is_ours(const char *name) {
+    return defined_by_us(name, VERSION_ANY);
+}
+
+bool real_is_ours_plainly(const char *name) {
+    return defined_by_us(name, VERSION_DEFAULT);
 }
 
 const char *real_own_path(void) {

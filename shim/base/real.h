@@ -35,6 +35,8 @@ void *real_in(const char *file, const char *name);
 
 /* Does this library define a function of that name? */
 bool real_is_ours(const char *name);
+/* Is it found without a version? */
+bool real_is_ours_plainly(const char *name);
 /* Does anybody else who was loaded with the program? */
 bool real_elsewhere(const char *name);
 

@@ -114,9 +114,9 @@ static void *look_behind_us(void *handle, const char *name) {
     return found;
 }
 
-/* Only we have it: it came with a newer libc than this one. */
+/* Only we have it: it came with a newer libc than this one. (What has a version isn't found without one anyway.) */
 static bool is_ours_alone(void *handle, const char *name) {
-    return (handle == RTLD_DEFAULT || handle == _r_debug.r_map) && real_is_ours(name) && !real_elsewhere(name);
+    return (handle == RTLD_DEFAULT || handle == _r_debug.r_map) && real_is_ours_plainly(name) && !real_elsewhere(name);
 }
 
 __attribute__((visibility("hidden"), used)) void *dlsym_asked(void *handle, const char *name, const char *unused,

@@ -31,7 +31,7 @@ int main(void) {
     for (size_t i = 0; i < COUNT_OF(late); i++) {
         bool found = dlsym(RTLD_DEFAULT, late[i].name) != NULL;
         const char *error = dlerror();
-        note("%s: %d %d %s\n", late[i].name, late[i].has(), found, error ? strrchr(error, ':') : "");
+        note("%s: %d %d %s\n", late[i].name, late[i].has(), found, error ? error : "");
     }
     /* Of another library, or since 2.33 to 2.36: who has them depends on where this runs. */
     static const char *const others[] = {"io_setup", "fstat64", "_Fork", "close_range", "epoll_pwait2", "pidfd_open"};
