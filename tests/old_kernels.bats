@@ -49,6 +49,20 @@ NO_TABLE=io_uring_register:error=EINVAL:when=2
     done
 }
 
+@test "without one, the polling thread of the ring that isn't kept has gone, too" {
+    skip_unless "no user namespaces here" unshare --user true
+    [[ $(uname -m) == x86_64 ]] || skip "the call's number is another one here"
+    local attempt
+    for attempt in 1 2 3; do # only a process with a single thread may make itself a namespace
+        # shellcheck disable=SC2016
+        refusing $NO_TABLE URINGSHIM_SQPOLL=1 \
+            perl -e 'open F, ">", "lines"; syswrite F, "a line of 20 letters\n" for 1 .. 50000;
+                     print syscall(272, 0x10000000), "\n"' >said
+        [[ $(cat said) == 0 ]] || fail "$attempt: $(cat said)"
+        (($(stat_value fallback.registered_files.EOPNOTSUPP) == 1)) || fail "$(cat "$STATS")"
+    done
+}
+
 @test "a file is let go by its last close, with a table and without" {
     need_direct
     local setting rounds=${URINGSHIM_TEST_ROUNDS:-20}

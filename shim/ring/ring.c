@@ -204,12 +204,17 @@ int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffer
     ring->buffer_count = count;
     memcpy(ring->buffers, buffers, count * sizeof *buffers);
     error = ring_equip(ring, &before, host);
-    if (error && polling & RING_POLL_QUEUE) /* nor may its thread live on */
+    long poller = 0;
+    if (error && polling & RING_POLL_QUEUE) { /* nor may its thread live on */
+        poller = ring->poller || error == -ESRCH ? ring->poller : pollers_made_since(&before);
         leave(ring, ring->uring.enter_ring_fd, ring->uring.ring_fd);
+    }
     sys(SYS_close, ring->uring.ring_fd);
     passing_ends();
     if (error) {
         ring_abandon(ring);
+        if (poller)
+            pollers_await_end(poller);
         return error;
     }
     log_debug("ring made; registered as number", ring->uring.enter_ring_fd);
