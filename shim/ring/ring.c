@@ -106,7 +106,7 @@ int ring_make_table(struct io_uring *uring) {
         return -EOPNOTSUPP;
     int error = io_uring_register_files_sparse(uring, RING_FILES);
     if (error)
-        return error == -ENOMEM ? error : -EOPNOTSUPP;
+        return error == -EINVAL ? -EOPNOTSUPP : error; /* others are this process's limits */
     if (atomic_load_explicit(&tried, memory_order_relaxed))
         return 0;
     error = try_table(uring);
