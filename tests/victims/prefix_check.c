@@ -142,10 +142,10 @@ static bool check(unsigned lane, uint64_t seed, bool rewrites, bool direct, uint
     return false;
 }
 
-/* Half of them once the program is at work, the others at any time from its start on. */
-static void wait_for_instant(uint64_t *rng, int reports) {
+/* Every second one once the program is at work, the others at any time from its start on. */
+static void wait_for_instant(uint64_t *rng, int reports, bool at_work) {
     struct pollfd readable = {.fd = reports, .events = POLLIN};
-    if (rng_below(rng, 2))
+    if (at_work)
         require(poll(&readable, 1, 30000) == 1);
     usleep((useconds_t)rng_below(rng, rng_below(rng, 2) ? 3000 : 30000));
 }
@@ -165,7 +165,7 @@ static void run_and_kill(char **command, uint64_t seed, uint64_t *reported) {
         die("%s", command[0]);
     }
     require(victim > 0 && !close(reports[1]));
-    wait_for_instant(&rng, reports[0]);
+    wait_for_instant(&rng, reports[0], seed % 2);
     require(!kill(victim, SIGKILL) && waitpid(victim, &status, 0) == victim);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
         die("seed %llu: ended before it was killed, with status %x", (unsigned long long)seed, (unsigned)status);
