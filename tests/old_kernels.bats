@@ -63,6 +63,16 @@ NO_TABLE=io_uring_register:error=EINVAL:when=2
     done
 }
 
+@test "without one, kill -9 in the midst of direct writes leaves a prefix of them" {
+    need_direct
+    local setting
+    for setting in URINGSHIM_ENGINE=ring URINGSHIM_SQPOLL=1; do
+        rm -f log
+        refusing $NO_TABLE "$setting" "URINGSHIM_LOG=info:$PWD/log" "$VICTIMS/direct_watch" killed 1000
+        grep -q 'done without: registered_files' log # who is killed reports nothing else
+    done
+}
+
 @test "a file is let go by its last close, with a table and without" {
     need_direct
     local setting rounds=${URINGSHIM_TEST_ROUNDS:-20}

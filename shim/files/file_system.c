@@ -29,13 +29,16 @@
 #define FAR_SMALL_BLOCKS (8ull << 30)
 #define FAR_OFFSET (1ull << 40)
 
+enum { DIRECT_STRICTEST = 4096 }; /* what direct I/O may have to be aligned to, for us to defer it */
+
 static struct pool pool = {.size = sizeof(struct file_system)};
 static struct file_system *all;
 
 static void measure(struct file_system *fs, const struct statfs *st) {
     fs->known = st->f_type == EXT4_SUPER_MAGIC || st->f_type == XFS_SUPER_MAGIC || st->f_type == BTRFS_SUPER_MAGIC ||
                 st->f_type == TMPFS_MAGIC || st->f_type == F2FS_SUPER_MAGIC;
-    fs->takes_blocks = st->f_type == EXT4_SUPER_MAGIC || st->f_type == XFS_SUPER_MAGIC;
+    fs->takes_blocks =
+        (st->f_type == EXT4_SUPER_MAGIC || st->f_type == XFS_SUPER_MAGIC) && st->f_bsize <= DIRECT_STRICTEST;
     fs->far_offset = st->f_type == EXT4_SUPER_MAGIC && st->f_bsize < 4096 ? FAR_SMALL_BLOCKS : FAR_OFFSET;
     uint64_t available = (uint64_t)st->f_bavail * (uint64_t)st->f_bsize;
     /* tmpfs without a size limit reports no blocks at all */
@@ -77,15 +80,14 @@ static bool is_power(uint32_t n) {
 
 /*
  * Linux tells by statx(2), STATX_DIOALIGN, from 6.1 on. These kinds do tell then; before, they took what was aligned to
- * a device's logical block, which is no larger than one of their own, nor than a page (set_blocksize in block/bdev.c).
+ * the device's logical block, which is no larger than one of their own (set_blocksize in block/bdev.c).
  */
 uint32_t file_system_alignment(const struct file_system *fs, int fd) {
-    enum { STRICTEST = 4096 };
     struct kernel_statx stx = {0};
     if (sys(SYS_statx, fd, "", AT_EMPTY_PATH, KERNEL_STATX_DIOALIGN, &stx) != 0)
         return 0;
     if (!(stx.mask & KERNEL_STATX_DIOALIGN))
-        return fs->takes_blocks ? STRICTEST : 0;
+        return fs->takes_blocks ? DIRECT_STRICTEST : 0;
     uint32_t most = stx.dio_memory > stx.dio_offset ? stx.dio_memory : stx.dio_offset;
-    return is_power(stx.dio_memory) && is_power(stx.dio_offset) && most <= STRICTEST ? most : 0;
+    return is_power(stx.dio_memory) && is_power(stx.dio_offset) && most <= DIRECT_STRICTEST ? most : 0;
 }
