@@ -27,10 +27,10 @@ SHIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidd
               -Wno-deprecated-declarations $(CFLAGS)
 VICTIM_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS)
 
-SOURCES := $(filter-out shim/tools/% $(if $(OWN_URING),,shim/ring/uring.c),$(wildcard shim/*/*.c))
+SOURCES := $(filter-out shim/tools/% $(if $(OWN_URING),,shim/ring/uring.c),$(wildcard shim/*/*.c shim/*/*/*.c))
 # What runs at every start, and in children that only end, comes first: each stretch of code that is touched costs a fault.
-AT_START := $(patsubst %,shim/%.c,entry/lifecycle base/passing entry/entry entry/process entry/descriptors stream/attention \
-            base/thread base/critical entry/stdio entry/activate entry/survey stream/write_behind base/config base/live \
+AT_START := $(patsubst %,shim/%.c,entry/life/lifecycle entry/processes/fork base/passing entry/entry entry/processes/clone entry/processes/ending entry/data/descriptors common/attention \
+            base/thread base/critical entry/data/stdio entry/life/activate entry/life/survey behind/write_behind base/config base/live \
             base/log base/real base/symbols base/signals base/stats base/string base/text base/trace)
 OBJECTS := $(patsubst shim/%.c,$(BUILD)/obj/%.o,$(AT_START) $(filter-out $(AT_START),$(SOURCES)))
 BELOW_ENTRY := $(filter-out $(BUILD)/obj/entry/%,$(OBJECTS))

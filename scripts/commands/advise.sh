@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# uringshim advise: what the library would do for CMD, and what stands in the way (shim/entry/survey.h). Sourced by
+# uringshim advise: what the library would do for CMD, and what stands in the way (shim/entry/life/survey.h). Sourced by
 # uringshim, whose variables and functions it uses.
 # shellcheck disable=SC2154
 

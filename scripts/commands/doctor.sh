@@ -102,7 +102,7 @@ status_of() { # PID FIELD
     sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" 2>/dev/null
 }
 
-# The library compares itself with its parent, too (may_make_processes in shim/entry/trial.c).
+# The library compares itself with its parent, too (may_make_processes in shim/entry/life/trial.c).
 look_at_filters() {
     [ -r /proc/self/status ] || return 0
     shim_privileges="no_new_privs: $(status_of $$ NoNewPrivs)"

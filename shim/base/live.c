@@ -18,6 +18,7 @@ struct live {
 
 static struct live *live;
 static _Atomic int used;
+static const char *program;
 
 static void file_name(char *name, size_t size) {
     struct text text = {name, size - 1, 0};
@@ -26,7 +27,7 @@ static void file_name(char *name, size_t size) {
     name[text.length] = '\0';
 }
 
-static void describe(struct live *to, const char *program) {
+static void describe(struct live *to) {
     struct text text = {to->header, LIVE_HEADER - 1, 0};
     text_add(&text, "uringshim-live 1\ncounters ");
     text_number(&text, STATS_KEYS);
@@ -53,7 +54,7 @@ static long make_file(void) {
     return sys(SYS_openat, AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-void live_start(const char *program) {
+void live_restart(void) {
     if (!config.live)
         return;
     long start, fd = make_file();
@@ -71,8 +72,13 @@ void live_start(const char *program) {
     }
     live = (struct live *)start;
     atomic_store(&used, 0);
-    describe(live, program);
+    describe(live);
     stats_move(live_place());
+}
+
+void live_start(const char *name) {
+    program = name;
+    live_restart();
 }
 
 struct stats *live_place(void) {

@@ -17,9 +17,12 @@
 
 enum { LIVE_HEADER = 8192, LIVE_PLACES = 64 };
 
-/* Makes the file if one is asked for; where it can't be made a line in the log says so. Again in the child of a fork.
+/*
+ * Makes the file if one is asked for; where it can't be made a line in the log says so. The name must stay where it is.
+ * In the child of a fork it is made anew.
  */
 void live_start(const char *program);
+void live_restart(void);
 /* A place for a thread's counters, zeroed, that is its own as long as the process runs. NULL: none. */
 struct stats *live_place(void);
 /* Where the mapping begins, or NULL. */

@@ -1,7 +1,7 @@
 /*
  * Is there only one thread, as far as libc knows? libc says so since glibc 2.32 (__libc_single_threaded). Before, we
- * do, until somebody makes another (entry/threads.c), or may do so past us. Threads that libc doesn't know count
- * neither there nor here (thread.h).
+ * do, until somebody makes another (entry/processes/threads.c), or may do so past us. Threads that libc doesn't know
+ * count neither there nor here (thread.h).
  */
 #ifndef URINGSHIM_BASE_SINGLE_H
 #define URINGSHIM_BASE_SINGLE_H

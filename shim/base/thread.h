@@ -15,7 +15,7 @@
 struct wb_log;
 struct ring;
 
-/* One of a thread's two rings; both are of stream/rings.h. */
+/* One of a thread's two rings; both are of common/rings.h. */
 struct thread_ring {
     struct ring *ring;   /* NULL until there is something to gain */
     uint32_t generation; /* of the helper thread that is its guest */

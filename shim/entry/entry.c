@@ -1,5 +1,5 @@
 #include "entry/entry.h"
-#include "entry/survey.h"
+#include "entry/life/survey.h"
 
 #include <signal.h>
 

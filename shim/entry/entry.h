@@ -7,9 +7,9 @@
 
 #include <errno.h>
 
+#include "ahead/window.h"
 #include "base/real.h"
-#include "stream/window.h"
-#include "stream/write_behind.h"
+#include "behind/write_behind.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -26,7 +26,7 @@ static inline long answer(long result) {
 long raw_sigaction(int number, const void *action, void *old, size_t mask_size);
 
 /*
- * Finds what shells' children leave by (signals.c, process.c): or else each child would look for it, which costs it a
+ * Finds what shells' children leave by (processes/signals.c, processes/ending.c): or else each child would look for it, which costs it a
  * page for each part of libc's tables.
  */
 void jumps_find(void);

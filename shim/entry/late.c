@@ -11,10 +11,10 @@
 #include <sched.h>
 #include <spawn.h>
 
-#include "entry/child_environment.h"
-#include "entry/child_program.h"
+#include "entry/data/sharing.h"
 #include "entry/entry.h"
-#include "entry/sharing.h"
+#include "entry/processes/child_environment.h"
+#include "entry/processes/child_program.h"
 
 struct open_how;
 struct sched_attr;
@@ -49,7 +49,7 @@ LATE("GLIBC_2.39", pid_t, pidfd_getpid, (int pidfd)) {
     return CALL(pidfd_getpid, (pidfd));
 }
 
-/* A thread that is never preempted could keep the flusher from running: as in process.c. */
+/* A thread that is never preempted could keep the flusher from running: as in processes/rights.c. */
 LATE("GLIBC_2.41", int, sched_setattr, (pid_t pid, struct sched_attr *attributes, unsigned flags)) {
     wb_hinder(REASON_real_time);
     drain_reads_too("sched_setattr");

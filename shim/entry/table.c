@@ -77,11 +77,11 @@
 #include <wchar.h>
 #include <wordexp.h>
 
-#include "entry/child_environment.h"
-#include "entry/child_program.h"
+#include "entry/data/libc_reads.h"
+#include "entry/data/sharing.h"
 #include "entry/entry.h"
-#include "entry/libc_reads.h"
-#include "entry/sharing.h"
+#include "entry/processes/child_environment.h"
+#include "entry/processes/child_program.h"
 
 /* Before glibc 2.34 <resolv.h> gives these names to others, which libc exports, too. */
 #undef res_mkquery

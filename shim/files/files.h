@@ -36,7 +36,7 @@ struct inode {
     void *pool_link;
 };
 
-/* How deferring the writes of one OFD, or reading it ahead, went: counted by the stream layer, judged by policy. */
+/* How deferring the writes of one OFD, or reading it ahead, went: counted where they are performed and fetched, judged by policy. */
 struct habit {
     uint32_t paid, wasted; /* batches in which it saved work, and in which it didn't */
     uint64_t judged;       /* the last batch counted */

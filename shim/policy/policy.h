@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ahead/window.h"
 #include "base/ticks.h"
-#include "stream/window.h"
-#include "stream/write_behind.h"
+#include "behind/write_behind.h"
 
 enum {
     POLICY_QUICK_US = 250,    /* calls further apart than this are a slow writer's */

@@ -4,7 +4,7 @@
  *   no_program        it isn't an ELF file; nothing more is said then
  *   foreign           for another processor than ours, or of 32 bits; nothing more is said then
  *   interpreter PATH  the loader that it asks for; without this line it is statically linked
- *   first NAME        it is linked with this library, which must come before any other (entry/first_library.h)
+ *   first NAME        it is linked with this library, which must come before any other (entry/life/first_library.h)
  *   go                it was made by Go's linker (debug/buildinfo in Go's library)
  *   newer_libc NAME   it wants functions of libc's in a version that came after all that we know
  *   io_uring          a name of liburing's, or of its system call, stands in it

@@ -11,9 +11,9 @@
 
 #include "base/kernel.h"
 #include "base/sys.h"
+#include "behind/log.h"
 #include "ring/ring.h"
 #include "ring/uring.h"
-#include "stream/log.h"
 
 /* io_uring_register(2): the "fd" is an index of this thread's registered rings (Linux 6.3; not in liburing 2.3) */
 #define USE_REGISTERED_RING (1u << 31)

@@ -1,6 +1,6 @@
 // What is read ahead of a direct file while it is under way: used only as long as the file and the number are what they
 // were. Each change is made between two fetches, where it always counts.
-#include "stream/flight.h"
+#include "ahead/flight.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 
 #include "base/arena.h"
 #include "base/config.h"
-#include "stream/attention.h"
-#include "stream/flusher.h"
+#include "common/attention.h"
+#include "common/flusher.h"
 
 enum { BLOCK = 4096, PARTS = 16, JUMPS = 500, LONG_ENOUGH_US = 100000 };
 

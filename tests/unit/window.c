@@ -1,7 +1,7 @@
 // The window between threads: what several threads read through one descriptor, each byte exactly once, while others
 // close the window and learn; and a change that one thread was told of is never missed by another. Meant for
 // ThreadSanitizer too: nobody goes in by bias then, whose fence it can't see.
-#include "stream/window.h"
+#include "ahead/window.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -25,7 +25,7 @@ static struct thread *attach(void) {
     return self;
 }
 
-// As the shells do it (entry/read.h).
+// As the shells do it (entry/data/read.h).
 static ssize_t read_through(struct thread *self, void *bytes, size_t n, int64_t offset) {
     if (window_read(self, fd, bytes, n, offset))
         return (ssize_t)n;

@@ -1,0 +1,534 @@
+#include "behind/write_behind.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/ticks.h"
+#include "behind/perform.h"
+#include "common/flusher.h"
+#include "common/rings.h"
+#include "files/shared_memory.h"
+#include "ring/ring.h"
+
+/* With ORDER=thread this many threads may defer at once: 32 MiB of pieces. */
+enum { LOGS_MAX = 64 };
+
+static struct wb_log logs[LOGS_MAX] APART;
+static _Atomic uint32_t log_count;
+static struct mutex logs_lock; /* making, giving and taking back logs */
+static bool biased;            /* membarrier works */
+static _Atomic uint64_t batches;
+
+static bool log_equip(struct wb_log *log) {
+    if (!log->filling)
+        log->filling = &log->piece[0];
+    for (int i = 0; i < 2; i++) {
+        if (!log->piece[i].data)
+            log->piece[i].data = arena_map(WB_PIECE_MAX, ARENA_DONTFORK);
+        if (!log->piece[i].data)
+            return false;
+    }
+    if (!log->limit)
+        log->limit = WB_PIECE_MIN;
+    return true;
+}
+
+/* Gives a thread its log. NULL: there are no more. */
+static struct wb_log *log_adopt(struct thread *self) {
+    struct wb_log *log = NULL;
+    mutex_lock(&logs_lock);
+    if (config.order == ORDER_PROCESS) {
+        log = &logs[0];
+    } else {
+        uint32_t count = atomic_load_explicit(&log_count, memory_order_relaxed);
+        for (uint32_t i = 1; i < LOGS_MAX && !log; i++)
+            if (!logs[i].used && log_equip(&logs[i])) {
+                log = &logs[i];
+                log->used = true;
+                if (i >= count)
+                    atomic_store_explicit(&log_count, i + 1, memory_order_release);
+            }
+    }
+    mutex_unlock(&logs_lock);
+    self->log = log;
+    return log;
+}
+
+static uint32_t gathered(char *to, const struct iovec *vector, int count) {
+    uint32_t done = 0;
+    for (int i = 0; i < count; i++) {
+        if (!copy_in(to + done, vector[i].iov_base, vector[i].iov_len))
+            return UINT32_MAX;
+        done += (uint32_t)vector[i].iov_len;
+    }
+    return done;
+}
+
+/*
+ * How long a look at what a number really is holds good. With a polling thread it is the flusher that looks, each tick
+ * anew, at the number that was verified last: the writer makes no system calls.
+ */
+enum { VERIFIED_US = 300, WATCHED_US = 3000 };
+
+static _Atomic int watched = -1;
+
+static bool stale(struct ofd *ofd) {
+    uint64_t now = ticks_now();
+    if (files_is_private(ofd) && ofd->direct != DIRECT_UNKNOWN &&
+        now - ofd->verified_at < ticks_of_us(config.sqpoll ? WATCHED_US : VERIFIED_US) &&
+        ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed))
+        return false;
+    ofd->verified_at = now;
+    return true;
+}
+
+/*
+ * May this OFD's writes be deferred in this batch? Asked once a batch, with a look at what the number really is if the
+ * last one is too old: the program may have closed and reused it by a way that we don't see. If so, the caller gets a
+ * reference.
+ */
+static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, struct ofd **out) {
+    enum reason reason = REASON_NONE;
+    mutex_lock(&files_lock);
+    struct ofd *ofd = *out = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    uint64_t batch = log->filling->batch;
+    if (!ofd)
+        reason = REASON_bad_fd;
+    else if (ofd->batch != batch && stale(ofd) && !files_verify(fd, slot))
+        reason = REASON_bad_fd;
+    else if (ofd->reason)
+        reason = ofd->reason;
+    else if (ofd->inode->mapped)
+        reason = REASON_mapped;
+    else if (ofd->batch != batch && shared_memory_joined())
+        reason = REASON_shared_memory;
+    if (reason == REASON_shared_memory)
+        wb_hinder(reason);
+    if (reason == REASON_NONE && ofd->batch != batch) {
+        files_check_headroom(fd, ofd->inode->file_system, log->limit);
+        ofd->batch = batch;
+        atomic_store_explicit(&watched, fd, memory_order_relaxed);
+    }
+    if (reason == REASON_NONE && !ofd->inode->file_system->headroom)
+        reason = REASON_headroom;
+    if (reason == REASON_NONE)
+        atomic_fetch_add_explicit(&ofd->references, 1, memory_order_relaxed);
+    mutex_unlock(&files_lock);
+    return reason;
+}
+
+/* The piece takes no more: it goes into the background if that is thought to pay, or is performed here. */
+static void make_room(struct thread *self, struct wb_log *log) {
+    log->fill_ticks = ticks_now() - log->filling->opened_at;
+    if (!perform_in_background(self, log))
+        perform_piece(self, log, FLUSH_FULL);
+    bool late = config.sqpoll && log->fill_ticks > ticks_of_us((uint64_t)config.max_delay_us) / 10;
+    if (log->limit < WB_PIECE_MAX && !late)
+        log->limit *= 2;
+}
+
+/*
+ * With a polling thread a piece that isn't full in time costs the writer what handing it over doesn't: the next are
+ * smaller.
+ */
+static void expect_less(struct wb_log *log) {
+    if (config.sqpoll && log->filling && log->filling->extents && log->limit > WB_PIECE_LEAST)
+        log->limit /= 2;
+}
+
+static void extent_opened(struct wb_log *log, struct piece *piece, struct ofd *ofd) {
+    files_begin(ofd->inode); /* before looking for a window: who opens one looks for this */
+    window_written(ofd->inode);
+    if (piece->extents == 1) {
+        piece->opened_at = ticks_now();
+        atomic_store_explicit(&log->open_batch, piece->batch, memory_order_relaxed);
+    }
+    if (!log->counted) {
+        log->counted = true;
+        atomic_fetch_add(&wb_pending, 1);
+        flusher_notice();
+    }
+}
+
+/* All of a write's addresses and sizes, and its offset, as bits. */
+static uint64_t bits_of(const struct iovec *vector, int count, int64_t offset) {
+    uint64_t bits = offset == WB_AT_POSITION ? 0 : (uint64_t)offset;
+    for (int i = 0; i < count; i++)
+        bits |= (uintptr_t)vector[i].iov_base | vector[i].iov_len;
+    return bits;
+}
+
+/*
+ * May a direct write be deferred that doesn't go on where the last one ended? What isn't aligned is the kernel's to
+ * refuse, or to do in another way. A position that somebody else may move could be odd when the write's turn comes.
+ */
+static enum reason direct_opens(const struct ofd *ofd, int fd, int64_t offset) {
+    if (!files_is_private(ofd))
+        return REASON_direct_flag;
+    if (offset != WB_AT_POSITION)
+        return REASON_NONE;
+    if (!files_position_is_ours(ofd))
+        return REASON_direct_flag;
+    return sys(SYS_lseek, fd, 0, SEEK_CUR) & ofd->direct ? REASON_unaligned : REASON_NONE;
+}
+
+/* The last extent can be extended without a look at it, until it is closed again. */
+static void open_last(struct wb_log *log, struct extent *last) {
+    struct piece *piece = log->filling;
+    log->open = (struct wb_open){
+        .fd = last->fd,
+        .direct = last->direct,
+        .step = last->step,
+        .next = last->next,
+        .to = piece->data + piece->used,
+        .end = piece->data + (log->limit > piece->used ? log->limit : piece->used),
+        .extent = last,
+    };
+}
+
+static void close_last(struct wb_log *log) {
+    struct wb_open *open = &log->open;
+    if (!open->extent)
+        return;
+    uint32_t used = (uint32_t)(open->to - log->filling->data);
+    open->extent->length += used - log->filling->used;
+    open->extent->calls += open->calls;
+    open->extent->next = open->next;
+    log->filling->used = used;
+    *open = (struct wb_open){.fd = -1};
+}
+
+static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct fd_slot *slot, int64_t offset,
+                         const struct iovec *vector, int count, size_t total) {
+    struct piece *piece = log->filling;
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (hindrances) /* looked at again under the lock: who puts one up drains the logs after it */
+        return wb_first_hindrance(hindrances);
+    if (piece->extents && (piece->used + total + WB_DIRECT_ALIGN > log->limit || piece->extents == WB_EXTENTS)) {
+        make_room(self, log);
+        piece = log->filling;
+    }
+    if (!piece->extents)
+        piece->batch = atomic_fetch_add_explicit(&batches, 1, memory_order_relaxed) + 1;
+    struct ofd *ofd;
+    enum reason reason = verified(log, fd, slot, &ofd);
+    if (reason != REASON_NONE)
+        return reason;
+    struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
+    uint32_t direct = ofd->direct; /* once: another thread may be looking at the flags anew */
+    bool opens = !last || last->ofd != ofd || last->next != offset || (direct && last->step != total);
+    uint32_t start = piece->used;
+    if (direct) {
+        if (bits_of(vector, count, offset) & direct)
+            reason = REASON_unaligned;
+        else if (opens)
+            reason = direct_opens(ofd, fd, offset);
+        if (opens)
+            start = (start + WB_DIRECT_ALIGN - 1) & ~(uint32_t)(WB_DIRECT_ALIGN - 1);
+    }
+    if (reason == REASON_NONE && gathered(piece->data + start, vector, count) != total)
+        reason = REASON_bad_buffer;
+    if (reason != REASON_NONE) {
+        files_release(ofd);
+        return reason;
+    }
+    if (opens) {
+        last = &piece->extent[piece->extents++];
+        *last = (struct extent){.ofd = ofd, .next = offset, .offset = offset, .start = start, .fd = fd};
+        last->direct = direct;
+        last->step = (uint32_t)total;
+        piece->used = start;
+    }
+    last->calls++;
+    last->length += (uint32_t)total;
+    if (offset != WB_AT_POSITION)
+        last->next += (int64_t)total;
+    piece->used += (uint32_t)total;
+    if (opens)
+        extent_opened(log, piece, ofd); /* and keeps the reference */
+    else
+        files_release(ofd);
+    if (opens)
+        trace_extent(fd, offset);
+    trace_defer(fd, total);
+    open_last(log, last);
+    return REASON_NONE;
+}
+
+enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t offset, const struct iovec *vector,
+                     int count, size_t total) {
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (hindrances) /* put up since policy looked */
+        return wb_first_hindrance(hindrances);
+    critical_enter();
+    struct wb_log *log = self->log ? self->log : log_adopt(self);
+    enum reason reason = REASON_no_memory;
+    if (log) {
+        biased_lock(&log->lock, &self->holder);
+        if (biased)
+            bias_learn(&log->lock, &self->holder);
+        close_last(log);
+        reason = defer(self, log, fd, slot, offset, vector, count, total);
+        biased_unlock(&log->lock);
+    }
+    critical_leave();
+    return reason;
+}
+
+/* After anything was performed: is the log empty? */
+static void settle(struct wb_log *log) {
+    if (log->counted && !log->filling->extents && !perform_in_flight(log)) {
+        log->counted = false;
+        atomic_fetch_sub(&wb_pending, 1);
+    }
+}
+
+static void flush(struct thread *self, struct wb_log *log, enum flush_cause cause) {
+    if (!log->filling) /* another thread's, which isn't equipped yet */
+        return;
+    close_last(log);
+    log->position_of = 0;
+    perform_wait(self, log);
+    if (log->filling->extents)
+        perform_piece(self, log, cause);
+    settle(log);
+}
+
+static uint32_t logs_made(void) {
+    return atomic_load_explicit(&log_count, memory_order_acquire);
+}
+
+bool wb_started(void) {
+    return logs_made() > 0;
+}
+
+uint64_t wb_batches(void) {
+    return atomic_load_explicit(&batches, memory_order_relaxed);
+}
+
+/* All logs but one. */
+static void flush_others(struct thread *self, const struct wb_log *spared, enum flush_cause cause) {
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        if (&logs[i] == spared)
+            continue;
+        biased_lock(&logs[i].lock, &self->holder);
+        flush(self, &logs[i], cause);
+        biased_unlock(&logs[i].lock);
+    }
+}
+
+void wb_flush_all(struct thread *self, enum flush_cause cause) {
+    if (!thread_free(self))
+        return; /* a handler that interrupted the library, or a vfork child: it can't, and must not */
+    critical_enter();
+    flush_others(self, NULL, cause);
+    critical_leave();
+}
+
+/*
+ * The flusher's work: what it sees pending at one tick and still at the next is performed. At two fifths of the delay a
+ * tick, nothing gets older than four fifths.
+ */
+static uint64_t seen_batch[LOGS_MAX];
+
+static bool perform_stale(struct thread *self) {
+    bool all = true;
+    int fd = atomic_load_explicit(&watched, memory_order_relaxed);
+    if (config.sqpoll && fd >= 0 && wb_any_pending())
+        files_look_again(fd);
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        struct wb_log *log = &logs[i];
+        uint64_t batch = atomic_load_explicit(&log->open_batch, memory_order_relaxed);
+        if (!batch && wb_any_pending())
+            batch = UINT64_MAX; /* nothing open; something may be in flight, to be noticed when it has landed */
+        bool stale = batch && batch == seen_batch[i];
+        seen_batch[i] = batch;
+        if (!stale)
+            continue;
+        if (biased_trylock(&log->lock, &self->holder)) {
+            expect_less(log);
+            flusher_catch_up(); /* what is in flight may be waiting for the flusher itself to submit it */
+            flush(self, log, FLUSH_DELAY);
+            if (stats_wanted) /* the flusher isn't in the list of threads */
+                stats_collect(self->stats);
+            biased_unlock(&log->lock);
+        } else {
+            all = false;
+        }
+    }
+    return all;
+}
+
+int wb_sync(struct thread *self, int fd, bool data_only) {
+    if (!wb_any_pending() || !thread_free(self))
+        return WB_SYNC_YOURSELF;
+    struct wb_log *log = self->log;
+    struct fd_slot *slot = files_slot(fd);
+    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    if (!log || !ofd) {
+        wb_flush_all(self, FLUSH_FSYNC);
+        return WB_SYNC_YOURSELF;
+    }
+    int result = WB_SYNC_YOURSELF;
+    critical_enter();
+    flush_others(self, log, FLUSH_FSYNC);
+    biased_lock(&log->lock, &self->holder);
+    close_last(log);
+    if (!perform_with_sync(self, log, ofd, fd, data_only, &result))
+        flush(self, log, FLUSH_FSYNC);
+    settle(log);
+    biased_unlock(&log->lock);
+    critical_leave();
+    return result;
+}
+
+void wb_unpin(struct thread *self, struct ofd *ofd) {
+    if (likely(!ofd->pinned) || atomic_load(&wb_hindrances) & 1ull << REASON_seccomp)
+        return;
+    critical_enter();
+    for (struct thread *thread = thread_list(); thread; thread = thread->next) {
+        struct wb_log *log = thread->log;
+        if (!thread->writing.ring || !log)
+            continue;
+        biased_lock(&log->lock, &self->holder);
+        if (thread->writing.ring && thread->writing.generation == flusher_generation() &&
+            ring_has_file(thread->writing.ring, ofd->serial))
+            flusher_forget_file(thread->writing.ring, ofd->serial); /* what it submitted lets go of the file by then */
+        biased_unlock(&log->lock);
+    }
+    critical_leave();
+}
+
+static void unpin_all(struct thread *self) {
+    for (struct thread *thread = thread_list(); thread; thread = thread->next) {
+        struct wb_log *log = thread->log;
+        if (!thread->writing.ring || !log || !biased_trylock(&log->lock, &self->holder))
+            continue;
+        if (thread->writing.ring && !log->counted)
+            ring_forget_all(thread->writing.ring);
+        biased_unlock(&log->lock);
+    }
+}
+
+static bool pending(void) {
+    return wb_any_pending();
+}
+
+int wb_start(void) {
+    static const struct flusher_work work = {pending, perform_stale, unpin_all};
+    biased = bias_available();
+    mutex_lock(&logs_lock);
+    bool ready = log_equip(&logs[0]);
+    logs[0].used = true;
+    if (atomic_load_explicit(&log_count, memory_order_relaxed) == 0)
+        atomic_store_explicit(&log_count, 1, memory_order_release);
+    mutex_unlock(&logs_lock);
+    return ready ? flusher_start(&work, (uint64_t)config.max_delay_us * 2 / 5) : -ENOMEM;
+}
+
+void wb_forbid_rings(void) {
+    rings_forbid();
+}
+
+void wb_forbid_queue_polling(void) {
+    rings_forbid_queue_polling();
+}
+
+void wb_count_polling(struct thread *self) {
+    for (struct thread *thread = thread_list(); config.sqpoll && thread; thread = thread->next) {
+        struct wb_log *log = thread->log;
+        if (!thread->writing.ring || !log)
+            continue;
+        critical_enter();
+        biased_lock(&log->lock, &self->holder);
+        rings_count_polling(thread);
+        biased_unlock(&log->lock);
+        critical_leave();
+    }
+}
+
+/* The flusher, a guest on every ring, empties their file tables; and leaves them, if they won't be used again. */
+static void empty_rings(struct thread *self, bool leave) {
+    for (struct thread *thread = thread_list(); thread; thread = thread->next) {
+        struct wb_log *log = thread->log;
+        if (!thread->writing.ring || !log)
+            continue;
+        biased_lock(&log->lock, &self->holder);
+        if (thread->writing.ring && thread->writing.generation == flusher_generation())
+            flusher_forget_all(thread->writing.ring, leave);
+        biased_unlock(&log->lock);
+    }
+}
+
+void wb_stop(struct thread *self) {
+    flush_others(self, NULL, FLUSH_BARRIER);
+    empty_rings(self, true);
+    for (uint32_t i = 0; i < logs_made(); i++) { /* nobody needs the fence that a filter may forbid from now on */
+        biased_lock(&logs[i].lock, &self->holder);
+        atomic_store_explicit(&logs[i].lock.owner, NULL, memory_order_relaxed);
+        biased_unlock(&logs[i].lock);
+    }
+    if (self->writing.ring) {
+        biased_lock(&self->log->lock, &self->holder);
+        rings_end_polling(self);
+        biased_unlock(&self->log->lock);
+    }
+    flusher_stop();
+}
+
+void wb_forget_files(struct thread *self) {
+    if (!flusher_running())
+        return;
+    critical_enter();
+    empty_rings(self, false);
+    critical_leave();
+}
+
+void wb_thread_ends(struct thread *self) {
+    struct wb_log *log = self->log;
+    if (!log)
+        return;
+    critical_enter();
+    biased_lock(&log->lock, &self->holder);
+    if (config.order == ORDER_THREAD || self->writing.ring)
+        flush(self, log, FLUSH_BARRIER);
+    if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
+        rings_thread_ends(self);
+    self->writing.ring = NULL;
+    bias_drop(&log->lock, &self->holder);
+    biased_unlock(&log->lock);
+    self->log = NULL;
+    if (config.order == ORDER_THREAD) {
+        mutex_lock(&logs_lock);
+        log->used = false;
+        mutex_unlock(&logs_lock);
+    }
+    critical_leave();
+}
+
+void wb_fork_prepare(struct thread *self) {
+    mutex_lock(&logs_lock);
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        biased_lock(&logs[i].lock, &self->holder);
+        flush(self, &logs[i], FLUSH_BARRIER);
+    }
+}
+
+void wb_fork_done(struct thread *self, bool child) {
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        biased_unlock(&logs[i].lock);
+        if (child)
+            logs[i] = (struct wb_log){0}; /* flushed; its pieces didn't come along */
+    }
+    if (child) {
+        flusher_forked();
+        self->log = NULL;
+        atomic_fetch_and(&wb_pending, WB_WATCHED);
+        atomic_store_explicit(&log_count, 0, memory_order_relaxed);
+        memset(seen_batch, 0, sizeof seen_batch);
+    }
+    mutex_unlock(&logs_lock);
+}

@@ -1,0 +1,113 @@
+/*
+ * What every call looks at before it is passed through, and what it leaves behind after that: is anything pending, is
+ * there a window, may anything be deferred or read ahead, and how often did the process learn something from outside.
+ */
+#ifndef URINGSHIM_COMMON_ATTENTION_H
+#define URINGSHIM_COMMON_ATTENTION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/stats.h"
+#include "base/sys.h"
+
+struct inode;
+struct fd_slot;
+
+/*
+ * How many logs have anything that is not yet in the files; a bit that says that calls are to be counted, one that
+ * there is a window (window.h), and one that there is a rehearsal: so a call that is only passed through looks at one
+ * word.
+ */
+enum {
+    WB_WATCHED = 1 << 30,
+    WB_WINDOW = 1 << 29,
+    WB_REHEARSAL = 1 << 28,
+    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL
+};
+extern _Atomic uint32_t wb_pending;
+
+/*
+ * Bit 1 << reason for each reason why nothing may be deferred in this process now. The last of them, visiting, has all
+ * the bits from its own on, and counts there how many calls are under way: so it takes no lock.
+ */
+extern _Atomic uint64_t wb_hindrances; /* REASON_unready from the beginning */
+#define WB_VISITING (~0ull << REASON_visiting)
+void wb_hinder(enum reason reason);
+void wb_unhinder(enum reason reason);
+void wb_visit_begins(void);
+void wb_visit_ends(void);
+/* In the child of a fork, which has only its own thread's. */
+void wb_visits_forked(unsigned own);
+
+/* Of some that there are. */
+static inline enum reason wb_first_hindrance(uint64_t hindrances) {
+    int first = __builtin_ctzll(hindrances);
+    return first < REASON_visiting ? (enum reason)first : REASON_visiting;
+}
+
+/*
+ * Is anything pending? What happened before in the program's order is seen: also in another thread, if the program has
+ * made the two know of each other. Who doesn't, and looks at a plain variable, has no such order on a weakly ordered
+ * processor natively either.
+ */
+static inline bool wb_any_pending(void) {
+    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_FLAGS) != 0);
+}
+
+/* Anything to do before a call is passed through? */
+static inline bool wb_attention(void) {
+    return unlikely(atomic_load_explicit(&wb_pending, memory_order_acquire) != 0);
+}
+
+/* Are calls to be counted? */
+static inline bool wb_watched(void) {
+    return (atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_WATCHED) != 0;
+}
+
+/*
+ * A rehearsal: the last write went straight through by this number, and would be pending if writes were deferred. It
+ * ends by what would have performed it. So policy learns beforehand whether deferring would pay, and nothing has to be
+ * started for a program that it wouldn't.
+ */
+extern struct fd_slot *_Atomic wb_rehearsed;
+
+static inline bool wb_rehearses(const struct fd_slot *slot) {
+    return atomic_load_explicit(&wb_rehearsed, memory_order_relaxed) == slot;
+}
+
+void wb_rehearse(struct fd_slot *slot);
+void wb_rehearsal_end(void);
+
+static inline void wb_rehearsal_ends(void) {
+    if (unlikely(atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_REHEARSAL))
+        wb_rehearsal_end();
+}
+
+/* Counts what the process learned from outside, or wrote to its file, while there was a window (window.h). */
+extern _Atomic uint64_t window_epoch;
+extern _Atomic uint64_t window_writes; /* only the latter; for the statistics */
+/* The file of which there is one; NULL: there is none. */
+extern struct inode *_Atomic window_inode;
+
+/* Is there a window, or is one being fetched? */
+static inline bool window_exists(void) {
+    return (atomic_load_explicit(&wb_pending, memory_order_seq_cst) & WB_WINDOW) != 0;
+}
+
+/* A call of the program's has come back from the kernel, or a handler runs: what is in the window may be stale. */
+static inline void window_learned(void) {
+    if (unlikely(window_exists()))
+        atomic_fetch_add(&window_epoch, 1);
+}
+
+/* A write of this file was deferred, which a window from before doesn't show. */
+static inline void window_written(const struct inode *inode) {
+    if (unlikely(window_exists()) && atomic_load(&window_inode) == inode) {
+        atomic_fetch_add(&window_epoch, 1);
+        atomic_fetch_add(&window_writes, 1);
+    }
+}
+
+#endif

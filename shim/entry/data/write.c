@@ -1,0 +1,319 @@
+/* The write family: deferred if policy says so; what goes straight through goes after what is pending. */
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/earlier.h"
+#include "base/single.h"
+#include "base/ticks.h"
+#include "behind/group_sync.h"
+#include "entry/data/write.h"
+#include "entry/entry.h"
+#include "entry/life/activate.h"
+#include "entry/life/own_calls.h"
+#include "entry/life/survey.h"
+#include "policy/policy.h"
+
+/* Is there room on the file system? Looked at now and then; policy knows of nothing that needs a system call. */
+static bool roomy(int fd, size_t size, struct file_system *fs) {
+    if (likely(fs->headroom))
+        return true;
+    mutex_lock(&files_lock);
+    files_check_headroom(fd, fs, size);
+    mutex_unlock(&files_lock);
+    return fs->headroom;
+}
+
+/* Would something have performed the number's last write? With a log for each thread the others' files don't count. */
+static bool interrupted(const struct fd_slot *slot) {
+    return config.order == ORDER_PROCESS && !wb_rehearses(slot);
+}
+
+/* The write is too early, or deferring it wouldn't pay: what comes next shows whether that is to change. */
+static void look_on(struct fd_slot *slot) {
+    if (policy_rehearses(slot))
+        wb_rehearse(slot);
+    else if (policy_gave_up(slot))
+        rest();
+}
+
+/* May a write of this size, ending there, be deferred? Everything is ready for it then. */
+static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out) {
+    struct thread *self = thread_self();
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (!thread_free(self))
+        return self->vfork_child ? REASON_vfork : REASON_reentrant;
+    if (hindrances)
+        return wb_first_hindrance(hindrances);
+    struct fd_slot *slot = *out = files_slot_make(fd);
+    if (!slot)
+        return REASON_bad_fd;
+    if (slot->other)
+        return (enum reason)slot->other;
+    struct write_facts facts = {
+        .size = size,
+        .end = end,
+        .now = size < WB_LARGE ? ticks_now() : 0,
+        .interrupted = interrupted(slot),
+        .started = activated(),
+        .eager = config.eager,
+    };
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    facts.running = ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_relaxed);
+    enum reason reason = policy_write(&facts, slot, ofd);
+    if (reason == REASON_warming || reason == REASON_unprofitable)
+        look_on(slot);
+    if (reason == REASON_unprofitable && ofd && policy_rests(&ofd->habit))
+        rest();
+    if (reason != REASON_NONE)
+        return reason;
+    self = attached_self();
+    if (!thread_attached(self))
+        return REASON_no_memory;
+    if (!ofd) {
+        critical_enter();
+        ofd = files_ofd(fd, slot);
+        critical_leave();
+        reason = ofd ? policy_write(&facts, slot, ofd) : slot->other ? (enum reason)slot->other : REASON_bad_fd;
+    }
+    if (reason == REASON_NONE)
+        reason = roomy(fd, size, ofd->inode->file_system) ? activate(ofd->inode) : REASON_headroom;
+    if (reason == REASON_NONE && !handlers_are_ours(self))
+        reason = REASON_reentrant;
+    if (reason == REASON_NONE && !faults_reach_us(self))
+        reason = REASON_signal_blocked;
+    return reason;
+}
+
+struct offer {
+    const char *call;
+    int fd;
+    int count;
+    const struct iovec *vector;
+    int64_t offset;
+    size_t total; /* set for vectors too when the answer is DEFERRED */
+    bool own;     /* the vector is ours; else the caller's, which may not be readable */
+    bool odd;     /* arguments that only the kernel should judge */
+};
+
+enum { VECTOR_MAX = 16 }; /* longer ones are left to the kernel: they aren't small writes */
+
+static enum reason defer_own(struct offer *offer) {
+    struct fd_slot *slot = NULL;
+    uint64_t end = offer->offset < 0 ? 0 : (uint64_t)offer->offset + offer->total;
+    enum reason reason = admit(offer->fd, offer->total, end, &slot);
+    return reason != REASON_NONE
+               ? reason
+               : wb_defer(thread_self(), offer->fd, slot, offer->offset, offer->vector, offer->count, offer->total);
+}
+
+/* The caller's vector: it can be read only once faults are caught, so everything else comes first. */
+static enum reason defer_callers(struct offer *offer) {
+    struct fd_slot *slot = NULL;
+    struct iovec copy[VECTOR_MAX];
+    if (offer->count < 1 || offer->count > VECTOR_MAX)
+        return REASON_flags;
+    enum reason reason = admit(offer->fd, 1, offer->offset < 0 ? 0 : (uint64_t)offer->offset, &slot);
+    if (reason != REASON_NONE)
+        return reason;
+    if (!copy_in(copy, offer->vector, (size_t)offer->count * sizeof *copy))
+        return REASON_bad_buffer;
+    for (int i = 0; i < offer->count; i++) {
+        if (copy[i].iov_len >= WB_LARGE)
+            return REASON_large;
+        offer->total += copy[i].iov_len;
+    }
+    if (offer->total == 0 || offer->total >= WB_LARGE)
+        return offer->total ? REASON_large : REASON_flags;
+    return wb_defer(thread_self(), offer->fd, slot, offer->offset, copy, offer->count, offer->total);
+}
+
+static __attribute__((noinline)) int make_offer(struct offer *offer) {
+    int saved = errno;
+    int late = files_take_error(offer->fd);
+    if (unlikely(late))
+        return -late;
+    enum reason reason = offer->odd ? REASON_flags : offer->own ? defer_own(offer) : defer_callers(offer);
+    errno = saved;
+    struct thread *self = stats_wanted ? attached_self() : thread_self();
+    if (reason == REASON_NONE)
+        return DEFERRED;
+    if (unlikely(reason == REASON_looking))
+        own_calls_passed();
+    self->stats->passed[reason]++;
+    if (unlikely(survey_wanted))
+        survey_write(offer->call, offer->fd, offer->total, offer->offset < 0 ? -1 : offer->offset);
+    announce_write(offer->call, offer->fd);
+    return unlikely((late = files_take_error(offer->fd)) != 0) ? -late : PASS;
+}
+
+static ssize_t answer_offer(int verdict, size_t total) {
+    return verdict == DEFERRED ? (ssize_t)total : answer(verdict);
+}
+
+/* Hindered it needs no clock, which may be among what is forbidden (PR_SET_TSC). */
+static bool warms_up(struct fd_slot *slot) {
+    bool started = activated();
+    if (policy_skips(slot, started))
+        return true;
+    if (!policy_warming(slot, ticks_now(), started, interrupted(slot)))
+        return false;
+    look_on(slot);
+    return true;
+}
+
+static inline bool hindered(void) {
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (unlikely(hindrances & 1ull << REASON_looking))
+        own_calls_passed();
+    return hindrances != 0;
+}
+
+/*
+ * The quick way out for calls that nothing can be done for: a descriptor that is no file of ours, a large write, a file
+ * that is being left alone, a process in which nothing may be deferred. Nothing is pending, nobody counts, no error
+ * waits to be reported.
+ */
+static inline __attribute__((always_inline)) bool passes_at_once(int fd, size_t n) {
+    struct fd_slot *slot = files_slot(fd);
+    if (wb_attention() || !slot)
+        return false;
+    if (slot->other)
+        return true;
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (unlikely(ofd && atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)))
+        return false;
+    if (policy_left(slot) || n >= WB_LARGE || hindered())
+        return true;
+    return ofd ? policy_left_alone(&ofd->habit) : !config.eager && warms_up(slot);
+}
+
+/* A single buffer. A negative offset other than "at the position" is the kernel's to refuse. */
+static inline __attribute__((always_inline)) int offer_one(const char *call, int fd, const void *bytes, size_t n,
+                                                           int64_t offset, bool odd) {
+    if (wb_attention() && likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
+        return DEFERRED;
+    struct iovec one = {(void *)bytes, n};
+    struct offer offer = {call, fd, 1, &one, offset, n, true, odd};
+    return make_offer(&offer);
+}
+
+int offer_write(const char *call, int fd, const void *bytes, size_t n) {
+    return passes_at_once(fd, n) ? PASS : offer_one(call, fd, bytes, n, WB_AT_POSITION, false);
+}
+
+/* NAME_offered is all of it but for the quick way out, which has few registers to save. */
+#define SINGLE(name, parameters, arguments, at, is_odd)                                                                \
+    static __attribute__((noinline)) ssize_t name##_offered parameters {                                               \
+        int verdict = offer_one(#name, fd, bytes, n, at, is_odd);                                                      \
+        return verdict == PASS ? write_passed(fd, REAL(name) arguments, n) : answer_offer(verdict, n);                 \
+    }                                                                                                                  \
+    EXPORT ssize_t name parameters {                                                                                   \
+        return passes_at_once(fd, n) ? write_passed(fd, REAL(name) arguments, n) : name##_offered arguments;           \
+    }
+
+#define WRITE(name) SINGLE(name, (int fd, const void *bytes, size_t n), (fd, bytes, n), WB_AT_POSITION, false)
+
+#define PWRITE(name)                                                                                                   \
+    SINGLE(name, (int fd, const void *bytes, size_t n, off_t offset), (fd, bytes, n, offset),                          \
+           offset < 0 ? INT64_MIN : offset, offset < 0)
+
+#define VECTOR(name, parameters, arguments, at, is_odd)                                                                \
+    EXPORT ssize_t name parameters {                                                                                   \
+        struct offer offer = {#name, fd, count, vector, at, 0, false, is_odd};                                         \
+        int verdict = make_offer(&offer);                                                                              \
+        return verdict == PASS ? CALL(name, arguments) : answer_offer(verdict, offer.total);                           \
+    }
+
+extern ssize_t __write(int fd, const void *bytes, size_t n);
+extern ssize_t __pwrite64(int fd, const void *bytes, size_t n, off_t offset);
+
+WRITE(write)
+WRITE(__write)
+PWRITE(pwrite)
+PWRITE(pwrite64)
+PWRITE(__pwrite64)
+VECTOR(writev, (int fd, const struct iovec *vector, int count), (fd, vector, count), WB_AT_POSITION, false)
+VECTOR(pwritev, (int fd, const struct iovec *vector, int count, off_t offset), (fd, vector, count, offset), offset,
+       offset < 0)
+VECTOR(pwritev64, (int fd, const struct iovec *vector, int count, off64_t offset), (fd, vector, count, offset), offset,
+       offset < 0)
+/* pwritev2(2): with offset -1 the position is used and moved */
+VECTOR(pwritev2, (int fd, const struct iovec *vector, int count, off_t offset, int flags),
+       (fd, vector, count, offset, flags), offset, offset < -1 || flags != 0)
+VECTOR(pwritev64v2, (int fd, const struct iovec *vector, int count, off64_t offset, int flags),
+       (fd, vector, count, offset, flags), offset, offset < -1 || flags != 0)
+
+/*
+ * Several threads that sync at the same time may do it together. The library's critical sections must hold: or else a
+ * handler could jump out of a sync that others wait for.
+ */
+static bool sync_is_shared(int fd) {
+    struct fd_slot *slot = files_slot_make(fd);
+    if (!slot)
+        return false;
+    critical_enter();
+    struct ofd *ofd = files_ofd(fd, slot);
+    critical_leave();
+    return ofd && prepare_to_read(ofd->inode) == REASON_NONE;
+}
+
+/* Before anything else, the clock too, which may be among what is forbidden (PR_SET_TSC). */
+static bool sync_may_be_shared(void) {
+    uint64_t against = 1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp;
+    return !files_at_rest() && !(atomic_load(&wb_hindrances) & against);
+}
+
+/* The faster way at present: policy is told the time once in so many syncs. */
+static bool shares_syncs(void) {
+    static struct mutex lock;
+    static struct sync_habit habit;
+    static uint64_t began;
+    static _Atomic uint32_t count;
+    static _Atomic bool apart;
+    if (config.engine != ENGINE_AUTO || config.eager)
+        return true;
+    if (atomic_fetch_add(&count, 1) % POLICY_SYNCS == 0 && mutex_trylock(&lock)) {
+        uint64_t now = ticks_now();
+        if (began)
+            atomic_store(&apart, !policy_shares_syncs(&habit, now - began));
+        began = now;
+        mutex_unlock(&lock);
+    }
+    return !atomic_load(&apart);
+}
+
+static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(int)) {
+    static _Atomic uint32_t syncing;
+    if (single_threaded() || !thread_free(self))
+        return real(fd);
+    int result = GROUP_YOURSELF;
+    if (atomic_fetch_add(&syncing, 1) > 0 && sync_may_be_shared() && shares_syncs() && sync_is_shared(fd))
+        result = group_sync(attached_self(), fd, data_only);
+    result = result == GROUP_YOURSELF ? real(fd) : (int)answer(result);
+    atomic_fetch_sub(&syncing, 1);
+    return result;
+}
+
+/* A sync of one file: after everything pending, in one submission with it where that is worth it. */
+static int sync_file(int fd, bool data_only, int (*real)(int)) {
+    struct thread *self = stats_wanted ? attached_self() : thread_self();
+    self->stats->count[COUNT_CALLS]++;
+    wb_rehearsal_ends();
+    int result = wb_sync(self, fd, data_only);
+    if (result != WB_SYNC_YOURSELF)
+        result = (int)answer(result);
+    else
+        result = sync_passed(self, fd, data_only, real);
+    window_learned();
+    int late = files_take_error(fd);
+    return unlikely(late) ? (int)answer(-late) : result;
+}
+
+EXPORT int fsync(int fd) {
+    return sync_file(fd, false, REAL(fsync));
+}
+
+EXPORT int fdatasync(int fd) {
+    return sync_file(fd, true, REAL(fdatasync));
+}

@@ -1,0 +1,419 @@
+#include "entry/life/survey.h"
+#include "entry/life/own_calls.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/real.h"
+#include "base/text.h"
+#include "entry/data/libc_reads.h"
+#include "entry/life/libc_version.h"
+#include "files/shared_memory.h"
+#include "policy/policy.h"
+
+enum {
+    PLACES = 512,
+    CUTTERS = 8, /* different calls remembered for each place */
+    SHORT = 4,   /* a batch, or window, with fewer calls than this gained nothing */
+};
+
+/* One place in the code that writes, or reads, one file. */
+struct place {
+    bool reads;
+    const void *site;
+    dev_t device;
+    ino_t inode;
+    bool regular;
+    char file[200];
+    uint64_t calls, bytes, saved, large, slow, quick, hindered;
+    enum reason hindrance;
+    uint64_t last;  /* ticks */
+    int64_t next;   /* where the last call ended; -1: at the position */
+    uint32_t batch; /* calls in the batch or window that is open */
+    struct {
+        const char *call;
+        uint64_t count;
+    } cut[CUTTERS];
+};
+
+/* What stands against deferring only because it is surveyed, or for a moment. */
+#define OURS                                                                                                           \
+    (1ull << REASON_observe | 1ull << REASON_unready | WB_VISITING | 1ull << REASON_pausing | 1ull << REASON_batch_off)
+
+bool survey_wanted;
+
+static struct mutex lock;
+static struct place places[PLACES] APART;
+static int place_count;
+static const struct place *extended; /* the last write that would be pending was made there */
+static struct place *ahead;          /* the last read that would have one */
+static bool pending, started;
+static uint64_t pending_since;
+static const char *last_read; /* which is announced, too */
+
+/* Where an object lies in memory. */
+struct range {
+    uintptr_t start, end;
+};
+static struct range own_range, libc_range;
+
+static int find_range(struct dl_phdr_info *object, size_t size, void *looked_for) {
+    struct range *range = looked_for, all = {UINTPTR_MAX, 0};
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        uintptr_t start = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
+        if (object->dlpi_phdr[i].p_type != PT_LOAD)
+            continue;
+        all.start = start < all.start ? start : all.start;
+        all.end = start + object->dlpi_phdr[i].p_memsz > all.end ? start + object->dlpi_phdr[i].p_memsz : all.end;
+    }
+    if (range->start < all.start || range->start >= all.end)
+        return 0;
+    *range = all;
+    return 1;
+}
+
+static bool is_within(const struct range *range, uintptr_t address) {
+    return range->start <= address && address < range->end;
+}
+
+/*
+ * Of the compiler's library, where that was loaded with the program (`uringshim advise` sees to it); without it no
+ * place is known. A copy linked into ours would want the libc that it was made for; and loaded by us, from a
+ * constructor that comes before libc's own, libc would get no environment.
+ */
+static __typeof__(&_Unwind_Backtrace) walk;
+static __typeof__(&_Unwind_GetIP) instruction;
+
+static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context, void *found) {
+    uintptr_t address = instruction(context);
+    if (is_within(&own_range, address) || is_within(&libc_range, address))
+        return _URC_NO_REASON;
+    *(const void **)found = (const void *)address;
+    return _URC_END_OF_STACK;
+}
+
+/*
+ * Where the program, or a library of its own, called us or libc. Not backtrace(3), which loads a library and calls
+ * malloc, perhaps in the middle of the program's own.
+ */
+static const void *calling_place(void) {
+    const void *found = NULL;
+    stack_t alternate;
+    if (sys(SYS_sigaltstack, NULL, &alternate) == 0 && alternate.ss_flags & SS_ONSTACK)
+        return NULL; /* which may be too small to walk on */
+    if (walk)
+        walk(look_at_frame, &found);
+    return found;
+}
+
+/* dladdr(3); before glibc 2.34 that may not be there, but what it calls is. */
+static int (*locate)(const void *address, Dl_info *info, struct link_map **object, const ElfW(Sym) * *symbol);
+
+void survey_start(void) {
+    if (!config.survey || config.mode != MODE_OBSERVE)
+        return;
+    own_range.start = (uintptr_t)survey_start;
+    __typeof__(&dl_iterate_phdr) objects = LIBC(dl_iterate_phdr);
+    locate = real_libc("dladdr");
+    if (!locate)
+        locate = real_libc("_dl_addr");
+    if (!objects || !locate)
+        return;
+    instruction = real_in("libgcc_s.so.1", "_Unwind_GetIP");
+    walk = instruction ? real_in("libgcc_s.so.1", "_Unwind_Backtrace") : NULL;
+    libc_range.start = (uintptr_t)objects;
+    objects(find_range, &own_range);
+    objects(find_range, &libc_range);
+    survey_wanted = true;
+}
+
+static struct place *find(bool reads, int fd) {
+    struct stat st;
+    const void *site = calling_place();
+    if (sys(SYS_fstat, fd, &st) != 0)
+        return NULL;
+    struct place *other_file = NULL; /* where there is no room for one more */
+    for (int i = 0; i < place_count; i++) {
+        if (places[i].site != site || places[i].reads != reads)
+            continue;
+        other_file = &places[i];
+        if (places[i].inode == st.st_ino && places[i].device == st.st_dev)
+            return other_file;
+    }
+    if (place_count == PLACES)
+        return other_file;
+    struct place *place = &places[place_count++];
+    *place = (struct place){.reads = reads,
+                            .site = site,
+                            .device = st.st_dev,
+                            .inode = st.st_ino,
+                            .regular = S_ISREG(st.st_mode),
+                            .next = INT64_MIN};
+    TEXT(link, 64);
+    text_add(&link, "/proc/self/fd/");
+    text_number(&link, fd);
+    link_bytes[link.length] = '\0';
+    long length = sys(SYS_readlinkat, AT_FDCWD, link_bytes, place->file, sizeof place->file - 1);
+    place->file[length > 0 ? length : 0] = '\0';
+    return place;
+}
+
+static void cut_short(struct place *place, const char *call) {
+    for (int i = 0; i < CUTTERS; i++)
+        if (!place->cut[i].call || strcmp(place->cut[i].call, call) == 0) {
+            place->cut[i].call = call;
+            place->cut[i].count++;
+            return;
+        }
+}
+
+static void end_batch(const char *call) {
+    for (int i = 0; pending && i < place_count; i++) {
+        struct place *place = &places[i];
+        if (place->reads || !place->batch)
+            continue;
+        if (place->batch < SHORT)
+            cut_short(place, call);
+        place->batch = 0;
+    }
+    pending = false;
+    extended = NULL;
+}
+
+static void end_window(const char *call) {
+    if (ahead && ahead->batch < SHORT)
+        cut_short(ahead, call);
+    if (ahead)
+        ahead->batch = 0;
+    ahead = NULL;
+}
+
+/* As policy.c has it: small, quick, and enough of them. */
+static bool would_defer(struct place *place, size_t n, uint64_t now) {
+    bool slow = place->calls > 1 && now - place->last > ticks_of_us(POLICY_QUICK_US);
+    place->last = now;
+    if (!place->regular || n >= WB_LARGE || n == 0) {
+        place->large += place->regular && n;
+        return false;
+    }
+    if (slow)
+        place->quick = place->quick > POLICY_PAUSE ? place->quick - POLICY_PAUSE : 0;
+    else
+        place->quick++;
+    if (place->quick >= (started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS))
+        return started = true;
+    place->slow += slow;
+    return false;
+}
+
+static void written(const char *call, int fd, size_t n, int64_t offset) {
+    uint64_t now = ticks_now();
+    struct place *place = find(false, fd);
+    if (!place)
+        return;
+    place->calls++;
+    place->bytes += n;
+    if (pending && now - pending_since > ticks_of_us((uint64_t)config.max_delay_us))
+        end_batch("the delay bound");
+    if (ahead && ahead->inode == place->inode)
+        end_window(call);
+    uint64_t hindrances = atomic_load(&wb_hindrances) & ~OURS;
+    if (hindrances) {
+        place->hindered++;
+        place->hindrance = (enum reason)__builtin_ctzll(hindrances);
+    }
+    if (!would_defer(place, n, now) || hindrances) {
+        end_batch(call);
+        return;
+    }
+    bool joins = extended && extended->inode == place->inode && extended->device == place->device &&
+                 (offset < 0 ? extended->next == -1 : extended->next == offset);
+    place->next = offset < 0 ? -1 : offset + (int64_t)n;
+    place->saved += joins;
+    place->batch++;
+    if (!pending)
+        pending_since = now;
+    pending = true;
+    extended = place;
+}
+
+static void read_from(const char *call, int fd, size_t n, int64_t offset) {
+    struct place *place = find(true, fd);
+    if (!place)
+        return;
+    place->calls++;
+    place->bytes += n;
+    bool near = offset < 0 || (place->next >= 0 && policy_near(place->next - (int64_t)n, n, offset));
+    place->next = offset < 0 ? -1 : offset + (int64_t)n;
+    if (!place->regular || n - 1 >= WINDOW_CALL_MAX) {
+        place->large += place->regular;
+        end_window(call);
+        if (!place->regular)
+            end_batch(call);
+        return;
+    }
+    if (near && ahead == place) {
+        place->saved++;
+    } else {
+        end_window(call);
+        ahead = near && place->calls > POLICY_READS_FILE ? place : NULL;
+    }
+    place->batch++;
+}
+
+/* What the model itself calls must not be surveyed; nor does a handler that interrupts it wait for it. */
+#define SURVEYED(work)                                                                                                 \
+    do {                                                                                                               \
+        int saved = errno;                                                                                             \
+        if (!thread_free(thread_self()))                                                                               \
+            break;                                                                                                     \
+        critical_enter();                                                                                              \
+        mutex_lock(&lock);                                                                                             \
+        work;                                                                                                          \
+        mutex_unlock(&lock);                                                                                           \
+        critical_leave();                                                                                              \
+        errno = saved;                                                                                                 \
+    } while (0)
+
+void survey_write(const char *call, int fd, size_t n, int64_t offset) {
+    SURVEYED(written(call, fd, n, offset));
+}
+
+void survey_read(const char *call, int fd, size_t n, int64_t offset) {
+    SURVEYED({
+        read_from(call, fd, n, offset);
+        last_read = call;
+    });
+}
+
+void survey_call(const char *call) {
+    SURVEYED({
+        end_batch(call);
+        end_window(call);
+    });
+}
+
+static void touched(const char *call, int fd) {
+    struct stat st;
+    if (call == last_read)
+        return;
+    end_window(call);
+    if (extended && sys(SYS_fstat, fd, &st) == 0 && st.st_ino == extended->inode)
+        end_batch(call);
+}
+
+void survey_touch(const char *call, int fd) {
+    SURVEYED(touched(call, fd));
+}
+
+static void describe_site(struct text *line, const void *site) {
+    Dl_info info;
+    if (!site || !locate(site, &info, NULL, NULL) || !info.dli_fname) {
+        text_add(line, "?");
+        return;
+    }
+    const char *name = strrchr(info.dli_fname, '/');
+    const void *from = info.dli_sname ? info.dli_saddr : info.dli_fbase;
+    text_add(line, name ? name + 1 : info.dli_fname);
+    if (info.dli_sname) {
+        text_add(line, ":");
+        text_add(line, info.dli_sname);
+    }
+    text_add(line, "+0x");
+    text_hex(line, (uintptr_t)site - (uintptr_t)from);
+}
+
+static void add_field(struct text *line, uint64_t number) {
+    text_add(line, "\t");
+    text_number(line, (long)number);
+}
+
+static void report_place(int to, const struct place *place) {
+    int worst = 0;
+    TEXT(line, 1024);
+    text_add(&line, place->reads ? "read\t" : "write\t");
+    text_add(&line, place->file);
+    text_add(&line, "\t");
+    describe_site(&line, place->site);
+    const uint64_t fields[] = {place->calls, place->bytes, place->saved,
+                               place->large, place->slow,  place->regular ? 0 : place->calls};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        add_field(&line, fields[i]);
+    for (int i = 1; i < CUTTERS; i++)
+        if (place->cut[i].count > place->cut[worst].count)
+            worst = i;
+    text_add(&line, "\t");
+    text_add(&line, place->cut[worst].call ? place->cut[worst].call : "-");
+    add_field(&line, place->cut[worst].count);
+    text_add(&line, "\t");
+    text_add(&line, place->hindered ? stats_reason(place->hindrance) : "-");
+    add_field(&line, place->hindered);
+    text_add(&line, "\n");
+    text_write(&line, to);
+}
+
+/* What would have been found when the process began to defer. */
+static void report_hindrances(int to) {
+    uint64_t all = atomic_load(&wb_hindrances) & ~OURS;
+    if (shared_memory_scan() && shared_memory_exists())
+        all |= 1ull << REASON_shared_memory;
+    if (shared_memory_asynchronous())
+        all |= 1ull << REASON_own_io_uring;
+    all |= 1ull << own_calls_now() & ~(1ull << REASON_NONE);
+    if (libc_calls_unknown())
+        all |= 1ull << REASON_newer_libc;
+    if (conversions_by_user())
+        all |= 1ull << REASON_libc_reads;
+    for (int reason = 1; reason < REASONS; reason++) {
+        TEXT(line, 128);
+        text_add(&line, "against\t");
+        text_add(&line, stats_reason((enum reason)reason));
+        text_add(&line, "\n");
+        if (all & 1ull << reason)
+            text_write(&line, to);
+    }
+}
+
+static void begin_anew(void) {
+    place_count = 0;
+    ahead = NULL;
+    extended = NULL;
+    pending = started = false;
+}
+
+static void report(const char *program) {
+    int to = text_open_target(config.survey);
+    if (to < 0)
+        return;
+    TEXT(line, 512);
+    text_add(&line, "process\t");
+    text_number(&line, sys(SYS_getpid));
+    text_add(&line, "\t");
+    text_add(&line, program);
+    text_add(&line, "\n");
+    text_write(&line, to);
+    report_hindrances(to);
+    for (int i = 0; i < place_count; i++)
+        report_place(to, &places[i]);
+    text_close_target(to);
+    begin_anew();
+}
+
+void survey_forked(void) {
+    lock = (struct mutex){0};
+    begin_anew();
+}
+
+void survey_report(const char *program) {
+    SURVEYED(report(program));
+}

@@ -1,0 +1,40 @@
+/*
+ * What could be gained in a program, found out without doing it (URINGSHIM=observe with URINGSHIM_SURVEY): which places
+ * in the code make small writes and reads of which files, how many of them would go away, and which calls come in
+ * between. The rules are those of policy.h, on a model of one log and one window. Takes a walk through the caller's
+ * stack for each call: a program that is surveyed is slower.
+ *
+ * The report has a line for each process image, and then one for each place, with tabs between the fields; `uringshim
+ * advise` reads it:
+ *
+ *   process  ID  NAME
+ *   against  REASON                  one for each thing that stands against all of it
+ *   write    FILE  PLACE  calls  bytes  saved  large  slow  no-file  CALL  count  REASON  count
+ *   read     …                      CALL: which cut short most batches, or windows, and how many
+ */
+#ifndef URINGSHIM_ENTRY_LIFE_SURVEY_H
+#define URINGSHIM_ENTRY_LIFE_SURVEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+extern bool survey_wanted;
+
+/* Once, by the constructor. */
+void survey_start(void);
+
+/* A write or a read is about to be made; a negative offset is the file position. Any thread. */
+void survey_write(const char *call, int fd, size_t n, int64_t offset);
+void survey_read(const char *call, int fd, size_t n, int64_t offset);
+/* Any other call, and one that only touches the file of one descriptor. */
+void survey_call(const char *call);
+void survey_touch(const char *call, int fd);
+
+/* In the child of a fork: the parent reports what was before. */
+void survey_forked(void);
+
+/* Appends the report, and begins anew. */
+void survey_report(const char *program);
+
+#endif

@@ -1,0 +1,249 @@
+/* Dispositions and masks of signals: the program sees and sets its own (base/signals.h). */
+#include <setjmp.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#include "base/put_off.h"
+#include "base/signals.h"
+#include "entry/entry.h"
+#include "entry/life/activate.h"
+
+extern int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
+extern sighandler_t bsd_signal(int number, sighandler_t handler);
+extern sighandler_t __sysv_signal(int number, sighandler_t handler);
+extern void __longjmp_chk(jmp_buf environment, int value) __attribute__((noreturn));
+
+/* The faults of copying that the program ignores, as far as it was seen to: bits of signals. */
+static _Atomic uint64_t ignored_faults;
+
+static void fault_may_be_ignored(const char *call, int number) {
+    if (!signals_fault_of_copy(number) || thread_self()->vfork_child)
+        return;
+    atomic_fetch_or(&ignored_faults, 1ull << number);
+    wb_hinder(REASON_signal_blocked);
+    deactivate(call);
+}
+
+static void fault_not_ignored(int number) {
+    if (!signals_fault_of_copy(number) || thread_self()->vfork_child)
+        return;
+    uint64_t bit = 1ull << number;
+    if (atomic_fetch_and(&ignored_faults, ~bit) & ~bit)
+        return;
+    wb_unhinder(REASON_signal_blocked);
+    if (atomic_load(&ignored_faults)) { /* another thread's, meanwhile */
+        wb_hinder(REASON_signal_blocked);
+        drain("sigaction");
+    }
+}
+
+/* Looked at only where it matters: what isn't a signal's number libc refuses before it looks. */
+static sighandler_t handler_of_fault(int number, const struct sigaction *action) {
+    return action && signals_fault_of_copy(number) ? action->sa_handler : SIG_ERR;
+}
+
+#define SIGACTION(name)                                                                                                \
+    EXPORT int name(int number, const struct sigaction *action, struct sigaction *old) {                               \
+        sighandler_t handler = handler_of_fault(number, action);                                                       \
+        if (handler == SIG_IGN)                                                                                        \
+            fault_may_be_ignored(#name, number);                                                                       \
+        int result = signals_action(number, action, old, REAL(name));                                                  \
+        if (result == 0 && action && handler != SIG_IGN)                                                               \
+            fault_not_ignored(number);                                                                                 \
+        return result;                                                                                                 \
+    }
+
+SIGACTION(sigaction)
+SIGACTION(__sigaction)
+
+long raw_sigaction(int number, const void *action, void *old, size_t mask_size) {
+    sighandler_t handler = SIG_ERR;
+    announce("syscall");
+    bool sets = action && signals_fault_of_copy(number) && copy_in_asked(&handler, action, sizeof handler);
+    if (sets && handler == SIG_IGN)
+        fault_may_be_ignored("syscall", number);
+    long result = signals_rt_sigaction(number, action, old, mask_size);
+    if (result == 0 && sets && handler != SIG_IGN)
+        fault_not_ignored(number);
+    return result;
+}
+
+/* sigaction(2) for functions that libc builds on its own, which isn't this one. */
+static sighandler_t set_handler(int number, sighandler_t handler, int flags, bool mask_itself) {
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags}, old;
+    if (handler == SIG_ERR || number < 1 || number >= NSIG) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
+    if (mask_itself)
+        *signals_in(&action.sa_mask) |= signal_bit(number);
+    return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+
+/* What siginterrupt(3) has said of each signal. */
+static _Atomic uint64_t interrupting;
+
+static bool interrupts(int number) {
+    return number > 0 && number < NSIG && atomic_load(&interrupting) & 1ull << (number - 1);
+}
+
+/* libc's changes the flag in what the kernel knows, which is what the program sees of that flag. */
+EXPORT int siginterrupt(int number, int on) {
+    int result = CALL(siginterrupt, (number, on));
+    if (result == 0 && on)
+        atomic_fetch_or(&interrupting, 1ull << (number - 1));
+    else if (result == 0)
+        atomic_fetch_and(&interrupting, ~(1ull << (number - 1)));
+    return result;
+}
+
+/* signal(2): BSD semantics, System V semantics */
+#define BSD_SIGNAL(name)                                                                                               \
+    EXPORT sighandler_t name(int number, sighandler_t handler) {                                                       \
+        return set_handler(number, handler, interrupts(number) ? 0 : SA_RESTART, true);                                \
+    }
+#define SYSV_SIGNAL(name)                                                                                              \
+    EXPORT sighandler_t name(int number, sighandler_t handler) {                                                       \
+        return set_handler(number, handler, (int)(SA_RESETHAND | SA_NODEFER | SA_INTERRUPT), false);                   \
+    }
+
+BSD_SIGNAL(signal)
+BSD_SIGNAL(bsd_signal)
+BSD_SIGNAL(ssignal)
+SYSV_SIGNAL(sysv_signal)
+SYSV_SIGNAL(__sysv_signal)
+
+EXPORT int sigignore(int number) {
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    return sigaction(number, &action, NULL);
+}
+
+/* sigset(3): holding is blocking, and any other disposition unblocks; the old one is "held" if it was blocked. */
+EXPORT sighandler_t sigset(int number, sighandler_t handler) {
+    struct sigaction action = {.sa_handler = handler}, old;
+    bool hold = handler == SIG_HOLD;
+    sigset_t set = {0}, before;
+    if (number < 1 || number >= NSIG) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
+    *signals_in(&set) = signal_bit(number);
+    if (hold && sigprocmask(SIG_BLOCK, &set, &before) != 0)
+        return SIG_ERR;
+    if (sigaction(number, hold ? NULL : &action, &old) != 0)
+        return SIG_ERR;
+    if (!hold && sigprocmask(SIG_UNBLOCK, &set, &before) != 0)
+        return SIG_ERR;
+    return *signals_in(&before) & signal_bit(number) ? SIG_HOLD : old.sa_handler;
+}
+
+/*
+ * Who takes a signal from the queue takes the one whose turn it is. That the caller's structure can't be written is
+ * found out when the signal is taken already (rt_sigtimedwait in kernel/signal.c).
+ */
+static int waited(int number, siginfo_t *info, siginfo_t *out) {
+    if (number > 0) {
+        put_off_turn(number, info);
+        if (out && !writable_asked(out, sizeof *out))
+            return (int)answer(-EFAULT);
+        if (out)
+            *out = *info;
+    }
+    return number;
+}
+
+EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info) {
+    siginfo_t got;
+    announce("sigwaitinfo");
+    return waited(CALL(sigwaitinfo, (set, &got)), &got, info);
+}
+
+EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *limit) {
+    siginfo_t got;
+    announce("sigtimedwait");
+    return waited(CALL(sigtimedwait, (set, &got, limit)), &got, info);
+}
+
+/* sigwait(3) is sigwaitinfo that goes on after handlers, and returns its error. */
+EXPORT int sigwait(const sigset_t *set, int *number) {
+    int saved = errno, result;
+    do
+        result = sigwaitinfo(set, NULL);
+    while (result < 0 && errno == EINTR);
+    int error = result < 0 ? errno : 0;
+    errno = saved;
+    if (!error)
+        *number = result;
+    return error;
+}
+
+/*
+ * The mask may keep faults from us now, or no more: asked for anew before the next write is deferred. It is the
+ * thread's own affair, from which nothing is learned; handlers that run because of it count by themselves.
+ */
+static void mask_changed(void) {
+    struct thread *self = thread_self();
+    if (thread_free(self))
+        thread_mask_changed(self);
+}
+
+static bool mask_concerns(const sigset_t *set) {
+    return set &&
+           (!thread_self()->faults_caught || *signals_in((sigset_t *)set) & (signal_bit(SIGSEGV) | signal_bit(SIGBUS)));
+}
+
+EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+    if (mask_concerns(set))
+        mask_changed();
+    return REAL(sigprocmask)(how, set, old);
+}
+
+EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
+    if (mask_concerns(set))
+        mask_changed();
+    return REAL(pthread_sigmask)(how, set, old);
+}
+
+#define MASK(type, name, parameters, arguments)                                                                        \
+    EXPORT type name parameters {                                                                                      \
+        mask_changed();                                                                                                \
+        return REAL(name) arguments;                                                                                   \
+    }
+
+MASK(int, sighold, (int number), (number))
+MASK(int, sigrelse, (int number), (number))
+MASK(int, sigblock, (int mask), (mask))
+MASK(int, sigsetmask, (int mask), (mask))
+
+MASK(int, setcontext, (const ucontext_t *context), (context))
+MASK(int, swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
+
+/* A jump out of a handler sets the mask inside libc. */
+#define JUMP(name, type)                                                                                               \
+    static void *name##_real;                                                                                          \
+    EXPORT void name(type environment, int value) {                                                                    \
+        mask_changed();                                                                                                \
+        void *real = __atomic_load_n(&name##_real, __ATOMIC_RELAXED);                                                  \
+        ((__typeof__(&name))(real ? real : real_resolve(&name##_real, #name)))(environment, value);                    \
+        __builtin_unreachable();                                                                                       \
+    }
+
+#undef longjmp
+#undef siglongjmp
+JUMP(longjmp, jmp_buf)
+JUMP(_longjmp, jmp_buf)
+JUMP(siglongjmp, sigjmp_buf)
+JUMP(__longjmp_chk, jmp_buf)
+
+void jumps_find(void) {
+    real_resolve(&siglongjmp_real, "siglongjmp");
+    real_resolve(&__longjmp_chk_real, "__longjmp_chk");
+}
+
+/* BSD's: the headers give its name to X/Open's, which is another function. */
+extern int __sigpause(int signal_or_mask, int is_signal);
+extern int sigpause_with_mask(int mask) __asm__("sigpause");
+EXPORT int sigpause_with_mask(int mask) {
+    announce("sigpause");
+    return CALL(__sigpause, (mask, 0));
+}
