@@ -5,7 +5,7 @@
  * message can be known that would make them stale. Hence the process has one window and no more, for to fetch another
  * is to learn something (but where it is sure that the file hasn't changed: flight.h); and whatever call enters the
  * kernel for the program ends it, before (window_close: the kernel's file position is put right) and after
- * (window_learned: another thread may have fetched one during the call). An epoch counts what was learned.
+ * (input_came: another thread may have fetched one during the call). An epoch counts what was learned.
  *
  * A window at the position keeps the file position here while it is open: of a description only for reading, that this
  * process, while it had only one thread, opened itself and has passed to nobody.
@@ -69,7 +69,7 @@ static inline bool window_expired(const struct window *w) {
 /* The program was told the time: what was fetched too long ago isn't shown from now on. */
 static inline void window_timed(void) {
     if (unlikely(window_exists()) && window_expired(&window))
-        window_learned();
+        input_came();
 }
 
 /* Is it a direct read that the kernel may refuse? */

@@ -64,4 +64,8 @@ struct kernel_statx {
 };
 _Static_assert(sizeof(struct kernel_statx) == 256, "struct statx");
 
+#ifndef RWF_NOSIGNAL /* 6.18 */
+#define RWF_NOSIGNAL 0x100
+#endif
+
 #endif

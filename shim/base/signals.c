@@ -130,7 +130,7 @@ static void die(int signal, siginfo_t *info, ucontext_t *context) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     uint64_t set = signal_bit(signal);
     if (!thread_self()->vfork_child)
-        events->dying();
+        events->dying(is_fault(signal, info));
     sys(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, sizeof set); /* SA_NODEFER: not here, but where it came */
     kernel_action(signal, &standard, NULL);
     if (signal_again(signal, info) != 0)
@@ -153,6 +153,8 @@ static void arrive(int signal, siginfo_t *info, void *context) {
     struct thread *self = thread_self();
     if (self->vfork_child && sys(SYS_getpid) == self->vfork_parent)
         self->vfork_child = false; /* vfork is about to return in the parent */
+    if (unlikely(signal == SIGPIPE && self->pipe_swallowed))
+        return;
     bool fault = is_fault(signal, info);
     if (fault) {
         uintptr_t *instruction = instruction_pointer(context);
@@ -179,6 +181,7 @@ static void arrive(int signal, siginfo_t *info, void *context) {
     events->handler_begins(fault);
     /* one that takes a number only doesn't mind */
     ((void (*)(int, siginfo_t *, void *))(uintptr_t)handler)(signal, info, context);
+    self->interrupted += !(atomic_load(&program[signal].flags) & SA_RESTART);
     events->handler_ended();
 }
 
@@ -336,6 +339,25 @@ long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask
     raw = for_kernel(&got);
     memcpy(old, &raw, sizeof raw);
     return 0;
+}
+
+bool signals_kills(int signal) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    if (atomic_load(&guarded))
+        action.sa_handler = atomic_load(&program[signal].handler);
+    else
+        kernel_action(signal, NULL, &action);
+    return action.sa_handler == SIG_DFL && deadly(signal) && !first_process;
+}
+
+void signals_raise(int signal) {
+    uint64_t mask = 0;
+    long process = sys(SYS_getpid);
+    sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+    if (mask & signal_bit(signal))
+        sys(SYS_kill, process, signal);
+    else
+        sys(SYS_tgkill, process, sys(SYS_gettid), signal);
 }
 
 void signals_fork_prepare(void) {

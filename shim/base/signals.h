@@ -28,7 +28,7 @@
 struct signals_events {
     void (*handler_begins)(bool fault); /* a handler of the program is about to run; fault: for a fault of its own */
     void (*handler_ended)(void);        /* it returned */
-    void (*dying)(void);                /* the process is about to be killed by the signal */
+    void (*dying)(bool fault);          /* the process is about to be killed by the signal */
 };
 /* To be called once, by the constructor: until then nothing is changed. */
 void signals_start(const struct signals_events *events);
@@ -72,6 +72,11 @@ void signals_release(void);
  */
 typedef int signals_real(int signal, const struct sigaction *action, struct sigaction *old);
 int signals_action(int signal, const struct sigaction *action, struct sigaction *old, signals_real *real);
+
+/* Would the signal kill the process, if it came and nobody blocked it? */
+bool signals_kills(int signal);
+/* Raises it in the calling thread, as a call of the thread's would have; where that blocks it, in the process. */
+void signals_raise(int signal);
 
 /* The same for rt_sigaction(2) by number: the structures are the kernel's. 0 or -errno. */
 long signals_rt_sigaction(int signal, const void *action, void *old, size_t mask_size);

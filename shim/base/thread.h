@@ -33,6 +33,12 @@ struct thread {
     bool vfork_confined;   /* and: the child has put itself under a filter of system calls */
     bool mask_known;       /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
     bool faults_caught;    /* and it isn't: a bad buffer is noticed */
+    bool pipe_blocked;     /* and SIGPIPE is, as far as mask_known says */
+    bool pipe_swallowed;   /* a SIGPIPE that comes now is of the library's own doing */
+    bool waiting;          /* it waits for room in a stream, and a handler may be running */
+    uint32_t interrupted;  /* counts handlers that would have ended a call that waits (no SA_RESTART) */
+    uint64_t epoch_before; /* the epoch in which its write to a stream went into the kernel; 0: nobody asks */
+    uint64_t waits_in;     /* the last attempt to perform a piece in which what it wrote had to wait */
     bool handlers_ours;    /* no handler runs here that the kernel called itself (earlier.h) */
     void *called_by_us[4]; /* until then: contexts of handlers that ours has called lately */
     uint8_t calls_by_us;

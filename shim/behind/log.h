@@ -3,10 +3,13 @@
 #define URINGSHIM_BEHIND_LOG_H
 
 #include "base/thread.h"
+#include "common/attention.h"
 #include "files/files.h"
 
 enum {
-    WB_AT_POSITION = -1,      /* an offset: at the description's file position */
+    WB_AT_POSITION = -1,      /* an offset: at the description's file position, or into a stream */
+    WB_SENT = -2,             /* the same by send(2), which is for sockets only */
+    WB_SENT_QUIETLY = -3,     /* and with MSG_NOSIGNAL */
     WB_LARGE = 64 << 10,      /* writes of this size and more are never deferred: copying costs what it saves */
     WB_PIECE_LEAST = 8 << 10, /* what a piece holds if a larger one isn't full in time */
     WB_PIECE_MIN = 64 << 10,  /* at first */
@@ -26,8 +29,13 @@ struct extent {
     int fd;
     uint32_t direct; /* the OFD's: the bits that must be 0 */
     uint32_t step;   /* direct: the length of each call */
-    bool refused;    /* direct: somebody else had the file open, so each call was performed for itself */
-    bool together;   /* direct: performed at the same time as others */
+    uint32_t done;   /* stream: so many bytes are in */
+    /* Who opened it; in a batch with streams nobody else extends it, for one thread may wait where others go on. */
+    struct thread *writer;
+    bool performed; /* in a piece that couldn't be performed whole */
+    bool quiet;     /* stream: SIGPIPE would not be raised by it, or is blocked in its thread */
+    bool refused;   /* direct: somebody else had the file open, so each call was performed for itself */
+    bool together;  /* direct: performed at the same time as others */
 };
 
 /*
@@ -37,6 +45,7 @@ struct extent {
 struct wb_open {
     int fd; /* -1: none is open */
     uint32_t direct, step;
+    uint64_t epoch; /* WB_STREAM: that in which it may be extended */
     int64_t next;
     char *to, *end; /* where the next byte goes, and where there is no more room */
     uint32_t calls;
@@ -47,8 +56,13 @@ struct wb_open {
  * May a write with this buffer and size extend the extent as far as direct I/O goes? The kernel refuses what is odd,
  * and where each call has to be performed by itself all must have the same length.
  */
+#define WB_STREAM UINT32_MAX /* in place of `direct` */
 static inline bool log_takes(const struct wb_open *open, const void *bytes, size_t n) {
-    return likely(!open->direct) || (((uintptr_t)bytes & open->direct) == 0 && n == open->step);
+    if (likely(!open->direct))
+        return true;
+    if (open->direct == WB_STREAM)
+        return input_epoch_lasts(open->epoch);
+    return ((uintptr_t)bytes & open->direct) == 0 && n == open->step;
 }
 
 struct piece {
@@ -57,6 +71,8 @@ struct piece {
     uint64_t opened_at; /* ticks */
     uint32_t used;
     uint32_t extents;
+    uint32_t streams;  /* extents of streams among them */
+    bool stuck;        /* a stream was full when it was performed last: nothing more is deferred before it is empty */
     struct ring *ring; /* in flight on it, or NULL */
     struct thread *ring_owner;
     enum flush_cause cause; /* why it is in flight */
@@ -74,6 +90,7 @@ struct wb_log {
     /* where the file position of the OFD with this serial number is after what is in flight; 0: not known */
     uint64_t position_of;
     int64_t position;
+    uint32_t stream_pieces;      /* performed so far, of more than a few extents */
     uint32_t filled;             /* pieces filled so far */
     uint32_t inline_for;         /* fillings still to be performed by the writer itself */
     _Atomic uint64_t open_batch; /* the batch being filled if it has anything, else 0; for the flusher */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/ticks.h"
 #include "base/trace.h"
+#include "behind/streams.h"
 #include "common/flusher.h"
 #include "common/rings.h"
 #include "files/alone.h"
@@ -117,6 +118,10 @@ static void retire(struct thread *self, struct wb_log *log, struct piece *piece,
     for (uint32_t i = 0; i < piece->extents; i++) {
         struct extent *extent = &piece->extent[i];
         self->stats->count[COUNT_DEFERRED] += extent->calls;
+        if (extent->ofd->stream) {
+            self->stats->count[COUNT_STREAM_DEFERRED] += extent->calls;
+            self->stats->count[COUNT_STREAM_BYTES] += extent->length;
+        }
         self->stats->count[COUNT_DEFERRED_BYTES] += extent->length;
         atomic_fetch_sub_explicit(&extent->ofd->inode->pending, 1, memory_order_release);
         files_release(extent->ofd);
@@ -124,6 +129,7 @@ static void retire(struct thread *self, struct wb_log *log, struct piece *piece,
     self->stats->count[COUNT_EXTENTS] += piece->extents;
     self->stats->flushes[cause]++;
     piece->extents = 0;
+    piece->streams = 0;
     piece->used = 0;
     piece->ring = NULL;
     if (piece == log->filling)
@@ -207,6 +213,8 @@ static struct ring *ring_of(struct thread *self, const struct wb_log *log, bool 
 /* Prepares the current piece's writes, each linked to what follows, and the sync, if any. */
 static bool prepare(struct thread *self, struct wb_log *log, struct piece *piece, const struct sync *sync) {
     int files[WB_EXTENTS], sync_file = -1;
+    if (piece->streams)
+        return false;
     if (self->log != log) /* its completions would mix with those of this thread's own log */
         return false;
     for (uint32_t i = 0; i < piece->extents; i++)
@@ -327,8 +335,8 @@ static bool perform_together(struct thread *self, struct wb_log *log, struct pie
     uint32_t few = config.engine == ENGINE_RING ? 1 : 4;
     struct ofd *ofd = piece->extent[0].ofd;
     int fd = piece->extent[0].fd;
-    if (config.engine == ENGINE_DIRECT || piece->extents < few || self->log != log || !independent(piece) ||
-        atomic_load_explicit(&ofd->inode->error, memory_order_relaxed) ||
+    if (config.engine == ENGINE_DIRECT || piece->streams || piece->extents < few || self->log != log ||
+        !independent(piece) || atomic_load_explicit(&ofd->inode->error, memory_order_relaxed) ||
         atomic_load_explicit(&ofd->inode->file_system->direct, memory_order_relaxed) == INLINE_NO)
         return false;
     struct ring *ring = ring_of(self, log, true);
@@ -375,11 +383,25 @@ static void perform_one_by_one(struct thread *self, struct wb_log *log, struct p
         finish_directly(self, piece, &piece->extent[i], 0);
 }
 
-void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause) {
+/* Only a program that goes on writing makes a ring; and who submits must be the one who is told of its end. */
+static struct ring *ring_for_streams(struct thread *self, struct wb_log *log, const struct piece *piece) {
+    enum { STEADY = 4 };
+    bool wanted = config.engine == ENGINE_RING ||
+                  (config.engine == ENGINE_AUTO && piece->streams > 2 && ++log->stream_pieces > STEADY);
+    struct ring *ring = wanted && self->log == log ? ring_of(self, log, false) : NULL;
+    return ring && !(ring_polling(ring) & RING_POLL_QUEUE) ? ring : NULL;
+}
+
+bool perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause) {
     perform_wait(self, log);
     struct piece *piece = log->filling;
     uint64_t began = ticks_now();
-    if (config.engine == ENGINE_RING && prepare(self, log, piece, NULL)) {
+    if (piece->streams) {
+        log->position_of = 0;
+        if (!streams_perform(self, piece, ring_for_streams(self, log, piece), finish_directly))
+            return false;
+        retire(self, log, piece, cause);
+    } else if (config.engine == ENGINE_RING && prepare(self, log, piece, NULL)) {
         launch(self, log, piece, cause);
         perform_wait(self, log);
     } else {
@@ -389,9 +411,12 @@ void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cau
         retire(self, log, piece, cause);
     }
     log->flush_ticks = ticks_now() - began;
+    return true;
 }
 
 bool perform_in_background(struct thread *self, struct wb_log *log) {
+    if (log->filling->streams)
+        return false;
     struct engine_facts facts = {
         .engine = (enum config_engine)config.engine,
         .fill_ticks = log->fill_ticks,

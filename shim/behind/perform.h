@@ -5,8 +5,11 @@
 
 #include "behind/log.h"
 
-/* Performs the log's current piece, after what is in flight. The piece is empty then. */
-void perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause);
+/*
+ * Performs the log's current piece, after what is in flight. The piece is empty then. False: some of it is left, for a
+ * stream is full (streams.h).
+ */
+bool perform_piece(struct thread *self, struct wb_log *log, enum flush_cause cause);
 
 /* Puts the current piece in flight and makes the other one current; false if that isn't possible. */
 bool perform_in_background(struct thread *self, struct wb_log *log);

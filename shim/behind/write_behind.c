@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/ticks.h"
 #include "behind/perform.h"
+#include "behind/streams.h"
 #include "common/flusher.h"
 #include "common/rings.h"
 #include "files/shared_memory.h"
@@ -97,7 +98,7 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
     uint64_t batch = log->filling->batch;
     if (!ofd)
         reason = REASON_bad_fd;
-    else if (ofd->batch != batch && stale(ofd) && !files_verify(fd, slot))
+    else if (ofd->batch != batch && (ofd->stream || stale(ofd)) && !files_verify(fd, slot))
         reason = REASON_bad_fd;
     else if (ofd->reason)
         reason = ofd->reason;
@@ -108,7 +109,8 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
     if (reason == REASON_shared_memory)
         wb_hinder(reason);
     if (reason == REASON_NONE && ofd->batch != batch) {
-        files_check_headroom(fd, ofd->inode->file_system, log->limit);
+        if (!ofd->stream)
+            files_check_headroom(fd, ofd->inode->file_system, log->limit);
         ofd->batch = batch;
         atomic_store_explicit(&watched, fd, memory_order_relaxed);
     }
@@ -120,14 +122,18 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
     return reason;
 }
 
-/* The piece takes no more: it goes into the background if that is thought to pay, or is performed here. */
-static void make_room(struct thread *self, struct wb_log *log) {
+/*
+ * The piece takes no more: it goes into the background if that is thought to pay, or is performed here. False: some of
+ * it has to wait.
+ */
+static bool make_room(struct thread *self, struct wb_log *log) {
     log->fill_ticks = ticks_now() - log->filling->opened_at;
-    if (!perform_in_background(self, log))
-        perform_piece(self, log, FLUSH_FULL);
+    if (!perform_in_background(self, log) && !perform_piece(self, log, FLUSH_FULL))
+        return false;
     bool late = config.sqpoll && log->fill_ticks > ticks_of_us((uint64_t)config.max_delay_us) / 10;
     if (log->limit < WB_PIECE_MAX && !late)
         log->limit *= 2;
+    return true;
 }
 
 /*
@@ -175,16 +181,26 @@ static enum reason direct_opens(const struct ofd *ofd, int fd, int64_t offset) {
     return sys(SYS_lseek, fd, 0, SEEK_CUR) & ofd->direct ? REASON_unaligned : REASON_NONE;
 }
 
-/* The last extent can be extended without a look at it, until it is closed again. */
-static void open_last(struct wb_log *log, struct extent *last) {
+/*
+ * The last extent can be extended without a look at it, until it is closed again. With streams that is for its writer
+ * alone, who must be the log's owner, for nobody else extends without the lock.
+ */
+static void open_last(struct thread *self, struct wb_log *log, struct extent *last) {
     struct piece *piece = log->filling;
+    if (piece->streams && atomic_load_explicit(&log->lock.owner, memory_order_relaxed) != &self->holder)
+        return;
+    const struct ofd *ofd = last->ofd;
+    uint32_t left = log->limit > piece->used ? log->limit - piece->used : 0;
+    if (ofd->stream && streams_left(ofd) < left)
+        left = streams_left(ofd);
     log->open = (struct wb_open){
         .fd = last->fd,
-        .direct = last->direct,
+        .direct = ofd->stream ? WB_STREAM : last->direct,
         .step = last->step,
+        .epoch = ofd->epoch,
         .next = last->next,
         .to = piece->data + piece->used,
-        .end = piece->data + (log->limit > piece->used ? log->limit : piece->used),
+        .end = piece->data + piece->used + left,
         .extent = last,
     };
 }
@@ -197,64 +213,123 @@ static void close_last(struct wb_log *log) {
     open->extent->length += used - log->filling->used;
     open->extent->calls += open->calls;
     open->extent->next = open->next;
+    if (open->direct == WB_STREAM && used > log->filling->used)
+        streams_filled(open->extent->ofd, used - log->filling->used);
     log->filling->used = used;
     *open = (struct wb_open){.fd = -1};
 }
 
-static enum reason defer(struct thread *self, struct wb_log *log, int fd, struct fd_slot *slot, int64_t offset,
-                         const struct iovec *vector, int count, size_t total) {
+/* Where a write goes, and what is known of that. */
+struct target {
+    int fd;
+    struct fd_slot *slot;
+    int64_t offset;
+    uint32_t total;
+    struct ofd *ofd; /* with a reference */
+};
+
+/* send(2) is for sockets, a stream has no offsets, and a page of each has its measure. */
+static enum reason stream_admits(const struct target *target) {
+    const struct ofd *ofd = target->ofd;
+    bool sent = target->offset == WB_SENT || target->offset == WB_SENT_QUIETLY;
+    if (!ofd->stream)
+        return sent ? REASON_flags : REASON_NONE;
+    if (target->offset >= 0 || (sent && ofd->stream == STREAM_PIPE))
+        return REASON_flags;
+    return target->total > STREAM_CALL_MAX ? REASON_large : streams_admit(ofd, target->total);
+}
+
+/* Looks whether the target takes the write, in this batch. If so, it has a reference. */
+static enum reason aim(struct wb_log *log, struct target *target) {
     struct piece *piece = log->filling;
+    if (!piece->extents)
+        piece->batch = atomic_fetch_add_explicit(&batches, 1, memory_order_relaxed) + 1;
+    enum reason reason = verified(log, target->fd, target->slot, &target->ofd);
+    if (reason == REASON_NONE && (reason = stream_admits(target)) != REASON_NONE)
+        files_release(target->ofd);
+    return reason;
+}
+
+/* The same, with room in the piece and, if there will be any after a flush, in the stream. */
+static enum reason aim_with_room(struct thread *self, struct wb_log *log, struct target *target) {
+    struct piece *piece = log->filling;
+    if (piece->stuck)
+        return REASON_no_room;
+    bool full = piece->used + target->total + WB_DIRECT_ALIGN > log->limit || piece->extents == WB_EXTENTS;
+    if (piece->extents && full && !make_room(self, log))
+        return REASON_no_room;
+    enum reason reason = aim(log, target);
+    if (reason != REASON_no_room || !log->filling->extents)
+        return reason;
+    return make_room(self, log) ? aim(log, target) : REASON_no_room;
+}
+
+/* Does a write begin another extent? In a batch with streams each thread has its own. */
+static bool begins(const struct thread *self, const struct piece *piece, const struct target *target, uint32_t direct) {
+    const struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
+    if (!last || last->ofd != target->ofd || last->next != target->offset || (direct && last->step != target->total))
+        return true;
+    return piece->streams &&
+           (last->writer != self || (target->ofd->stream && streams_piece_ends(target->ofd, target->total)));
+}
+
+static struct extent *begin(struct thread *self, struct piece *piece, const struct target *target, uint32_t direct) {
+    struct extent *extent = &piece->extent[piece->extents++];
+    *extent = (struct extent){.ofd = target->ofd, .next = target->offset, .offset = target->offset, .fd = target->fd};
+    extent->start = piece->used;
+    extent->direct = direct;
+    extent->step = target->total;
+    extent->writer = self;
+    extent->quiet = target->offset == WB_SENT_QUIETLY || self->pipe_blocked;
+    piece->streams += target->ofd->stream != STREAM_NONE;
+    return extent;
+}
+
+static enum reason defer(struct thread *self, struct wb_log *log, struct target *target, const struct iovec *vector,
+                         int count) {
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* looked at again under the lock: who puts one up drains the logs after it */
         return wb_first_hindrance(hindrances);
-    if (piece->extents && (piece->used + total + WB_DIRECT_ALIGN > log->limit || piece->extents == WB_EXTENTS)) {
-        make_room(self, log);
-        piece = log->filling;
-    }
-    if (!piece->extents)
-        piece->batch = atomic_fetch_add_explicit(&batches, 1, memory_order_relaxed) + 1;
-    struct ofd *ofd;
-    enum reason reason = verified(log, fd, slot, &ofd);
+    enum reason reason = aim_with_room(self, log, target);
     if (reason != REASON_NONE)
         return reason;
-    struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
+    struct piece *piece = log->filling;
+    struct ofd *ofd = target->ofd;
+    int64_t offset = target->offset;
     uint32_t direct = ofd->direct; /* once: another thread may be looking at the flags anew */
-    bool opens = !last || last->ofd != ofd || last->next != offset || (direct && last->step != total);
+    bool opens = begins(self, piece, target, direct);
     uint32_t start = piece->used;
     if (direct) {
         if (bits_of(vector, count, offset) & direct)
             reason = REASON_unaligned;
         else if (opens)
-            reason = direct_opens(ofd, fd, offset);
+            reason = direct_opens(ofd, target->fd, offset);
         if (opens)
             start = (start + WB_DIRECT_ALIGN - 1) & ~(uint32_t)(WB_DIRECT_ALIGN - 1);
     }
-    if (reason == REASON_NONE && gathered(piece->data + start, vector, count) != total)
+    if (reason == REASON_NONE && gathered(piece->data + start, vector, count) != target->total)
         reason = REASON_bad_buffer;
     if (reason != REASON_NONE) {
         files_release(ofd);
         return reason;
     }
-    if (opens) {
-        last = &piece->extent[piece->extents++];
-        *last = (struct extent){.ofd = ofd, .next = offset, .offset = offset, .start = start, .fd = fd};
-        last->direct = direct;
-        last->step = (uint32_t)total;
-        piece->used = start;
-    }
+    piece->used = start;
+    struct extent *last = opens ? begin(self, piece, target, direct) : &piece->extent[piece->extents - 1];
     last->calls++;
-    last->length += (uint32_t)total;
-    if (offset != WB_AT_POSITION)
-        last->next += (int64_t)total;
-    piece->used += (uint32_t)total;
-    if (opens)
+    last->length += target->total;
+    if (offset >= 0)
+        last->next += (int64_t)target->total;
+    piece->used += target->total;
+    if (ofd->stream)
+        streams_filled(ofd, target->total);
+    if (opens) {
         extent_opened(log, piece, ofd); /* and keeps the reference */
-    else
+        trace_extent(target->fd, offset);
+    } else {
         files_release(ofd);
-    if (opens)
-        trace_extent(fd, offset);
-    trace_defer(fd, total);
-    open_last(log, last);
+    }
+    trace_defer(target->fd, target->total);
+    open_last(self, log, last);
     return REASON_NONE;
 }
 
@@ -271,7 +346,8 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
         if (biased)
             bias_learn(&log->lock, &self->holder);
         close_last(log);
-        reason = defer(self, log, fd, slot, offset, vector, count, total);
+        struct target target = {fd, slot, offset, (uint32_t)total, NULL};
+        reason = defer(self, log, &target, vector, count);
         biased_unlock(&log->lock);
     }
     critical_leave();
@@ -297,6 +373,15 @@ static void flush(struct thread *self, struct wb_log *log, enum flush_cause caus
     settle(log);
 }
 
+/* A stream that has to take something of this thread's before the thread may go on, or -1. */
+static int waits_for(const struct thread *self, const struct wb_log *log) {
+    const struct piece *piece = log->filling;
+    for (uint32_t i = 0; piece && piece->stuck && !self->waiting && i < piece->extents; i++)
+        if (piece->extent[i].writer == self && !piece->extent[i].performed && piece->extent[i].ofd->stream)
+            return piece->extent[i].fd;
+    return -1;
+}
+
 static uint32_t logs_made(void) {
     return atomic_load_explicit(&log_count, memory_order_acquire);
 }
@@ -309,23 +394,55 @@ uint64_t wb_batches(void) {
     return atomic_load_explicit(&batches, memory_order_relaxed);
 }
 
-/* All logs but one. */
-static void flush_others(struct thread *self, const struct wb_log *spared, enum flush_cause cause) {
+/* All logs but one. As waits_for. */
+static int flush_others(struct thread *self, const struct wb_log *spared, enum flush_cause cause) {
+    int waits = -1;
     for (uint32_t i = 0; i < logs_made(); i++) {
         if (&logs[i] == spared)
             continue;
         biased_lock(&logs[i].lock, &self->holder);
         flush(self, &logs[i], cause);
+        waits = waits >= 0 ? waits : waits_for(self, &logs[i]);
         biased_unlock(&logs[i].lock);
+    }
+    return waits;
+}
+
+bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait) {
+    uint32_t interrupted = self->interrupted;
+    if (!thread_free(self))
+        return true; /* a handler that interrupted the library, or a vfork child: it can't, and must not */
+    for (;;) {
+        critical_enter();
+        int fd = flush_others(self, NULL, cause);
+        critical_leave();
+        if (fd < 0 || wait == WB_DONT_WAIT)
+            return true;
+        if (!streams_wait(self, fd, interrupted, wait == WB_WAIT_INTERRUPTIBLY))
+            return false;
     }
 }
 
-void wb_flush_all(struct thread *self, enum flush_cause cause) {
-    if (!thread_free(self))
-        return; /* a handler that interrupted the library, or a vfork child: it can't, and must not */
+/* Does anything wait that is to be written by this number? */
+static bool number_waits(struct thread *self, int fd) {
+    bool waits = false;
     critical_enter();
-    flush_others(self, NULL, cause);
+    for (uint32_t i = 0; i < logs_made(); i++) {
+        biased_lock(&logs[i].lock, &self->holder);
+        const struct piece *piece = logs[i].filling;
+        for (uint32_t j = 0; piece && piece->stuck && j < piece->extents; j++)
+            waits |= piece->extent[j].fd == fd && !piece->extent[j].performed;
+        biased_unlock(&logs[i].lock);
+    }
     critical_leave();
+    return waits;
+}
+
+void wb_flush_number(struct thread *self, int fd) {
+    while (wb_any_pending() && thread_free(self) && number_waits(self, fd)) {
+        streams_wait(self, fd, 0, false);
+        wb_flush_all(self, FLUSH_BARRIER, WB_DONT_WAIT);
+    }
 }
 
 /*
@@ -369,19 +486,22 @@ int wb_sync(struct thread *self, int fd, bool data_only) {
     struct fd_slot *slot = files_slot(fd);
     struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
     if (!log || !ofd) {
-        wb_flush_all(self, FLUSH_FSYNC);
+        wb_flush_all(self, FLUSH_FSYNC, WB_WAIT);
         return WB_SYNC_YOURSELF;
     }
     int result = WB_SYNC_YOURSELF;
     critical_enter();
-    flush_others(self, log, FLUSH_FSYNC);
+    bool waits = flush_others(self, log, FLUSH_FSYNC) >= 0 || ofd->stream;
     biased_lock(&log->lock, &self->holder);
     close_last(log);
-    if (!perform_with_sync(self, log, ofd, fd, data_only, &result))
+    if (ofd->stream || !perform_with_sync(self, log, ofd, fd, data_only, &result))
         flush(self, log, FLUSH_FSYNC);
     settle(log);
+    waits |= waits_for(self, log) >= 0;
     biased_unlock(&log->lock);
     critical_leave();
+    if (waits)
+        wb_flush_all(self, FLUSH_FSYNC, WB_WAIT);
     return result;
 }
 
@@ -402,7 +522,8 @@ void wb_unpin(struct thread *self, struct ofd *ofd) {
     critical_leave();
 }
 
-static void unpin_all(struct thread *self) {
+static void idle(struct thread *self) {
+    input_epoch_rests();
     for (struct thread *thread = thread_list(); thread; thread = thread->next) {
         struct wb_log *log = thread->log;
         if (!thread->writing.ring || !log || !biased_trylock(&log->lock, &self->holder))
@@ -418,7 +539,7 @@ static bool pending(void) {
 }
 
 int wb_start(void) {
-    static const struct flusher_work work = {pending, perform_stale, unpin_all};
+    static const struct flusher_work work = {pending, perform_stale, idle};
     biased = bias_available();
     mutex_lock(&logs_lock);
     bool ready = log_equip(&logs[0]);
@@ -463,8 +584,10 @@ static void empty_rings(struct thread *self, bool leave) {
     }
 }
 
-void wb_stop(struct thread *self) {
+bool wb_stop(struct thread *self) {
     flush_others(self, NULL, FLUSH_BARRIER);
+    if (wb_any_pending())
+        return false;
     empty_rings(self, true);
     for (uint32_t i = 0; i < logs_made(); i++) { /* nobody needs the fence that a filter may forbid from now on */
         biased_lock(&logs[i].lock, &self->holder);
@@ -477,6 +600,7 @@ void wb_stop(struct thread *self) {
         biased_unlock(&self->log->lock);
     }
     flusher_stop();
+    return true;
 }
 
 void wb_forget_files(struct thread *self) {
@@ -491,6 +615,8 @@ void wb_thread_ends(struct thread *self) {
     struct wb_log *log = self->log;
     if (!log)
         return;
+    if (wb_any_pending())
+        wb_flush_all(self, FLUSH_BARRIER, WB_WAIT);
     critical_enter();
     biased_lock(&log->lock, &self->holder);
     if (config.order == ORDER_THREAD || self->writing.ring)
@@ -517,11 +643,21 @@ void wb_fork_prepare(struct thread *self) {
     }
 }
 
+/* What other threads wrote, and a stream had no room for, is the parent's. */
+static void forget(const struct piece *piece) {
+    for (uint32_t i = 0; piece && i < piece->extents; i++) {
+        atomic_fetch_sub(&piece->extent[i].ofd->inode->pending, 1);
+        files_release(piece->extent[i].ofd);
+    }
+}
+
 void wb_fork_done(struct thread *self, bool child) {
     for (uint32_t i = 0; i < logs_made(); i++) {
         biased_unlock(&logs[i].lock);
-        if (child)
-            logs[i] = (struct wb_log){0}; /* flushed; its pieces didn't come along */
+        if (!child)
+            continue;
+        forget(logs[i].filling);
+        logs[i] = (struct wb_log){0}; /* flushed; its pieces didn't come along */
     }
     if (child) {
         flusher_forked();

@@ -38,7 +38,7 @@ static inline __attribute__((always_inline)) bool wb_extend(struct thread *self,
         trace_defer(fd, n);
         open->to += n;
         open->calls++;
-        if (offset != WB_AT_POSITION)
+        if (offset >= 0)
             open->next += (int64_t)n;
         done = true;
     }
@@ -59,8 +59,16 @@ bool wb_started(void);
 /* How many batches have begun in this process. */
 uint64_t wb_batches(void);
 
-/* Performs everything that is pending, whoever deferred it. */
-void wb_flush_all(struct thread *self, enum flush_cause cause);
+/*
+ * Performs everything that is pending, whoever deferred it. What a stream has no room for stays; if it is the caller's
+ * own, the caller waits for that, as its write would have, outside of every critical section: handlers run, and what is
+ * deadly kills. Nobody waits for what another thread wrote. Interruptibly: false, a handler has run that ends a call
+ * (sigaction(2), SA_RESTART).
+ */
+enum wb_wait { WB_DONT_WAIT, WB_WAIT, WB_WAIT_INTERRUPTIBLY };
+bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait);
+/* The number is going to be closed: returns when nothing is pending that is to be written by it. */
+void wb_flush_number(struct thread *self, int fd);
 
 /*
  * Everything pending and then a sync of the file, as one submission where that is worth it. WB_SYNC_YOURSELF: all is
@@ -77,8 +85,11 @@ void wb_forbid_rings(void);
 void wb_forbid_queue_polling(void);
 /* Counts, for the report, what polling threads used of the processor. */
 void wb_count_polling(struct thread *self);
-/* Performs what is pending and ends the flusher; no ring is used again. A hindrance must keep others from deferring. */
-void wb_stop(struct thread *self);
+/*
+ * Performs what is pending and ends the flusher; no ring is used again. A hindrance must keep others from deferring.
+ * False: something is left that has to wait for a stream, and nothing was ended.
+ */
+bool wb_stop(struct thread *self);
 /* The process ends, or becomes another one: the kernel frees rings some time later, and the files in them with them. */
 void wb_forget_files(struct thread *self);
 

@@ -7,6 +7,7 @@ _Atomic uint32_t wb_pending;
 _Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
 _Atomic uint64_t window_epoch, window_writes;
 struct inode *_Atomic window_inode;
+_Atomic uint64_t input_epoch;
 
 struct fd_slot *_Atomic wb_rehearsed;
 
@@ -20,6 +21,29 @@ void wb_rehearse(struct fd_slot *slot) {
 void wb_rehearsal_end(void) {
     atomic_store_explicit(&wb_rehearsed, NULL, memory_order_relaxed);
     atomic_fetch_and(&wb_pending, ~(uint32_t)WB_REHEARSAL);
+}
+
+void input_counted(uint32_t flags) {
+    if (flags & WB_WINDOW)
+        atomic_fetch_add(&window_epoch, 1);
+    if (flags & WB_INPUTS)
+        atomic_fetch_add(&input_epoch, 1);
+}
+
+/* What came while nobody counted is taken for one. */
+uint64_t input_epoch_now(void) {
+    if (!(atomic_fetch_or(&wb_pending, WB_INPUTS) & WB_INPUTS))
+        atomic_fetch_add(&input_epoch, 1);
+    return atomic_load(&input_epoch);
+}
+
+uint64_t input_epoch_next(uint64_t epoch) {
+    input_came();
+    return epoch && atomic_load(&input_epoch) == epoch + 1 ? epoch + 1 : 0;
+}
+
+void input_epoch_rests(void) {
+    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_INPUTS);
 }
 
 /* A vfork child's limits, filters and handlers are its own, though the memory isn't. */

@@ -16,15 +16,16 @@ struct inode;
 struct fd_slot;
 
 /*
- * How many logs have anything that is not yet in the files; a bit that says that calls are to be counted, one that
- * there is a window (window.h), and one that there is a rehearsal: so a call that is only passed through looks at one
- * word.
+ * How many logs have anything that is not yet performed; a bit that says that calls are to be counted, one that there
+ * is a window (window.h), and one that there is a rehearsal: so a call that is only passed through looks at one word.
+ * The last bit says that inputs are to be counted; it is no reason to look further.
  */
 enum {
     WB_WATCHED = 1 << 30,
     WB_WINDOW = 1 << 29,
     WB_REHEARSAL = 1 << 28,
-    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL
+    WB_INPUTS = 1 << 27,
+    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS
 };
 extern _Atomic uint32_t wb_pending;
 
@@ -58,7 +59,7 @@ static inline bool wb_any_pending(void) {
 
 /* Anything to do before a call is passed through? */
 static inline bool wb_attention(void) {
-    return unlikely(atomic_load_explicit(&wb_pending, memory_order_acquire) != 0);
+    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_INPUTS) != 0);
 }
 
 /* Are calls to be counted? */
@@ -96,11 +97,34 @@ static inline bool window_exists(void) {
     return (atomic_load_explicit(&wb_pending, memory_order_seq_cst) & WB_WINDOW) != 0;
 }
 
-/* A call of the program's has come back from the kernel, or a handler runs: what is in the window may be stale. */
-static inline void window_learned(void) {
-    if (unlikely(window_exists()))
-        atomic_fetch_add(&window_epoch, 1);
+/*
+ * Inputs: calls through which the process may have learned something. Counted for streams, too, while any is written
+ * to: who has been told that its other end has gone must meet that at the next write. An epoch is what lies between
+ * two.
+ */
+extern _Atomic uint64_t input_epoch;
+void input_counted(uint32_t flags);
+
+/* A call of the program's has come back from the kernel, or a handler runs. */
+static inline void input_came(void) {
+    uint32_t flags = atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_INPUTS);
+    if (unlikely(flags))
+        input_counted(flags);
 }
+
+/* The epoch that begins, or goes on, before the call that comes next: inputs are counted from here on. */
+uint64_t input_epoch_now(void);
+/* Has there been no input since that was answered? */
+static inline bool input_epoch_lasts(uint64_t epoch) {
+    return (atomic_load_explicit(&wb_pending, memory_order_seq_cst) & WB_INPUTS) && atomic_load(&input_epoch) == epoch;
+}
+/*
+ * An input came, and was the only one since that was answered: the epoch that begins with it. 0: there were others.
+ * What the same call has shown of its own stream holds then.
+ */
+uint64_t input_epoch_next(uint64_t epoch);
+/* Nobody writes to a stream any more, for some time: inputs needn't be counted. */
+void input_epoch_rests(void);
 
 /* A write of this file was deferred, which a window from before doesn't show. */
 static inline void window_written(const struct inode *inode) {

@@ -20,13 +20,14 @@ bool faults_reach_us(struct thread *self) {
         uint64_t mask = 0;
         sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
         self->faults_caught = !(mask & (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1)));
+        self->pipe_blocked = mask & 1ull << (SIGPIPE - 1);
         self->mask_known = true;
     }
     return self->faults_caught;
 }
 
 static void flush_for(struct thread *self, const char *call) {
-    wb_flush_all(self, FLUSH_BARRIER);
+    wb_flush_all(self, FLUSH_BARRIER, WB_WAIT);
     stats_barrier(call);
 }
 
@@ -47,19 +48,23 @@ void announce_slowly(const char *call) {
     announce_attended(call);
 }
 
-void announce_write(const char *call, int fd) {
+bool announce_write(const char *call, int fd) {
     if (!wb_attention())
-        return;
+        return true;
     if (!wb_rehearses(files_slot(fd)))
         wb_rehearsal_ends();
-    if (window_exists() && !known_ofd(fd)) {
-        announce_attended(call);
-        return;
+    struct ofd *ofd = known_ofd(fd);
+    if (window_exists() && !known_file(fd)) {
+        struct thread *self = attached_self();
+        if (thread_free(self))
+            window_close(self, call);
     }
     struct thread *self = attached_self();
     self->stats->count[COUNT_CALLS]++;
-    if (thread_free(self) && wb_any_pending())
-        flush_for(self, call);
+    if (!thread_free(self) || !wb_any_pending())
+        return true;
+    stats_barrier(call);
+    return wb_flush_all(self, FLUSH_BARRIER, ofd && ofd->stream ? WB_WAIT_INTERRUPTIBLY : WB_WAIT);
 }
 
 /* May the number be a file that has something pending? One that isn't known yet is looked at. */
@@ -68,7 +73,7 @@ static bool touches_pending(int fd) {
     if (!slot || slot->other)
         return true;
     struct ofd *ofd = files_ofd(fd, slot);
-    return !ofd || atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) != 0;
+    return !ofd || ofd->stream || atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) != 0;
 }
 
 static bool looked_at(int fd) {
@@ -105,7 +110,7 @@ void drain(const char *call) {
     announce(call);
     window_drain(attached_self(), call);
     if (wb_started() && thread_free(thread_self()))
-        wb_flush_all(attached_self(), FLUSH_BARRIER);
+        wb_flush_all(attached_self(), FLUSH_BARRIER, WB_WAIT);
 }
 
 void drain_reads_too(const char *call) {
@@ -160,9 +165,10 @@ int give_up_number(const char *call, int fd) {
     }
     drain(call);
     self = attached_self();
+    wb_flush_number(self, fd);
     wb_unpin(self, ofd);
     window_settle(self, ofd);
-    int error = files_take_inode_error(ofd->inode);
+    int error = ofd->stream ? 0 : files_take_inode_error(ofd->inode);
     files_release(ofd);
     return error;
 }

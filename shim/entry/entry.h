@@ -26,8 +26,8 @@ static inline long answer(long result) {
 long raw_sigaction(int number, const void *action, void *old, size_t mask_size);
 
 /*
- * Finds what shells' children leave by (processes/signals.c, processes/ending.c): or else each child would look for it, which costs it a
- * page for each part of libc's tables.
+ * Finds what shells' children leave by (processes/signals.c, processes/ending.c): or else each child would look for it,
+ * which costs it a page for each part of libc's tables.
  */
 void jumps_find(void);
 void exit_find(void);
@@ -35,7 +35,7 @@ void exit_find(void);
 /* After the real call, however it is left: what it answered may have been a message. */
 static inline void learned(const char *unused) {
     (void)unused;
-    window_learned();
+    input_came();
 }
 #define CALL(name, arguments)                                                                                          \
     ({                                                                                                                 \
@@ -63,15 +63,21 @@ void drain(const char *call);
 /* And nothing is being read ahead any more, by any thread. */
 void drain_reads_too(const char *call);
 
-/* The number's OFD if it is known as a file of ours; else NULL. */
+/* The number's OFD if it is known as a file or a stream of ours; else NULL. */
 static inline struct ofd *known_ofd(int fd) {
     struct fd_slot *slot = files_slot(fd);
     return slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
 }
 
+/* Only if it is a regular file: what others do isn't met there without a call that is announced. */
+static inline struct ofd *known_file(int fd) {
+    struct ofd *ofd = known_ofd(fd);
+    return ofd && !ofd->stream ? ofd : NULL;
+}
+
 /* Is the number known as a file of which nothing is pending? */
 static inline bool untouched(int fd) {
-    struct ofd *ofd = known_ofd(fd);
+    struct ofd *ofd = known_file(fd);
     return ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) == 0;
 }
 
@@ -82,10 +88,11 @@ static inline void announce_touch(const char *call, int fd) {
 }
 
 /*
- * Before a write that goes straight through: performs all that is pending. A file of ours can't answer with a message,
- * so the window stays; see write_passed.
+ * Before a write that goes straight through: performs all that is pending. A regular file can't answer with a message,
+ * so the window stays; see write_passed. False: what is pending has to wait for a stream, and a handler has run that
+ * ends a call that waits; the write, to a stream itself, is the one that waits.
  */
-void announce_write(const char *call, int fd);
+bool announce_write(const char *call, int fd);
 
 /*
  * Around a call that changes what a write would be answered, or who might learn of one, at a moment that other threads

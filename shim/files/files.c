@@ -83,11 +83,14 @@ bool files_pending(const struct stat *st) {
     return pending;
 }
 
+/* Streams have no place, no end and no space to run out of. */
+static struct file_system streams = {.known = true, .headroom = true, .far_offset = UINT64_MAX};
+
 static struct inode *inode_get(int fd, const struct stat *st) {
     struct inode **bucket = bucket_of(st), *known = inode_find(st);
     if (known)
         return known;
-    struct file_system *fs = file_system_get(fd, st->st_dev);
+    struct file_system *fs = S_ISREG(st->st_mode) ? file_system_get(fd, st->st_dev) : &streams;
     struct inode *inode = fs ? pool_get(&inode_pool) : NULL;
     if (!inode)
         return NULL;
@@ -203,6 +206,10 @@ static enum ahead flags_ahead(long flags) {
 /* What the descriptor's flags say of its OFD. */
 static void look_at_flags(int fd, struct ofd *ofd) {
     long flags = sys(SYS_fcntl, fd, F_GETFL);
+    if (ofd->stream) {
+        ofd->reason = stream_flags(ofd->stream, flags);
+        return;
+    }
     ofd->direct = flags >= 0 && flags & O_DIRECT ? DIRECT_UNKNOWN : 0;
     ofd->reason = flags_reason(flags);
     ofd->ahead = flags_ahead(flags);
@@ -224,9 +231,14 @@ static void classify(int fd, struct fd_slot *slot) {
     struct stat st;
     if (stat_fd(fd, &st) != 0)
         return;
+    enum stream stream = STREAM_NONE;
     if (!S_ISREG(st.st_mode)) {
-        slot->other = REASON_not_regular;
-        return;
+        enum reason reason;
+        stream = stream_look(fd, &st, &reason);
+        if (reason != REASON_NONE) {
+            slot->other = (uint8_t)reason;
+            return;
+        }
     }
     struct inode *inode = inode_get(fd, &st);
     if (!inode || !inode->file_system->known) {
@@ -242,7 +254,8 @@ static void classify(int fd, struct fd_slot *slot) {
         .serial = ++serials,
         .generation = atomic_load_explicit(&files_generation, memory_order_relaxed),
         .born = slot->born,
-        .far = position_is_far(fd, inode),
+        .stream = stream,
+        .far = !stream && position_is_far(fd, inode),
     };
     look_at_flags(fd, &fresh);
     inode->references++;
@@ -268,12 +281,29 @@ struct ofd *files_ofd(int fd, struct fd_slot *slot) {
     return ofd;
 }
 
+/* Flags and options are the description's: who else has it may set them, too. */
+static bool verify_stream(int fd, struct fd_slot *slot, const struct stat *st, uint32_t generation) {
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
+    enum reason reason = REASON_NONE;
+    if (ofd->generation != generation && stream_look(fd, st, &reason) != ofd->stream)
+        reason = reason ? reason : REASON_stream_kind;
+    ofd->generation = generation;
+    look_at_flags(fd, ofd);
+    if (reason != REASON_NONE)
+        ofd->reason = reason;
+    ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream);
+    ofd->filled = 0;
+    return true;
+}
+
 bool files_verify(int fd, struct fd_slot *slot) {
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
     struct stat st;
     if (!ofd || stat_fd(fd, &st) != 0 || st.st_ino != ofd->inode->number || st.st_dev != ofd->inode->device)
         return false;
     uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
+    if (ofd->stream)
+        return verify_stream(fd, slot, &st, generation);
     if (ofd->generation != generation || !files_is_private(ofd)) { /* who shares the description may set them, too */
         ofd->generation = generation;
         look_at_flags(fd, ofd);
@@ -296,7 +326,7 @@ void files_look_again(int fd) {
     mutex_lock(&files_lock);
     uint64_t now = ticks_now();
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
-    if (ofd && files_verify(fd, slot)) {
+    if (ofd && !ofd->stream && files_verify(fd, slot)) {
         ofd->verified_at = now;
         file_system_check(fd, ofd->inode->file_system, true);
     }
@@ -415,6 +445,12 @@ int files_take_error(int fd) {
     struct fd_slot *slot = files_slot(fd);
     struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
     return likely(!ofd) ? 0 : files_take_inode_error(ofd->inode);
+}
+
+int files_take_file_error(int fd) {
+    struct fd_slot *slot = files_slot(fd);
+    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    return likely(!ofd || ofd->stream) ? 0 : files_take_inode_error(ofd->inode);
 }
 
 int files_take_inode_error(struct inode *inode) {

@@ -7,8 +7,8 @@
  * whoever is about to rely on it for longer than one call asks files_verify first. Everything that changes slots, OFDs
  * and inodes holds files_lock. OFDs and inodes are pooled: a stale pointer is never a wild one.
  *
- * Only regular files on file systems that are known to be local get an OFD; any other descriptor is remembered as
- * "other" with the reason.
+ * Regular files on file systems that are known to be local get an OFD, and so do pipes and stream sockets (stream.h);
+ * any other descriptor is remembered as "other" with the reason.
  */
 #ifndef URINGSHIM_FILES_FILES_H
 #define URINGSHIM_FILES_FILES_H
@@ -22,21 +22,23 @@
 #include "base/lock.h"
 #include "base/stats.h"
 #include "files/file_system.h"
+#include "files/stream.h"
 
 struct inode {
     dev_t device;
     ino_t number;
     struct file_system *file_system;
     _Atomic uint32_t pending; /* extents of it that are not yet in the file */
-    _Atomic int error;        /* a positive errno that storage raised for an accepted write; reported once */
-    bool mapped;              /* the process has, or had, a mapping of it */
-    bool kept;                /* for that, though nobody has it open */
+    _Atomic int error; /* a positive errno that storage, or a socket, raised for an accepted write; reported once */
+    bool mapped;       /* the process has, or had, a mapping of it */
+    bool kept;         /* for that, though nobody has it open */
     uint32_t references;
     struct inode *next;
     void *pool_link;
 };
 
-/* How deferring the writes of one OFD, or reading it ahead, went: counted where they are performed and fetched, judged by policy. */
+/* How deferring the writes of one OFD, or reading it ahead, went: counted where they are performed and fetched, judged
+ * by policy. */
 struct habit {
     uint32_t paid, wasted; /* batches in which it saved work, and in which it didn't */
     uint64_t judged;       /* the last batch counted */
@@ -65,8 +67,13 @@ struct ofd {
     _Atomic bool asking; /* a thread asks whether we are alone with the file */
     enum ahead ahead;
     uint32_t window; /* bytes that the next window on it fetches; 0: none has */
-    bool flown;      /* a ring may be reading it, or has written it by its number and not let go of it yet */
-    bool pinned;     /* stands, or stood, in a ring's file table, under its serial number */
+    enum stream stream;
+    uint64_t epoch;    /* a stream: a write has shown that it took what was written, and there was no input since */
+    uint32_t room;     /* a stream, in this batch: so many bytes may still be deferred, */
+    uint64_t waits_in; /* the last attempt to perform a piece in which it was full */
+    uint32_t filled;   /* and so many are in the piece that is being filled */
+    bool flown;        /* a ring may be reading it, or has written it by its number and not let go of it yet */
+    bool pinned;       /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;
     struct habit habit, reading;
     void *pool_link;
@@ -157,8 +164,12 @@ void files_moved(int fd, int64_t position);
 /* dup: `to` is now what `from` is. Takes files_lock. */
 void files_share(int from, int to);
 
-/* The error from storage that is still to be reported on the number's file, taken out: a positive errno, or 0. */
+/*
+ * The error from storage that is still to be reported on the number's file, taken out: a positive errno, or 0. A
+ * socket's is the answer to the next call that sends or receives, and to no other.
+ */
 int files_take_error(int fd);
+int files_take_file_error(int fd); /* 0 if it is a socket's */
 int files_take_inode_error(struct inode *inode);
 
 /* Counts the files that begin to have something pending. */

@@ -47,6 +47,13 @@ bool policy_warming(struct fd_slot *slot, uint64_t now, bool started, bool inter
     return false;
 }
 
+/* Was there a pause before this write? As policy_warming, it keeps the time. */
+static bool pauses(struct fd_slot *slot, uint64_t now) {
+    uint32_t time = (uint32_t)(now >> TICKS_SHIFT), gap = time - slot->last;
+    slot->last = time;
+    return gap > ticks_of_us(POLICY_QUICK_US) >> TICKS_SHIFT;
+}
+
 /* Is this file to be left alone because deferring its writes didn't pay? Exponentially longer each time. */
 static bool leave_alone(struct habit *habit) {
     if (habit->paid != habit->paid_seen) {
@@ -68,7 +75,7 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
         return (enum reason)__builtin_ctzll(facts->hindrances);
     if (facts->size == 0)
         return REASON_flags;
-    if (facts->size >= WB_LARGE)
+    if (facts->size >= WB_LARGE || (facts->stream && facts->size > STREAM_CALL_MAX))
         return REASON_large;
     if (slot->other)
         return (enum reason)slot->other;
@@ -86,6 +93,8 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
         slot->quick = 0;
         return REASON_unprofitable;
     }
+    if (facts->stream && !facts->running && pauses(slot, facts->now))
+        return REASON_warming;
     if (facts->running || (ofd && ofd->habit.paid_last)) /* a pause may be the machine's */
         return REASON_NONE;
     if (!policy_skips(slot, facts->started) && !policy_warming(slot, facts->now, facts->started, facts->interrupted))

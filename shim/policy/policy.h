@@ -40,6 +40,7 @@ struct write_facts {
     uint64_t size;       /* bytes in all */
     uint64_t end;        /* where it ends in the file; 0 for a write at the position */
     bool interrupted;    /* had the number's last write been deferred, something would have performed it since */
+    bool stream;         /* a pipe or a socket: the first write after a pause is awaited by somebody */
     bool running;        /* writes of this file are pending: it goes on as it was */
     bool started;        /* the process has its buffers and flusher */
     bool eager;          /* URINGSHIM_TEST_EAGER */

@@ -1,9 +1,14 @@
 #include "ring/direct.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 
+#include "base/kernel.h"
 #include "base/sys.h"
+#include "base/thread.h"
 
 int direct_write(int fd, const void *buffer, uint32_t length, int64_t offset, uint32_t *written, uint64_t *calls) {
     const char *bytes = buffer;
@@ -25,6 +30,48 @@ long direct_write_inline(int fd, const void *buffer, uint32_t length, int64_t of
     struct iovec vector = {(void *)(uintptr_t)buffer, length};
     long done = sys(SYS_pwritev2, fd, &vector, 1, offset, 0, RWF_NOWAIT);
     return done > 0 || done == -EOPNOTSUPP ? done : 0;
+}
+
+/* The kernel doesn't know RWF_NOSIGNAL. */
+static _Atomic bool signals;
+
+bool direct_signals(void) {
+    return atomic_load_explicit(&signals, memory_order_relaxed);
+}
+
+/* What the signal would do to this thread is none of the program's business. */
+static long pipe_with_signal(int fd, const struct iovec *vector, int count) {
+    struct thread *self = thread_self();
+    self->pipe_swallowed = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, RWF_NOWAIT);
+    if (done == -EPIPE) { /* blocked, it is pending */
+        uint64_t set = 1ull << (SIGPIPE - 1);
+        struct timespec none = {0, 0};
+        sys(SYS_rt_sigtimedwait, &set, NULL, &none, sizeof set);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    self->pipe_swallowed = false;
+    return done;
+}
+
+static long pipe_write(int fd, const struct iovec *vector, int count) {
+    if (!atomic_load_explicit(&signals, memory_order_relaxed)) {
+        long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, RWF_NOWAIT | RWF_NOSIGNAL);
+        if (done != -EOPNOTSUPP)
+            return done;
+        atomic_store_explicit(&signals, true, memory_order_relaxed);
+    }
+    return pipe_with_signal(fd, vector, count);
+}
+
+long direct_stream(int fd, bool pipe, const struct iovec *vector, int count) {
+    if (pipe)
+        return pipe_write(fd, vector, count);
+    if (count == 1)
+        return sys(SYS_sendto, fd, vector->iov_base, vector->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)vector, .msg_iovlen = (size_t)count};
+    return sys(SYS_sendmsg, fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 int direct_sync(int fd, bool data_only) {

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 /*
  * Writes all of it, at `offset` or, if that is -1, at the file position. 0 or -errno; *written tells how much was, in
@@ -15,6 +16,12 @@ int direct_write(int fd, const void *buffer, uint32_t length, int64_t offset, ui
  * 0: not now, or refused.
  */
 long direct_write_inline(int fd, const void *buffer, uint32_t length, int64_t offset);
+/*
+ * To a pipe or a socket, without waiting, and without SIGPIPE: how many bytes went in, or -errno. Where the kernel
+ * can't keep the signal back (before Linux 6.18, for pipes) it is taken away again.
+ */
+bool direct_signals(void); /* does it have to? */
+long direct_stream(int fd, bool pipe, const struct iovec *vector, int count);
 int direct_sync(int fd, bool data_only);
 
 #endif

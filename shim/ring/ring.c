@@ -115,7 +115,7 @@ int ring_make_table(struct io_uring *uring) {
 }
 
 int ring_restrict(struct io_uring *uring, enum ring_use use) {
-    enum { MOST = 9 };
+    enum { MOST = 8 };
     struct io_uring_restriction allowed[MOST] = {
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS},
@@ -125,13 +125,12 @@ int ring_restrict(struct io_uring *uring, enum ring_use use) {
         unsigned count;
         struct io_uring_restriction list[MOST - 3];
     } more[] = {
-        [RING_TO_WRITE] = {6,
+        [RING_TO_WRITE] = {5,
                            {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
                             {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
                             {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
                             {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
                              .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK},
-                            {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
                             {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE}}},
         [RING_TO_WRITE_AT_ONCE] = {3,
                                    {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
@@ -363,6 +362,14 @@ void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_
     sqe->user_data = tag;
 }
 
+void ring_prepare_stream(struct ring *ring, int fd, const void *buffer, uint32_t length, bool signals, bool linked,
+                         uint64_t tag) {
+    ring_prepare_write(ring, fd, buffer, length, -1, linked ? RING_LINKED : RING_PLAIN, tag);
+    struct io_uring_sqe *sqe = &ring->uring.sq.sqes[(ring->uring.sq.sqe_tail - 1) & *ring->uring.sq.kring_mask];
+    sqe->flags &= (uint8_t)~IOSQE_FIXED_FILE;
+    sqe->rw_flags = RWF_NOWAIT | (signals ? 0 : RWF_NOSIGNAL);
+}
+
 void ring_prepare_read(struct ring *ring, int fd, void *buffer, uint32_t length, int64_t offset, uint64_t tag) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     int index = fixed_index(ring, buffer);
@@ -405,6 +412,24 @@ void ring_guest_submit(struct ring *ring, unsigned count) {
         done = enter(ring->guest, count, 0);
         count -= done > 0 ? (unsigned)done : 0;
     } while (count && done != 0 && done != -EBADF && done != -EINVAL);
+}
+
+/* What the kernel doesn't take it must not find later. */
+void ring_complete(struct ring *ring) {
+    struct io_uring_sq *sq = &ring->uring.sq;
+    unsigned count = ring_publish(ring), left = count;
+    while (io_uring_cq_ready(&ring->uring) < count) {
+        long done = enter(ring->uring.enter_ring_fd, left, count);
+        if (done > 0)
+            left -= (unsigned)done;
+        if (done >= 0 || done == -EINTR || done == -EAGAIN || done == -EBUSY)
+            continue;
+        sq->sqe_head -= left;
+        sq->sqe_tail = sq->sqe_head;
+        __atomic_store_n(sq->ktail, sq->sqe_head, __ATOMIC_RELEASE);
+        count -= left;
+        left = 0;
+    }
 }
 
 /* Publishes what was prepared, one by one, as long as it is handed over and hasn't failed then. How many were. */

@@ -97,6 +97,15 @@ enum ring_how { RING_PLAIN, RING_LINKED, RING_NOWAIT };
 void ring_prepare_write(struct ring *ring, int file, const void *buffer, uint32_t length, int64_t offset,
                         enum ring_how how, uint64_t tag);
 /*
+ * The same to a stream, named by its number, without waiting: all of it, or, where it may be short at all, what goes
+ * in. With SIGPIPE for the thread that submits, or, from Linux 6.18 on, without.
+ */
+void ring_prepare_stream(struct ring *ring, int fd, const void *buffer, uint32_t length, bool signals, bool linked,
+                         uint64_t tag);
+/* By the owner: submits what was prepared, of which nothing may need a worker, and returns when all of it has
+ * completed. */
+void ring_complete(struct ring *ring);
+/*
  * A ring that reads: the number must stay what it is until the request has been submitted. It is under way then, or has
  * failed with -EAGAIN, or -EOPNOTSUPP (RWF_NOWAIT): no worker does it later, which would hold the file for a moment
  * after it has completed.

@@ -34,7 +34,7 @@ static ssize_t read_through(struct thread *self, void *bytes, size_t n, int64_t 
         return got;
     window_close(self, "read");
     got = offset < 0 ? read(fd, bytes, n) : pread(fd, bytes, n, offset);
-    window_learned();
+    input_came();
     return got;
 }
 
@@ -55,7 +55,7 @@ static void *disturb(void *unused) {
         if (i % 3 == 0)
             window_close(self, "other");
         else if (i % 3 == 1)
-            window_learned();
+            input_came();
         else
             window_seek(self, fd, 0, SEEK_CUR);
         usleep(20);
@@ -72,7 +72,7 @@ static void *change(void *unused) {
             window_close(self, "pwrite");
             if (pwrite(own, &i, sizeof i, at) != sizeof i)
                 abort();
-            window_learned();
+            input_came();
         }
         atomic_store(&announced, i);
     }

@@ -416,19 +416,3 @@ EXPORT pid_t forkpty(int *master, char *name, const struct termios *terminal, co
     }
     return pid;
 }
-
-/*
- * A message may carry descriptors to another process, and memory with them. The caller's structure isn't looked at, as
- * it may not be readable.
- */
-EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
-    announce("sendmsg");
-    sharing_passed_on();
-    return CALL(sendmsg, (fd, message, flags));
-}
-
-EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
-    announce("sendmmsg");
-    sharing_passed_on();
-    return CALL(sendmmsg, (fd, messages, count, flags));
-}

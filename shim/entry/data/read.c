@@ -46,7 +46,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
     if (!ofd || !policy_read(ofd, config.eager) || !handlers_are_ours(self) || !faults_reach_us(self))
         return WINDOW_MISS;
     if (atomic_load(&ofd->inode->pending)) {
-        wb_flush_all(self, FLUSH_BARRIER);
+        wb_flush_all(self, FLUSH_BARRIER, WB_WAIT);
         stats_barrier(call);
     }
     return window_fill(self, fd, slot, bytes, n, offset, direction);

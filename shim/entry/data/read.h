@@ -43,7 +43,7 @@ extern struct fd_slot *_Atomic read_last;
 /* After the real call, whose answer is passed on: takes note of it. */
 static inline ssize_t read_passed(int fd, ssize_t got, int64_t offset) {
     struct fd_slot *slot = files_slot(fd);
-    window_learned();
+    input_came();
     if (slot && !slot->other) {
         bool again = atomic_load_explicit(&read_last, memory_order_relaxed) == slot;
         if (!again)

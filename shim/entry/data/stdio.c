@@ -54,7 +54,7 @@ static off64_t hooked_seek(FILE *stream, off64_t offset, int whence) {
         return position;
     announce_touch("stdio seek", stream->_fileno);
     position = _IO_file_seek(stream, offset, whence);
-    window_learned();
+    input_came();
     files_moved(stream->_fileno, position);
     return position;
 }
@@ -63,7 +63,7 @@ static int hooked_close(FILE *stream) {
     int fd = stream->_fileno;
     give_up_number("stdio close", fd);
     int result = _IO_file_close(stream);
-    window_learned();
+    input_came();
     files_detached(fd);
     return result;
 }
@@ -71,7 +71,7 @@ static int hooked_close(FILE *stream) {
 static int hooked_stat(FILE *stream, void *st) {
     announce_touch("stdio stat", stream->_fileno);
     int result = _IO_file_stat(stream, st);
-    window_learned();
+    input_came();
     return result;
 }
 

@@ -1,4 +1,5 @@
 /* The write family: deferred if policy says so; what goes straight through goes after what is pending. */
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "entry/life/own_calls.h"
 #include "entry/life/survey.h"
 #include "policy/policy.h"
+#include "ring/direct.h"
 
 /* Is there room on the file system? Looked at now and then; policy knows of nothing that needs a system call. */
 static bool roomy(int fd, size_t size, struct file_system *fs) {
@@ -59,6 +61,7 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
         .eager = config.eager,
     };
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    facts.stream = ofd && ofd->stream;
     facts.running = ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_relaxed);
     enum reason reason = policy_write(&facts, slot, ofd);
     if (reason == REASON_warming || reason == REASON_unprofitable)
@@ -128,6 +131,30 @@ static enum reason defer_callers(struct offer *offer) {
     return wb_defer(thread_self(), offer->fd, slot, offer->offset, copy, offer->count, offer->total);
 }
 
+/*
+ * A write to a stream that shows whether the other end is there: what comes after it, in the same epoch, may be
+ * deferred. The first after an input is made at once, without waiting, so that its answer tells of nothing else. One
+ * that waits is an input to all others. TCP answers too late to show anything, so that it doesn't matter.
+ */
+static int write_shows(struct offer *offer, bool first) {
+    struct ofd *ofd = known_ofd(offer->fd);
+    struct thread *self = thread_self();
+    if (!ofd || !ofd->stream || !thread_free(self) || !thread_attached(self) || offer->offset >= 0)
+        return PASS;
+    uint64_t epoch = self->epoch_before = input_epoch_now();
+    bool sent = offer->offset != WB_AT_POSITION, small = offer->total - 1 < STREAM_CALL_MAX;
+    if (!first || ofd->stream == STREAM_TCP || !small || (sent && ofd->stream == STREAM_PIPE))
+        return PASS;
+    long done = direct_stream(offer->fd, ofd->stream == STREAM_PIPE, offer->vector, offer->count);
+    if (done <= 0)
+        return PASS; /* the kernel says it again, with a signal, or waits */
+    self->epoch_before = 0;
+    if (done != (long)offer->total)
+        return PARTIAL + (int)done;
+    ofd->epoch = epoch;
+    return DEFERRED;
+}
+
 static __attribute__((noinline)) int make_offer(struct offer *offer) {
     int saved = errno;
     int late = files_take_error(offer->fd);
@@ -143,12 +170,16 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
     self->stats->passed[reason]++;
     if (unlikely(survey_wanted))
         survey_write(offer->call, offer->fd, offer->total, offer->offset < 0 ? -1 : offer->offset);
-    announce_write(offer->call, offer->fd);
-    return unlikely((late = files_take_error(offer->fd)) != 0) ? -late : PASS;
+    if (!announce_write(offer->call, offer->fd))
+        return -EINTR;
+    if (unlikely((late = files_take_error(offer->fd)) != 0))
+        return -late;
+    bool first = reason == REASON_input || reason == REASON_warming;
+    return first || reason == REASON_no_room ? write_shows(offer, first) : PASS;
 }
 
-static ssize_t answer_offer(int verdict, size_t total) {
-    return verdict == DEFERRED ? (ssize_t)total : answer(verdict);
+ssize_t answer_offer(int verdict, size_t total) {
+    return verdict == DEFERRED ? (ssize_t)total : verdict > PARTIAL ? verdict - PARTIAL : answer(verdict);
 }
 
 /* Hindered it needs no clock, which may be among what is forbidden (PR_SET_TSC). */
@@ -202,6 +233,40 @@ int offer_write(const char *call, int fd, const void *bytes, size_t n) {
     return passes_at_once(fd, n) ? PASS : offer_one(call, fd, bytes, n, WB_AT_POSITION, false);
 }
 
+int offer_send(const char *call, int fd, const void *bytes, size_t n, int flags) {
+    int64_t how = flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT;
+    return passes_at_once(fd, n) ? PASS : offer_one(call, fd, bytes, n, how, flags & ~MSG_NOSIGNAL);
+}
+
+bool write_prepared(int fd) {
+    struct fd_slot *slot;
+    int saved = errno;
+    bool prepared = !passes_at_once(fd, 1) && admit(fd, 1, 0, &slot) == REASON_NONE;
+    errno = saved;
+    return prepared;
+}
+
+int offer_vector(const char *call, int fd, const struct iovec *vector, int count, int64_t offset, bool odd,
+                 size_t *total) {
+    struct offer offer = {call, fd, count, vector, offset, 0, false, odd};
+    int verdict = make_offer(&offer);
+    *total = offer.total;
+    return verdict;
+}
+
+void stream_passed(int fd, ssize_t written, size_t n) {
+    struct ofd *ofd = known_ofd(fd);
+    if (ofd && !ofd->stream && written == (ssize_t)n) {
+        window_written(ofd->inode);
+        return;
+    }
+    struct thread *self = thread_self();
+    uint64_t epoch = input_epoch_next(self->epoch_before);
+    if (ofd && self->epoch_before && written == (ssize_t)n)
+        ofd->epoch = epoch;
+    self->epoch_before = 0;
+}
+
 /* NAME_offered is all of it but for the quick way out, which has few registers to save. */
 #define SINGLE(name, parameters, arguments, at, is_odd)                                                                \
     static __attribute__((noinline)) ssize_t name##_offered parameters {                                               \
@@ -220,9 +285,9 @@ int offer_write(const char *call, int fd, const void *bytes, size_t n) {
 
 #define VECTOR(name, parameters, arguments, at, is_odd)                                                                \
     EXPORT ssize_t name parameters {                                                                                   \
-        struct offer offer = {#name, fd, count, vector, at, 0, false, is_odd};                                         \
-        int verdict = make_offer(&offer);                                                                              \
-        return verdict == PASS ? CALL(name, arguments) : answer_offer(verdict, offer.total);                           \
+        size_t total;                                                                                                  \
+        int verdict = offer_vector(#name, fd, vector, count, at, is_odd, &total);                                      \
+        return verdict == PASS ? CALL(name, arguments) : answer_offer(verdict, total);                                 \
     }
 
 extern ssize_t __write(int fd, const void *bytes, size_t n);
@@ -305,8 +370,8 @@ static int sync_file(int fd, bool data_only, int (*real)(int)) {
         result = (int)answer(result);
     else
         result = sync_passed(self, fd, data_only, real);
-    window_learned();
-    int late = files_take_error(fd);
+    input_came();
+    int late = files_take_file_error(fd);
     return unlikely(late) ? (int)answer(-late) : result;
 }
 

@@ -6,22 +6,33 @@
 
 #include "entry/entry.h"
 
-/* What becomes of a write: it was accepted; the caller makes the real call; or -errno, an earlier write failed late. */
-enum { DEFERRED, PASS };
+/*
+ * What becomes of a write: it was accepted; the caller makes the real call; PARTIAL + n, so many bytes were written; or
+ * -errno, an earlier write failed late, or a handler ended the wait for an earlier one.
+ */
+enum { DEFERRED, PASS, PARTIAL };
+/* The program's answer, but for PASS. */
+ssize_t answer_offer(int verdict, size_t total);
 
-/* After a write that the kernel made: all of it, to a file of ours, is no news. */
+/*
+ * After a write that the kernel made: all of it, to a regular file, is no news. What is written to a socket may be
+ * deferred from then on.
+ */
+void stream_passed(int fd, ssize_t written, size_t n);
 static inline ssize_t write_passed(int fd, ssize_t written, size_t n) {
-    if (unlikely(window_exists())) {
-        struct ofd *ofd = known_ofd(fd);
-        if (ofd && written == (ssize_t)n)
-            window_written(ofd->inode);
-        else
-            window_learned();
-    }
+    if (unlikely(atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_INPUTS)))
+        stream_passed(fd, written, n);
     return written;
 }
 
 /* A write at the file position. */
 int offer_write(const char *call, int fd, const void *bytes, size_t n);
+/* The same by send(2). */
+int offer_send(const char *call, int fd, const void *bytes, size_t n, int flags);
+/* Might a write by this number be deferred? Then a fault in reading the caller's memory is noticed. */
+bool write_prepared(int fd);
+/* The caller's vector, which needn't be readable; *total is what DEFERRED answers. */
+int offer_vector(const char *call, int fd, const struct iovec *vector, int count, int64_t offset, bool odd,
+                 size_t *total);
 
 #endif

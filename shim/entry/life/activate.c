@@ -157,29 +157,39 @@ enum reason prepare_to_read(const struct inode *inode) {
     return likely(prepared_to_read()) ? REASON_NONE : start_once(inode, false);
 }
 
-/* With the lock held. */
-static void stop(struct thread *self, bool reading_too) {
+/* With the lock held. False: something has to wait for a stream first. */
+static bool stop(struct thread *self, bool reading_too) {
     wb_hinder(REASON_pausing); /* only with the lock: two pauses can't end each other */
     if (reading_too)
         window_stop(self);
-    if (activated())
-        wb_stop(self);
-    atomic_store(&active, false);
-    if (reading_too)
+    bool stopped = !activated() || wb_stop(self);
+    if (stopped)
+        atomic_store(&active, false);
+    if (stopped && reading_too)
         atomic_store(&prepared, false);
     wb_unhinder(REASON_pausing);
+    return stopped;
 }
 
+/*
+ * What another thread wrote, and a stream has no room for, may have to wait for the caller itself. Then the library
+ * stays as it is: the helper thread goes on until that is written.
+ */
 static void stop_once(struct thread *self, bool reading_too) {
     int saved = errno;
-    critical_enter();
-    mutex_lock(&lock);
-    if (reading_too)
-        own_calls_stop();
-    if (reading_too ? prepared_to_read() : activated())
-        stop(self, reading_too);
-    mutex_unlock(&lock);
-    critical_leave();
+    bool stopped = false;
+    for (int attempt = 0; attempt < 2 && !stopped; attempt++) {
+        if (attempt > 0)
+            wb_flush_all(self, FLUSH_BARRIER, WB_WAIT);
+        critical_enter();
+        mutex_lock(&lock);
+        if (reading_too)
+            own_calls_stop();
+        bool running = reading_too ? prepared_to_read() : activated();
+        stopped = !running || stop(self, reading_too);
+        mutex_unlock(&lock);
+        critical_leave();
+    }
     errno = saved;
 }
 

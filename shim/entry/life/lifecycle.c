@@ -47,7 +47,7 @@ void finish(const char *call, enum flush_cause cause) {
     if (window_exists())
         window_close(attached_self(), call);
     if (wb_any_pending()) {
-        wb_flush_all(attached_self(), cause);
+        wb_flush_all(attached_self(), cause, WB_WAIT);
         if (cause == FLUSH_BARRIER)
             stats_barrier(call);
     }
@@ -72,7 +72,7 @@ void finish_for_good(const char *call) {
         return;
     wb_hinder(REASON_unready);
     if (wb_started())
-        wb_flush_all(attached_self(), FLUSH_EXIT);
+        wb_flush_all(attached_self(), FLUSH_EXIT, WB_WAIT);
     finish(call, FLUSH_EXIT);
 }
 
@@ -111,7 +111,7 @@ void end_thread(const char *call, int status) {
 static void flush_around_handler(void) {
     if (!wb_any_pending() || !thread_free(thread_self()))
         return;
-    wb_flush_all(attached_self(), FLUSH_BARRIER);
+    wb_flush_all(attached_self(), FLUSH_BARRIER, WB_WAIT);
     stats_barrier("signal handler");
 }
 
@@ -121,7 +121,7 @@ static void flush_around_handler(void) {
  */
 static void handler_begins(bool fault) {
     thread_mask_changed(thread_self());
-    window_learned();
+    input_came();
     if (fault)
         flush_around_handler();
 }
@@ -136,14 +136,18 @@ static void handler_ended(void) {
     flush_around_handler();
 }
 
-static void dying(void) {
+/*
+ * Killed where it would have waited for a stream, it has not written that, nor anything after it. But a fault of its
+ * own comes after all that it wrote.
+ */
+static void dying(bool fault) {
     if (!(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp))
         live_end();
     if (!thread_free(thread_self()))
         return;
     wb_hinder(REASON_unready);
     if (wb_started())
-        wb_flush_all(attached_self(), FLUSH_EXIT);
+        wb_flush_all(attached_self(), FLUSH_EXIT, fault ? WB_WAIT : WB_DONT_WAIT);
     if (prepared_to_read())
         let_go_of_files();
 }

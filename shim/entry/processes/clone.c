@@ -42,7 +42,7 @@ __attribute__((visibility("hidden"), used)) pid_t vfork_in_parent(long result) {
     self->vfork_child = false;
     sharing_passed_on();
     exclusive_ends(self->vfork_exclusive);
-    window_learned();
+    input_came();
     return (pid_t)answer(result);
 }
 

@@ -64,7 +64,14 @@ static void find_ways_out(void) {
     exit_find();
 }
 
+/* What has to wait for a stream waits before any lock is taken. */
+static void fork_flush(void) {
+    if (wb_any_pending())
+        announce("fork");
+}
+
 void fork_prepare(void) {
+    fork_flush();
     struct thread *self = attached_self();
     prepared = UNPREPARED;
     if (thread_amid(self) || self->vfork_child || !thread_attached(self))
@@ -148,6 +155,7 @@ static bool streams_locked;
 
 static void libc_forks(void) {
     bool lock = !single_threaded();
+    fork_flush();
     if (lock)
         _IO_list_lock();
     fork_prepare();

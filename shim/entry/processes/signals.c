@@ -223,6 +223,8 @@ MASK(int, swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
     static void *name##_real;                                                                                          \
     EXPORT void name(type environment, int value) {                                                                    \
         mask_changed();                                                                                                \
+        if (unlikely(thread_self()->waiting))                                                                          \
+            thread_self()->waiting = false; /* it may leave a wait for a stream */                                     \
         void *real = __atomic_load_n(&name##_real, __ATOMIC_RELAXED);                                                  \
         ((__typeof__(&name))(real ? real : real_resolve(&name##_real, #name)))(environment, value);                    \
         __builtin_unreachable();                                                                                       \

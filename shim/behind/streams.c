@@ -1,0 +1,174 @@
+#include "behind/streams.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/signals.h"
+#include "ring/direct.h"
+#include "ring/ring.h"
+
+enum { RING_WORTH = 3 }; /* pieces, from which on a submission costs less than a call each */
+
+enum reason streams_admit(const struct ofd *ofd, uint32_t total) {
+    uint32_t needed = streams_piece_ends(ofd, total) ? stream_piece(ofd->stream) - ofd->filled + total : total;
+    return !input_epoch_lasts(ofd->epoch) ? REASON_input : needed > ofd->room ? REASON_no_room : REASON_NONE;
+}
+
+void streams_filled(struct ofd *ofd, uint32_t total) {
+    if (streams_piece_ends(ofd, total)) {
+        ofd->room -= stream_piece(ofd->stream) - ofd->filled;
+        ofd->filled = 0;
+    }
+    ofd->room -= total;
+    ofd->filled += total;
+}
+
+uint32_t streams_left(const struct ofd *ofd) {
+    uint32_t left = stream_piece(ofd->stream) - ofd->filled;
+    return left < ofd->room ? left : ofd->room;
+}
+
+/* Each attempt to perform a piece has a number: threads and streams that have to wait in it are marked by that. */
+static _Atomic uint64_t attempts;
+
+static void drop(struct piece *piece, uint32_t first, const struct ofd *of) {
+    for (uint32_t i = first; i < piece->extents; i++)
+        if (!of || piece->extent[i].ofd == of)
+            piece->extent[i].performed = true;
+}
+
+/*
+ * The other end has gone, and what was accepted is lost, as it is natively if the other end goes without having read
+ * it. The kernel gives the stream's next write the same answer. But where the signal kills, nothing that came after
+ * this write may be seen: as natively, the process is killed here.
+ */
+static void broken(struct piece *piece, uint32_t index) {
+    struct extent *extent = &piece->extent[index];
+    bool kills = !extent->quiet && signals_kills(SIGPIPE);
+    drop(piece, index, kills ? NULL : extent->ofd);
+    if (kills)
+        signals_raise(SIGPIPE);
+}
+
+/* A socket's error, which the kernel gives once: the answer to the next call that sends or receives. */
+static void failed(struct thread *self, struct piece *piece, uint32_t index, int error) {
+    struct ofd *ofd = piece->extent[index].ofd;
+    atomic_store_explicit(&ofd->inode->error, error, memory_order_relaxed);
+    self->stats->count[COUNT_LATE_ERRORS]++;
+    log_info("a deferred write to a stream failed; errno", error);
+    drop(piece, index, ofd);
+}
+
+/* False: it doesn't go in whole now. */
+static bool perform(struct thread *self, struct piece *piece, uint32_t index) {
+    struct extent *extent = &piece->extent[index];
+    long done = 0;
+    while (extent->done < extent->length && done >= 0) {
+        struct iovec rest = {piece->data + extent->start + extent->done, extent->length - extent->done};
+        done = direct_stream(extent->fd, extent->ofd->stream == STREAM_PIPE, &rest, 1);
+        self->stats->count[COUNT_DIRECT_CALLS]++;
+        self->stats->count[COUNT_STREAM_PIECES]++;
+        extent->done += done > 0 ? (uint32_t)done : 0;
+    }
+    if (done == -EAGAIN)
+        return false;
+    extent->performed = true;
+    if (done >= 0)
+        return true;
+    extent->ofd->epoch = 0;
+    if (done == -EPIPE)
+        broken(piece, index);
+    else
+        failed(self, piece, index, (int)-done);
+    return true;
+}
+
+/* Pipes that follow each other from there on, and don't have to wait. */
+static uint32_t run_of_pipes(const struct piece *piece, uint32_t first, uint64_t attempt) {
+    uint32_t end = first;
+    for (; end < piece->extents; end++) {
+        const struct extent *extent = &piece->extent[end];
+        if (extent->performed || extent->ofd->stream != STREAM_PIPE || extent->writer->waits_in == attempt ||
+            extent->ofd->waits_in == attempt)
+            break;
+    }
+    return end - first;
+}
+
+/*
+ * As many as go in, each linked to the one before, in one submission. What was not, for whatever reason, is tried again
+ * one by one.
+ */
+static void perform_by_ring(struct thread *self, struct piece *piece, struct ring *ring, uint32_t first,
+                            uint32_t count) {
+    int32_t result;
+    uint64_t tag;
+    ring_drain(ring);
+    for (uint32_t i = first; i < first + count; i++)
+        ring_prepare_stream(ring, piece->extent[i].fd, piece->data + piece->extent[i].start, piece->extent[i].length,
+                            direct_signals(), i + 1 < first + count, i);
+    self->pipe_swallowed = direct_signals();
+    atomic_signal_fence(memory_order_seq_cst);
+    ring_complete(ring);
+    atomic_signal_fence(memory_order_seq_cst);
+    self->pipe_swallowed = false;
+    self->stats->count[COUNT_RING_ENTERS]++;
+    while (ring_take(ring, &tag, &result)) {
+        struct extent *extent = &piece->extent[tag];
+        extent->done = result > 0 ? (uint32_t)result : 0;
+        extent->performed = extent->done == extent->length;
+        self->stats->count[COUNT_RING_WRITES] += extent->performed;
+        self->stats->count[COUNT_STREAM_PIECES] += extent->performed;
+    }
+}
+
+bool streams_perform(struct thread *self, struct piece *piece, struct ring *ring,
+                     void (*file)(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done)) {
+    uint64_t attempt = atomic_fetch_add_explicit(&attempts, 1, memory_order_relaxed) + 1;
+    bool all = true;
+    for (uint32_t i = 0; i < piece->extents; i++) {
+        struct extent *extent = &piece->extent[i];
+        uint32_t pipes = ring ? run_of_pipes(piece, i, attempt) : 0;
+        if (pipes >= RING_WORTH && ring_room(ring, pipes))
+            perform_by_ring(self, piece, ring, i, pipes);
+        if (extent->performed)
+            continue;
+        bool waits = extent->writer->waits_in == attempt || extent->ofd->waits_in == attempt;
+        if (!waits && extent->ofd->stream) {
+            waits = !perform(self, piece, i);
+        } else if (!waits) {
+            file(self, piece, extent, 0);
+            extent->performed = true;
+        }
+        if (waits) {
+            extent->writer->waits_in = extent->ofd->waits_in = attempt;
+            all = false;
+        }
+    }
+    piece->stuck = !all;
+    return all;
+}
+
+/*
+ * Signals are blocked but for the wait itself: one that comes after the look would be waited out (ppoll(2)). A pipe
+ * says exactly when it takes a piece. A socket wants more room for that than a send would (sk_stream_is_writeable,
+ * unix_writable in net/): so it is tried again from time to time.
+ */
+bool streams_wait(struct thread *self, int fd, uint32_t interrupted, bool interruptibly) {
+    enum { AGAIN_NS = 20000000 };
+    struct pollfd one = {.fd = fd, .events = POLLOUT};
+    struct timespec limit = {0, AGAIN_NS};
+    uint64_t all = ~0ull, before;
+    self->stats->count[COUNT_STREAM_WAITS]++;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    self->waiting = true;
+    bool on = !interruptibly || self->interrupted == interrupted;
+    if (on)
+        sys(SYS_ppoll, &one, 1, &limit, &before, sizeof before);
+    self->waiting = false;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    return on && (!interruptibly || self->interrupted == interrupted);
+}

@@ -1,0 +1,39 @@
+/*
+ * Performing what was written to pipes and stream sockets: without waiting, in pieces that are cut between calls. A
+ * log's lock is held.
+ */
+#ifndef URINGSHIM_BEHIND_STREAMS_H
+#define URINGSHIM_BEHIND_STREAMS_H
+
+#include "behind/log.h"
+
+/*
+ * May a write of `total` bytes be deferred to it now? The first one after an input goes straight through: it shows
+ * whether the other end is still there. And what the stream has no room for is the kernel's to wait with.
+ */
+enum reason streams_admit(const struct ofd *ofd, uint32_t total);
+/* Does a write of so many bytes begin another piece? */
+static inline bool streams_piece_ends(const struct ofd *ofd, uint32_t total) {
+    return ofd->filled + total > stream_piece(ofd->stream);
+}
+/* So many bytes were put behind what was deferred, in a piece of their own if they don't fit into the one before. */
+void streams_filled(struct ofd *ofd, uint32_t total);
+/* How many bytes an extent may still grow by. */
+uint32_t streams_left(const struct ofd *ofd);
+
+/*
+ * By a thread that holds no lock: waits until the stream takes more, or it is time to try again. False: since
+ * thread->interrupted was that, a handler ran that ends a call; only if that is asked for.
+ */
+bool streams_wait(struct thread *self, int fd, uint32_t interrupted, bool interruptibly);
+
+/*
+ * Performs a piece in which there are streams, in order. False: some of it is left, because a stream is full: it stays
+ * where it is, and so does whatever the same thread wrote after it, or others to the same stream. What other threads
+ * wrote goes on: natively they would not wait for that one. `file` performs an extent of a file. With a ring of the
+ * caller's, or NULL.
+ */
+bool streams_perform(struct thread *self, struct piece *piece, struct ring *ring,
+                     void (*file)(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done));
+
+#endif

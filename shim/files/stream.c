@@ -1,0 +1,116 @@
+#include "files/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+
+#include "base/config.h"
+#include "base/maps.h"
+#include "base/passing.h"
+#include "base/sys.h"
+
+static long option(int fd, int level, int name, void *value, socklen_t size) {
+    return sys(SYS_getsockopt, fd, level, name, value, &size);
+}
+
+static int number_option(int fd, int level, int name) {
+    int value = -1;
+    return option(fd, level, name, &value, sizeof value) == 0 ? value : -1;
+}
+
+/* Before Linux 6.4 a pipe doesn't know RWF_NOWAIT. One of our own tells. */
+static bool pipes_without_waiting(void) {
+    static _Atomic int known;
+    int ends[2];
+    char byte = 0;
+    struct iovec one = {&byte, 1};
+    if (known)
+        return known > 0;
+    passing_begins();
+    bool made = sys(SYS_pipe2, ends, O_CLOEXEC) == 0;
+    if (made) {
+        long done = sys(SYS_pwritev2, ends[1], &one, 1, -1L, -1L, RWF_NOWAIT);
+        known = done == 1 ? 1 : -1;
+        sys(SYS_close, ends[0]);
+        sys(SYS_close, ends[1]);
+    }
+    passing_ends();
+    return made && known > 0;
+}
+
+/* A layer above TCP makes records of what is sent at once (Documentation/networking/tls.rst). */
+static bool has_upper_layer(int fd) {
+    char name[16] = "";
+    return option(fd, IPPROTO_TCP, TCP_ULP, name, sizeof name) == 0 && name[0];
+}
+
+static bool is_connected(int fd) {
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    return sys(SYS_getpeername, fd, &peer, &size) == 0;
+}
+
+/* With a time-out a send may fail that the program was told is done. */
+static bool has_time_out(int fd) {
+    struct timeval limit = {0, 0};
+    return option(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 || limit.tv_sec || limit.tv_usec;
+}
+
+static enum stream socket_kind(int fd) {
+    int domain = number_option(fd, SOL_SOCKET, SO_DOMAIN), protocol = number_option(fd, SOL_SOCKET, SO_PROTOCOL);
+    if (number_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM || !is_connected(fd) || has_time_out(fd))
+        return STREAM_NONE;
+    if (domain == AF_UNIX)
+        return number_option(fd, SOL_SOCKET, SO_SNDBUF) >= 4 * STREAM_UNIX_PIECE ? STREAM_UNIX : STREAM_NONE;
+    bool inet = domain == AF_INET || domain == AF_INET6;
+    return inet && protocol == IPPROTO_TCP && !has_upper_layer(fd) ? STREAM_TCP : STREAM_NONE;
+}
+
+enum stream stream_look(int fd, const struct stat *st, enum reason *reason) {
+    enum stream kind = S_ISFIFO(st->st_mode) ? STREAM_PIPE : S_ISSOCK(st->st_mode) ? STREAM_UNIX : STREAM_NONE;
+    *reason = kind == STREAM_NONE ? REASON_not_regular : config.no_streams ? REASON_streams_off : REASON_NONE;
+    if (*reason != REASON_NONE)
+        return kind;
+    if (kind == STREAM_UNIX && (kind = socket_kind(fd)) == STREAM_NONE)
+        *reason = REASON_stream_kind;
+    if (kind == STREAM_PIPE && !pipes_without_waiting())
+        *reason = REASON_stream_wait;
+    return kind;
+}
+
+enum reason stream_flags(enum stream kind, long flags) {
+    if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
+        return REASON_bad_fd;
+    if (flags & O_NONBLOCK)
+        return REASON_nonblocking;
+    return kind == STREAM_PIPE && flags & O_DIRECT ? REASON_stream_kind : REASON_NONE; /* packets (pipe(2)) */
+}
+
+/* In pages: each piece takes one, or what is left of the last one. One that is being read may be partly used. */
+static uint32_t pipe_room(int fd) {
+    int used = 0;
+    long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ), page = maps_page_size();
+    if (size < 0 || sys(SYS_ioctl, fd, FIONREAD, &used) != 0)
+        return 0;
+    long taken = (used + page - 1) / page + (used % page != 0), pages = size / page;
+    return pages > taken ? (uint32_t)(pages - taken) * STREAM_PIPE_PIECE : 0;
+}
+
+/* The kernel counts its own buffers, too, on either side: twice what is in them is said to do (socket(7), SO_SNDBUF).
+ */
+static uint32_t socket_room(int fd) {
+    int used = 0, size = number_option(fd, SOL_SOCKET, SO_SNDBUF) / 2;
+    if (sys(SYS_ioctl, fd, SIOCOUTQ, &used) != 0)
+        return 0;
+    return size > used ? (uint32_t)(size - used) : 0;
+}
+
+uint32_t stream_room(int fd, enum stream kind) {
+    return kind == STREAM_PIPE ? pipe_room(fd) : socket_room(fd);
+}

@@ -1,0 +1,43 @@
+/*
+ * Streams: pipes and connected stream sockets, as far as their writes may be deferred. Which kind one is, and how much
+ * goes in without waiting. No locks; asks the kernel.
+ */
+#ifndef URINGSHIM_FILES_STREAM_H
+#define URINGSHIM_FILES_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/stats.h"
+
+enum stream { STREAM_NONE, STREAM_PIPE, STREAM_UNIX, STREAM_TCP };
+
+enum {
+    /* Larger writes are never deferred. Of a page it takes only a few to make copying cost what the calls did. */
+    STREAM_CALL_MAX = 2048,
+    /*
+     * What is performed goes in pieces of at most so many bytes, cut between calls. To a pipe, others may write, too:
+     * what is not more than PIPE_BUF goes in whole or not at all (pipe(7)). The same holds on AF_UNIX for what fits
+     * into one buffer of the kernel's, which is far more (unix_stream_sendmsg in net/unix/af_unix.c).
+     */
+    STREAM_PIPE_PIECE = 4096,
+    STREAM_UNIX_PIECE = 16 << 10,
+    STREAM_TCP_PIECE = 64 << 10,
+};
+
+static inline uint32_t stream_piece(enum stream kind) {
+    return kind == STREAM_PIPE ? STREAM_PIPE_PIECE : kind == STREAM_UNIX ? STREAM_UNIX_PIECE : STREAM_TCP_PIECE;
+}
+
+/*
+ * What the number is, which `st` has been asked about; *reason: why its writes are never deferred as long as it is
+ * open, or REASON_NONE. STREAM_NONE: no pipe and no socket.
+ */
+enum stream stream_look(int fd, const struct stat *st, enum reason *reason);
+/* From the descriptor's flags (F_GETFL): why its writes can't be deferred now. */
+enum reason stream_flags(enum stream kind, long flags);
+/* How many bytes go in now without waiting, by all that can be known: others may be faster. */
+uint32_t stream_room(int fd, enum stream kind);
+
+#endif
