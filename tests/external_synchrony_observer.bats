@@ -2,59 +2,32 @@
 # External synchrony: whoever has been told, by whatever channel, that a record was written finds it in the
 # file. A delay of a second keeps the background flush from covering up for a barrier that was forgotten.
 
+# shellcheck disable=SC2034 # used by lib/observer
+
 load lib/common
+load lib/observer
 
 ROUNDS=${URINGSHIM_TEST_ROUNDS:-500}
 EAGER=(URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000)
 
-channels() {
-    "$VICTIMS/observer" --list "$@"
-}
-
-# observe FAMILY [NAME=VALUE]…: runs each channel of the family under the library.
-observe() {
-    local family=$1 channel status wrong=0
-    shift
-    for channel in $(channels "$family"); do
-        rm -rf scene && mkdir scene
-        : >"$STATS"
-        status=0
-        shim "$@" "$VICTIMS/observer" "$channel" "$ROUNDS" scene || status=$?
-        case $status in
-        0) deferred_in "$family" || { echo "$channel: no write was deferred" && wrong=1; } ;;
-        77) echo "$channel: not on this machine" ;;
-        *) echo "$channel: status $status" && wrong=1 ;;
-        esac
-    done
-    return $wrong
-}
-
-# A channel that is a memory shared beforehand rules deferring out, and a process that is killed leaves no statistics.
-deferred_in() {
-    case $1 in
-    messages | names) (($(stat_value write.deferred) > 0)) ;;
-    esac
-}
-
 @test "the observer is content natively" {
-    local channel status
+    local channel
     for channel in $(channels); do
-        rm -rf scene && mkdir scene
-        status=0
-        "$VICTIMS/observer" "$channel" 100 scene || status=$?
-        [[ $status == 0 || $status == 77 ]] || fail "$channel: status $status"
+        ROUNDS=100 observe_channel 0 "$channel" || (($? == 77))
     done
 }
 
 @test "the observer notices on every channel when the record is held back" {
-    local channel status
+    local channel
+    observer=(--forget)
     for channel in $(channels); do
-        rm -rf scene && mkdir scene
-        status=0
-        "$VICTIMS/observer" --forget "$channel" 100 scene 2>/dev/null || status=$?
-        [[ $status == 1 || $status == 77 ]] || fail "$channel: status $status"
+        ROUNDS=100 observe_channel 1 "$channel" 2>/dev/null || (($? == 77))
     done
 }
+
+@test "writes to streams, engine auto" { observe writes "${EAGER[@]}" URINGSHIM_ENGINE=auto; }
+@test "writes to streams, engine ring" { observe writes "${EAGER[@]}" URINGSHIM_ENGINE=ring; }
+@test "writes to streams, engine direct" { observe writes "${EAGER[@]}" URINGSHIM_ENGINE=direct; }
 
 @test "messages, engine auto" { observe messages "${EAGER[@]}" URINGSHIM_ENGINE=auto; }
 @test "messages, engine ring" { observe messages "${EAGER[@]}" URINGSHIM_ENGINE=ring; }
@@ -90,7 +63,7 @@ deferred_in() {
     local family
     ROUNDS=$((ROUNDS / 4 + 1))
     deferred_in() { :; }
-    for family in messages names memory processes; do
+    for family in writes messages names memory processes; do
         observe "$family"
     done
 }

@@ -1,6 +1,7 @@
-// observer [--forget] CHANNEL ROUNDS DIR: a sender writes a record to a file and then, by CHANNEL, lets an observer
-// know; the observer looks at once, and the record must be there. With --forget the record is held back, and the
-// observer must notice. `observer --list` names the channels, `observer --list FAMILY` those of one family.
+// observer [--forget] [--stream KIND] CHANNEL ROUNDS DIR: a sender writes a record to a file (and in turns with it to a
+// pipe, fifo, unix or tcp stream) and then, by CHANNEL, lets an observer know; the observer looks at once, and the
+// record must be there. With --forget the record is held back, from the stream if there is one, and the observer must
+// notice. `observer --list` names the channels, `observer --list FAMILY` those of one family.
 //
 // Exit status: 0 right, 1 wrong, 77 this machine has no such channel.
 
@@ -12,36 +13,41 @@
 #include "observer_names.h"
 #include "observer_processes.h"
 
-static const struct channel messages[] = {
+// The telling is a write to a stream, and may be deferred itself.
+static const struct channel writes[] = {
     {"pipe", 1, make_pipe, NULL, tell_write, hear_byte, NULL},
     {"pipe_writev", 1, make_pipe, NULL, tell_writev, hear_byte, NULL},
     {"pipe_syscall", 1, make_pipe, NULL, tell_syscall, hear_byte, NULL},
     {"pipe_thread", 1, make_pipe, begin_thread, tell_thread, hear_byte, NULL},
-    {"pipe_sendfile", 1, make_source, NULL, tell_sendfile, hear_byte, NULL},
-    {"pipe_splice", 1, make_source, NULL, tell_splice, hear_byte, NULL},
-    {"pipe_tee", 1, make_source, begin_tee, tell_tee, hear_byte, NULL},
-    {"pipe_vmsplice", 1, make_pipe, NULL, tell_vmsplice, hear_byte, NULL},
-    {"pipe_full", 1, make_full_pipe, NULL, tell_read, hear_space, NULL},
-    {"pipe_end", 1, make_fifo, begin_fifo, tell_close, hear_fifo_end, NULL},
     {"socketpair", 1, make_stream_pair, NULL, tell_write, hear_byte, NULL},
     {"socketpair_send", 1, make_stream_pair, NULL, tell_send, hear_byte, NULL},
-    {"socketpair_sendmsg", 1, make_datagram_pair, NULL, tell_sendmsg, hear_byte, NULL},
-    {"socketpair_sendmmsg", 1, make_datagram_pair, NULL, tell_sendmmsg, hear_byte, NULL},
-    {"descriptor", 1, make_stream_pair, NULL, tell_descriptor, hear_descriptor, NULL},
-    {"udp", 1, make_udp, NULL, tell_send, hear_byte, NULL},
-    {"udp_sendto", 1, make_udp, NULL, tell_sendto, hear_byte, NULL},
     {"tcp", 1, make_tcp, NULL, tell_write, hear_byte, NULL},
-    {"tcp_sendfile", 1, make_tcp_source, NULL, tell_sendfile, hear_byte, NULL},
-    {"connect", 1, make_listener, begin_connect, tell_connect, hear_connect, NULL},
-    {"shutdown", 1, make_listener, begin_connected, tell_shutdown, hear_end, NULL},
-    {"close_socket", 1, make_listener, begin_connected, tell_close, hear_end, NULL},
-    {"terminal", 1, make_pty, NULL, tell_write, hear_byte, NULL},
     {"printf", 1, make_stdout, NULL, tell_printf, hear_byte, NULL},
     {"fprintf", 1, make_buffered, NULL, tell_fprintf, hear_byte, NULL},
     {"putc_unbuffered", 1, make_unbuffered, NULL, tell_putc, hear_byte, NULL},
     {"fwrite_unbuffered", 1, make_unbuffered, NULL, tell_fwrite, hear_byte, NULL},
     {"fputs_by_line", 1, make_by_line, NULL, tell_newline, hear_byte, NULL},
     {"dprintf", 1, make_pipe, NULL, tell_dprintf, hear_byte, NULL},
+    {0},
+};
+
+static const struct channel messages[] = {
+    {"pipe_sendfile", 1, make_source, NULL, tell_sendfile, hear_byte, NULL},
+    {"pipe_splice", 1, make_source, NULL, tell_splice, hear_byte, NULL},
+    {"pipe_tee", 1, make_source, begin_tee, tell_tee, hear_byte, NULL},
+    {"pipe_vmsplice", 1, make_pipe, NULL, tell_vmsplice, hear_byte, NULL},
+    {"pipe_full", 1, make_full_pipe, NULL, tell_read, hear_space, NULL},
+    {"pipe_end", 1, make_fifo, begin_fifo, tell_close, hear_fifo_end, NULL},
+    {"socketpair_sendmsg", 1, make_datagram_pair, NULL, tell_sendmsg, hear_byte, NULL},
+    {"socketpair_sendmmsg", 1, make_datagram_pair, NULL, tell_sendmmsg, hear_byte, NULL},
+    {"descriptor", 1, make_stream_pair, NULL, tell_descriptor, hear_descriptor, NULL},
+    {"udp", 1, make_udp, NULL, tell_send, hear_byte, NULL},
+    {"udp_sendto", 1, make_udp, NULL, tell_sendto, hear_byte, NULL},
+    {"tcp_sendfile", 1, make_tcp_source, NULL, tell_sendfile, hear_byte, NULL},
+    {"connect", 1, make_listener, begin_connect, tell_connect, hear_connect, NULL},
+    {"shutdown", 1, make_listener, begin_connected, tell_shutdown, hear_end, NULL},
+    {"close_socket", 1, make_listener, begin_connected, tell_close, hear_end, NULL},
+    {"terminal", 1, make_pty, NULL, tell_write, hear_byte, NULL},
     {"kill", 1, make_signal, NULL, tell_kill, hear_signal, NULL},
     {"sigqueue", 1, make_signal, NULL, tell_sigqueue, hear_signal, NULL},
     {"eventfd", 1, make_eventfd, NULL, tell_eventfd, hear_eventfd, NULL},
@@ -134,7 +140,8 @@ static const struct channel processes[] = {
 static const struct {
     const char *name;
     const struct channel *channels;
-} families[] = {{"messages", messages}, {"names", names}, {"memory", memory}, {"processes", processes}};
+} families[] = {
+    {"writes", writes}, {"messages", messages}, {"names", names}, {"memory", memory}, {"processes", processes}};
 
 enum { FAMILIES = sizeof families / sizeof *families };
 
@@ -149,8 +156,10 @@ static int list(const char *family) {
 static const struct channel *find(const char *name) {
     for (int i = 0; i < FAMILIES; i++)
         for (const struct channel *each = families[i].channels; each->name; each++)
-            if (!strcmp(name, each->name))
+            if (!strcmp(name, each->name)) {
+                deferrable = families[i].channels == writes;
                 return each;
+            }
     give_up("no such channel: %s", name);
 }
 
@@ -158,6 +167,8 @@ static void run_observer(void) {
     MUST(prctl(PR_SET_PDEATHSIG, SIGKILL));
     map_seen(true);
     kept_fd = MUST(open(path_of("log"), O_RDONLY));
+    if (streaming)
+        MUST(close(STREAM_OUT));
     for (now = 0; now < rounds; now++) {
         channel->hear();
         look_and_wake();
@@ -171,6 +182,8 @@ static void run_sender(void) {
     if (!observer)
         run_observer();
     map_seen(false);
+    if (streaming)
+        MUST(close(STREAM_IN));
     warm_up();
     for (now = 0; now < rounds; now++) {
         if (channel->begin)
@@ -186,7 +199,8 @@ int main(int argc, char **argv) {
         return list(argv[2]);
     MUST(readlink("/proc/self/exe", self, sizeof self - 1));
     sender = getpid();
-    if (argc >= 4 && argv[1][0] == '-' && strcmp(argv[1], "--forget") != 0) {
+    if (argc >= 4 && (!strcmp(argv[1], "--look") || !strcmp(argv[1], "--chain"))) {
+        find_streams();
         channel = find(!strcmp(argv[1], "--look") ? "fork" : "exec");
         snprintf(dir, sizeof dir, "%s", argv[2]);
         now = atol(argv[3]);
@@ -195,16 +209,25 @@ int main(int argc, char **argv) {
         rounds = atol(argv[4]);
         continue_chain();
     }
-    forgetful = argc == 5;
-    argv += argc - 4;
+    const char *stream_kind = NULL;
+    int at = 1;
+    for (; at < argc - 3; at++)
+        if (!strcmp(argv[at], "--forget"))
+            forgetful = true;
+        else if (!strcmp(argv[at], "--stream"))
+            stream_kind = argv[++at];
+    argv += at - 1;
     channel = find(argv[1]);
     rounds = (atol(argv[2]) + channel->share - 1) / channel->share;
     if (!realpath(argv[3], dir))
         give_up("%s", argv[3]);
     alarm(HANG_SECONDS + (unsigned)rounds / 100); // for whom the telling never returns
     int fd = MUST(open(path_of("seen"), O_RDWR | O_CREAT | O_TRUNC, 0600));
-    MUST(ftruncate(fd, sizeof *seen));
+    MUST(ftruncate(fd, SEEN_SIZE));
     close(fd);
+    if (stream_kind)
+        make_streams(stream_kind);
+    find_streams();
     if (channel->prepare)
         channel->prepare();
     if (channel->run)

@@ -1,7 +1,7 @@
 // Locks: the observer waits for one that the sender lets go.
 #pragma once
 
-#include "observer.h"
+#include "observer_records.h"
 
 #include <sys/file.h>
 

@@ -1,7 +1,7 @@
 // Channels through which something is sent: the observer blocks in receiving.
 #pragma once
 
-#include "observer.h"
+#include "observer_records.h"
 #include "passing.h"
 
 #include <arpa/inet.h>
@@ -70,15 +70,7 @@ static void make_udp(void) {
 }
 
 static void make_tcp(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int listener = MUST(socket(AF_INET, SOCK_STREAM, 0));
-    MUST(bind(listener, (struct sockaddr *)&address, length));
-    MUST(listen(listener, 1));
-    MUST(getsockname(listener, (struct sockaddr *)&address, &length));
-    ends[1] = MUST(socket(AF_INET, SOCK_STREAM, 0));
-    MUST(connect(ends[1], (struct sockaddr *)&address, length));
-    ends[0] = MUST(accept(listener, NULL, NULL));
+    open_tcp(ends);
 }
 
 static void tell_sendmsg(void) {

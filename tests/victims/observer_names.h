@@ -1,7 +1,7 @@
 // Channels through which nothing is sent: the observer watches names, attributes, or the sender itself.
 #pragma once
 
-#include "observer.h"
+#include "observer_records.h"
 
 #include <sys/inotify.h>
 #include <sys/resource.h>

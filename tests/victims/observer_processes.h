@@ -1,7 +1,7 @@
 // Channels that are processes: one that ends, observed by its parent, and one that is made, observing.
 #pragma once
 
-#include "observer.h"
+#include "observer_records.h"
 
 #include <assert.h>
 #include <err.h>
