@@ -1,0 +1,48 @@
+#!/usr/bin/env bats
+# External synchrony of streams: whoever has been told, by whatever channel, that records were written to a stream and to
+# a file finds them in both, and nobody ever finds one without all that were written before it. A delay of a second keeps
+# the background flush from covering up for a barrier that was forgotten.
+
+# shellcheck disable=SC2034 # used by lib/observer
+
+load lib/common
+load lib/observer
+load lib/streams
+
+# Of each channel that is a quick one, kind of stream and mode: 100,000 in all.
+ROUNDS=${URINGSHIM_TEST_ROUNDS:-135}
+PATIENT="URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000"
+
+# told KIND [OPTION]…: by each channel, under what under_mode says, but the one that tells nothing.
+told() {
+    local channel expected=0 wrong=0
+    observer=(--stream "$@")
+    [[ $* != *--forget* ]] || expected=1
+    for channel in $(channels | grep -vx size); do
+        observe_channel $expected "$channel" "${under[@]}" || (($? == 77)) || wrong=1
+    done
+    return $wrong
+}
+
+@test "the observer is content natively, whatever the stream" {
+    local kind under=()
+    for kind in "${STREAM_KINDS[@]}"; do
+        ROUNDS=10 told "$kind"
+    done
+}
+
+@test "the observer notices on every channel when the stream's records are held back" {
+    local under=()
+    ROUNDS=10 told pipe --forget 2>/dev/null
+    ROUNDS=10 told unix --forget 2>/dev/null
+}
+
+@test "a pipe and a file, all settings at their defaults" { under_mode URINGSHIM_TEST_EAGER=0 told pipe; }
+@test "a pipe and a file, engine auto" { under_mode "$PATIENT" told pipe; }
+@test "a pipe and a file, engine ring" { under_mode "$PATIENT URINGSHIM_ENGINE=ring" told pipe; }
+@test "a pipe and a file, engine direct" { under_mode "$PATIENT URINGSHIM_ENGINE=direct" told pipe; }
+@test "a pipe that is passed through, and a file that is not" { under_mode "$PATIENT URINGSHIM_STREAMS=0" told pipe; }
+@test "a pipe and a file, in the order of each thread" { under_mode "URINGSHIM_TEST_EAGER=1 URINGSHIM_ORDER=thread" told pipe; }
+@test "a pipe with a name and a file" { under_mode "$PATIENT" told fifo; }
+@test "a unix socket and a file" { under_mode "$PATIENT URINGSHIM_ENGINE=ring" told unix; }
+@test "a TCP socket and a file" { under_mode "$PATIENT URINGSHIM_ENGINE=direct" told tcp; }
