@@ -5,10 +5,8 @@
  * lock or an atomic alone; with --lanes, each has a plan and files of its own and never waits for another.
  */
 #include "prefix_plan.h"
+#include "prefix_turns.h"
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -21,12 +19,8 @@ struct lane {
 };
 
 static struct lane lanes[THREADS_MAX];
-static unsigned threads = 1;
-static bool own_lanes, rewrites, direct, spin;
+static bool own_lanes, rewrites, direct;
 static uint64_t seed, steps = UINT64_MAX;
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static atomic_uint turn;
 
 static void open_file(struct lane *lane, enum file file) {
     const char *name = file_name(lane->number, file, "");
@@ -85,20 +79,6 @@ static void perform(struct lane *lane) {
         require(write(STDOUT_FILENO, &report, sizeof(report)) == sizeof(report));
         break;
     }
-}
-
-static void take_turn(unsigned number) {
-    if (!spin)
-        pthread_mutex_lock(&lock);
-    while (spin && atomic_load_explicit(&turn, memory_order_acquire) != number)
-        sched_yield();
-}
-
-static void give_turn(unsigned number) {
-    if (!spin)
-        pthread_mutex_unlock(&lock);
-    else
-        atomic_store_explicit(&turn, (number + 1) % threads, memory_order_release);
 }
 
 static void *work(void *argument) {
