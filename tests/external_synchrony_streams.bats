@@ -58,3 +58,18 @@ untold() {
         under_mode "$mode" untold --threads 3
     done
 }
+
+# shared KIND: by processes that have one stream.
+shared() {
+    "$VICTIMS/streams_shared" "$1" 8 $((ROUNDS * 5)) "$RANDOM" appended "${under[@]}" "$VICTIMS/streams_shared"
+}
+
+@test "eight processes write records to one pipe: none is torn, and those of each are in order" {
+    everywhere shared pipe
+    everywhere shared fifo
+}
+
+# Nobody promises that, but so it is: the kernel takes a small one as a whole.
+@test "eight processes write records to one unix socket: none is torn, and those of each are in order" {
+    everywhere shared unix
+}
