@@ -1,9 +1,12 @@
 #!/usr/bin/env bats
-# Bounded delay: what was written is in the file soon, though the program may never make another call. The limit leaves
-# two orders of magnitude for a busy machine.
+# Bounded delay: what was written is in the file, or at the other end, soon, though the program may never make another
+# call. The limit leaves two orders of magnitude for a busy machine.
+
+# shellcheck disable=SC2154 # set by lib/streams
 
 load lib/common
 load lib/threads
+load lib/streams
 
 @test "a thread that computes for ever does not hold back what it wrote" {
     local engine
@@ -25,4 +28,22 @@ load lib/threads
         watched delay 2 "$engine" URINGSHIM_TEST_EAGER=1 "$VICTIMS/threads_delay" detached 2
         "$VICTIMS/threads_check" 600 watched
     done
+}
+
+# received KIND: by another process, whatever the writer does next.
+received() {
+    local how
+    for how in computes files waits; do
+        "${under[@]}" "$VICTIMS/streams_delay" "$how" "$1" 40 500 >seen || fail "$how: $(cat seen)" || return
+    done
+}
+
+@test "a writer that makes no further call to the stream does not hold back what it sent to a pipe" {
+    everywhere received pipe
+    everywhere received fifo
+}
+
+@test "nor what it sent to a socket" {
+    everywhere received unix
+    everywhere received tcp
 }
