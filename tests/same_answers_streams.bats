@@ -77,3 +77,8 @@ except BrokenPipeError as error:
     os._exit(7)' | head -n 3")
     ends_of "${pipelines[@]}"
 }
+
+@test "errors of calls on streams, and boundaries that are kept" {
+    stream_works "$VICTIMS/streams_errors"
+    assert_stream_deferred
+}
