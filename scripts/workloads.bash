@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2004 # what scripts/bench sets, and its tables by name
+# shellcheck shell=bash disable=SC2154,SC2004,SC2034 # what scripts/bench sets and reads, and its tables by name
 # The parts of scripts/bench that measure other programs than ours. Sourced there; needs measure.bash.
 
 # fio's jobs are threads here: as children they would share memory with it, in which they count what they have done.
@@ -20,20 +20,9 @@ fio_run() { # VARIANT ARGUMENT…: sets wall and cpu, nanoseconds a call.
 
 # fio_row NAME GROUP ARGUMENT…
 fio_row() {
-    local name=$1 group=$2 round i variant variants=(native shimmed uring1 uring32)
+    local name=$1 group=$2
     shift 2
-    walls=() cpus=() native=() shimmed=()
-    for ((round = 0; round < rounds; round++)); do
-        for ((i = 0; i < ${#variants[@]}; i++)); do
-            variant=${variants[(round + i) % ${#variants[@]}]}
-            fio_run "$variant" "$@"
-            walls[$variant]+=" $wall" cpus[$variant]+=" $cpu"
-        done
-    done
-    for variant in "${variants[@]}"; do
-        # shellcheck disable=SC2086 # lists of numbers
-        wall_median[$variant]=$(median ${walls[$variant]}) cpu_median[$variant]=$(median ${cpus[$variant]})
-    done
+    in_turns "native shimmed uring1 uring32" fio_run "$@"
     printf '%-24s %10.1f %10.1f %10.1f %10.1f %8s %8s %8s\n' "$name" "${wall_median[native]}" "${wall_median[shimmed]}" \
         "${wall_median[uring1]}" "${wall_median[uring32]}" "$(ratio "${wall_median[native]}" "${wall_median[shimmed]}")" \
         "$(ratio "${wall_median[uring32]}" "${wall_median[shimmed]}")" \
@@ -65,23 +54,22 @@ buffered() {
     fio_table 0
 }
 
-# command_row GROUP NAME CALLS COMMAND…: a command that makes so many calls; the file it leaves is removed each time.
+# command_run VARIANT CALLS COMMAND…: the file it leaves is removed before the next.
+command_run() {
+    local preload=() calls=$2 seconds user system
+    [ "$1" = native ] || preload=("LD_PRELOAD=$library")
+    shift 2
+    (cd "$work" && rm -f file && "$timed" "$work/timed" "${preload[@]}" "$@" >/dev/null) || die "failed: $*"
+    read -r seconds user system <"$work/timed"
+    wall=$(awk -v s="$seconds" -v n="$calls" 'BEGIN { print 1e9 * s / n }')
+    cpu=$(awk -v u="$user" -v s="$system" -v n="$calls" 'BEGIN { print 1e9 * (u + s) / n }')
+}
+
+# command_row GROUP NAME CALLS COMMAND…: a command that makes so many calls.
 command_row() {
-    local group=$1 name=$2 calls=$3 round variant preload seconds user system
-    shift 3
-    walls=() cpus=() native=() shimmed=()
-    for ((round = 0; round < 2 * rounds; round++)); do
-        variant=native preload=()
-        [ $(((round + round / 2) % 2)) -eq 0 ] || variant=shimmed preload=("LD_PRELOAD=$library")
-        (cd "$work" && rm -f file && "$timed" "$work/timed" "${preload[@]}" "$@" >/dev/null) || die "failed: $*"
-        read -r seconds user system <"$work/timed"
-        walls[$variant]+=" $(awk -v s="$seconds" -v n="$calls" 'BEGIN { print 1e9 * s / n }')"
-        cpus[$variant]+=" $(awk -v u="$user" -v s="$system" -v n="$calls" 'BEGIN { print 1e9 * (u + s) / n }')"
-    done
-    for variant in native shimmed; do
-        # shellcheck disable=SC2086 # lists of numbers
-        wall_median[$variant]=$(median ${walls[$variant]}) cpu_median[$variant]=$(median ${cpus[$variant]})
-    done
+    local group=$1 name=$2
+    shift 2
+    in_turns "native shimmed" command_run "$@"
     printf '%-44s %10.1f %10.1f %8s %8s\n' "$name" "${wall_median[native]}" "${wall_median[shimmed]}" \
         "$(ratio "${wall_median[native]}" "${wall_median[shimmed]}")" "$(ratio "${cpu_median[native]}" "${cpu_median[shimmed]}")"
     note_result "$group" "$name"
