@@ -24,7 +24,7 @@ tool() {
     local source=$root/tests/bench/$1.c program=$root/build/bench/$1
     if [ ! "$program" -nt "$source" ]; then
         mkdir -p "$root/build/bench"
-        "${CC:-cc}" -std=gnu17 -O2 -Wall -Wextra -o "$program" "$source" || die "cannot build $source"
+        "${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -pthread -o "$program" "$source" || die "cannot build $source"
     fi
     echo "$program"
 }
