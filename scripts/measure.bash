@@ -29,6 +29,14 @@ tool() {
     echo "$program"
 }
 
+# Prints the path of a library that has nothing in it: what loading any library costs.
+empty_library() {
+    local empty=$root/build/bench/empty.so
+    mkdir -p "$root/build/bench"
+    [ -f "$empty" ] || "${CC:-cc}" -shared -x c /dev/null -o "$empty" || die 'cannot build an empty library'
+    echo "$empty"
+}
+
 # Makes $work on a real disk, for a tmpfs answers differently, and removes it at the end.
 make_work() {
     work=$(mktemp -d "${TMPDIR:-/var/tmp}/uringshim.XXXXXX") || exit
@@ -58,9 +66,9 @@ median() { # NUMBER…
     printf '%s\n' "$@" | sort -g | awk '{ at[NR] = $1 } END { print (at[int((NR + 1) / 2)] + at[int(NR / 2) + 1]) / 2 }'
 }
 
-# ratio A B [FORMAT]: A / B.
+# ratio A B [FORMAT]: A / B, or - where one of them is none.
 ratio() {
-    awk -v a="$1" -v b="$2" -v format="${3:-%.2f}" 'BEGIN { if (b == 0) print "-"; else printf format "\n", a / b }'
+    awk -v a="$1" -v b="$2" -v format="${3:-%.2f}" 'BEGIN { if (a == "-" || b == 0) print "-"; else printf format "\n", a / b }'
 }
 
 # quartiles NUMBERS NUMBERS: of the ratios of the first list's numbers to the second's, each to its own.
@@ -85,12 +93,12 @@ quartiles() {
         }'
 }
 
-# traced_calls FILE: from the table of strace -c, the calls that write, those that read or seek, and all calls. Entering
-# a ring counts as writing: it is what the library does instead.
+# traced_calls FILE: from the table of strace -c, the calls that write or send, those that read or seek, and all calls.
+# Entering a ring counts as writing: it is what the library does instead.
 traced_calls() {
     awk '$4 ~ /^[0-9]+$/ && $NF != "total" {
              all += $4
-             if ($NF ~ /^(write|writev|pwrite64|pwritev|pwritev2|io_uring_enter)$/)
+             if ($NF ~ /^(write|writev|pwrite64|pwritev|pwritev2|sendto|sendmsg|sendmmsg|io_uring_enter)$/)
                  writes += $4
              if ($NF ~ /^(read|readv|pread64|preadv|preadv2|lseek)$/)
                  reads += $4
@@ -110,7 +118,7 @@ note_result() {
         printf '"ratio":%s,"ratio_low":%s,"ratio_high":%s' "$middle" "$low" "$high"
         [ -z "${3-}" ] || printf ',"limit":"%s","limit_ratio":%s' "$3" \
             "$(ratio "${wall_median[native]}" "${wall_median[$3]}")"
-        printf ',"cpu_ratio":%s' "$(ratio "${cpu_median[native]}" "${cpu_median[shimmed]}" | sed 's/^-$/null/')"
+        printf ',"cpu_ratio":%s' "$(ratio "${cpu_median[native]-0}" "${cpu_median[shimmed]-0}" | sed 's/^-$/null/')"
         [ ${#native[@]} -eq 0 ] || printf ',"calls_native":%s,"calls_shimmed":%s' "${native[2]}" "${shimmed[2]}"
         echo '}'
     } >>"$results"

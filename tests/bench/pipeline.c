@@ -1,12 +1,14 @@
 /*
- * pipeline FILE KIND [NAME=VALUE]… WRITER [ARG]… '|' READER [ARG]…: runs both, with WRITER's standard output connected
- * to READER's standard input by a stream of KIND: pipe, unix (a socket pair) or tcp (over the loopback device). The
- * variables are set for WRITER alone. FILE gets the time at which both had ended, in nanoseconds of the monotonic
- * clock, and the nanoseconds of processor time that WRITER and READER took, with what they started. Fails where one of
- * them does.
+ * pipeline [-a] FILE KIND [NAME=VALUE]… WRITER [ARG]… '|' READER [ARG]…: runs both, with WRITER's standard output
+ * connected to READER's standard input by a stream of KIND: pipe, unix (a socket pair) or tcp (over the loopback
+ * device). The variables are set for WRITER alone. FILE gets the time at which both had ended, in nanoseconds of the
+ * monotonic clock, and the nanoseconds of processor time that WRITER and READER took, with what they started. Fails
+ * where one of them does.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -48,13 +50,27 @@ static struct stream connected(const char *kind) {
     return (struct stream){.in = ends[0], .out = ends[1]};
 }
 
-static pid_t start(char **command, int from, int to) {
+/* Divides the processors that this process may use: the last is the reader's. */
+static void place(cpu_set_t *writers, cpu_set_t *readers) {
+    require(sched_getaffinity(0, sizeof(*writers), writers) == 0);
+    if (CPU_COUNT(writers) < 2)
+        die("needs two processors");
+    CPU_ZERO(readers);
+    for (int cpu = CPU_SETSIZE - 1; CPU_COUNT(readers) == 0; cpu--)
+        if (CPU_ISSET(cpu, writers)) {
+            CPU_SET(cpu, readers);
+            CPU_CLR(cpu, writers);
+        }
+}
+
+static pid_t start(char **command, int from, int to, const cpu_set_t *processors) {
     pid_t child = fork();
     require(child >= 0);
     if (child == 0) {
         while (*command && strchr(*command, '='))
             putenv(*command++);
         require(dup2(from, to) == to);
+        require(processors == NULL || sched_setaffinity(0, sizeof(*processors), processors) == 0);
         if (*command)
             execvp(command[0], command);
         _exit(127);
@@ -74,20 +90,28 @@ static double ended(pid_t child) {
 }
 
 int main(int argc, char **argv) {
+    bool apart = argc > 1 && strcmp(argv[1], "-a") == 0;
+    if (apart) {
+        argc--;
+        argv++;
+    }
     char **reader = argv + argc;
     for (int i = 3; i < argc && reader == argv + argc; i++)
         if (strcmp(argv[i], "|") == 0)
             reader = argv + i + 1;
     if (reader >= argv + argc) {
-        fprintf(stderr, "usage: pipeline FILE KIND [NAME=VALUE]... WRITER [ARG]... '|' READER [ARG]...\n");
+        fprintf(stderr, "usage: pipeline [-a] FILE KIND [NAME=VALUE]... WRITER [ARG]... '|' READER [ARG]...\n");
         return 125;
     }
     reader[-1] = NULL;
     FILE *out = fopen(argv[1], "we");
     require(out);
+    cpu_set_t writers, readers;
+    if (apart)
+        place(&writers, &readers);
     struct stream stream = connected(argv[2]);
-    pid_t reads = start(reader, stream.in, STDIN_FILENO);
-    pid_t writes = start(argv + 3, stream.out, STDOUT_FILENO);
+    pid_t reads = start(reader, stream.in, STDIN_FILENO, apart ? &readers : NULL);
+    pid_t writes = start(argv + 3, stream.out, STDOUT_FILENO, apart ? &writers : NULL);
     double writer_cpu = ended(writes), reader_cpu = ended(reads);
     fprintf(out, "%.0f %.0f %.0f\n", wall_ns(), writer_cpu, reader_cpu);
     require(fclose(out) == 0);
