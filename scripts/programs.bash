@@ -10,12 +10,24 @@ export GIT_COMMITTER_NAME=bench GIT_COMMITTER_EMAIL=bench@localhost GIT_COMMITTE
 all_programs() {
     local mode
     echo perl python dd dash mawk bash-outside bash-inside gawk sed sed-unbuffered logging
-    echo sort split tar zip unzip gcc make git git-clone
+    echo sort split tar zip unzip gcc make git
     echo bash-read dash-read perl-lines perl-bytes python-lines python-bytes tar-create cmp sort-merge grep rsync
     echo git-status git-log sql-scan sql-lookup
     for mode in delete truncate persist wal; do
         echo "sqlite-$mode-normal" "sqlite-$mode-full"
     done
+    stream_programs
+    steady_programs
+}
+
+# Each writes $lines lines into a pipe, one at a time.
+stream_programs() {
+    echo pipe-python pipe-perl pipe-mawk pipe-gawk pipe-stdbuf pipe-grep pipe-sed pipe-mawk-sort
+}
+
+# Pipes and sockets in which nothing can be gained: large pieces, or a question and its answer.
+steady_programs() {
+    echo pipe-tee pipe-cat pipe-gzip pipe-tar rsync-shell git-clone git-clone-pipes make-jobserver ssh-true proxy
 }
 
 # program NAME: sets command (what is measured), stdin, before (what is prepared for each run, in an empty
@@ -35,6 +47,13 @@ program() {
     sort-*) have "$1" sort ;;
     sed-*) have "$1" sed ;;
     git-*) have "$1" git ;;
+    rsync-*) have "$1" rsync ;;
+    pipe-python) have "$1" /usr/bin/python3 ;;
+    pipe-mawk-sort) have "$1" mawk sort ;;
+    pipe-*) have "$1" "${1#pipe-}" ;;
+    make-jobserver) have "$1" make gcc ;;
+    ssh-true) have "$1" ssh ssh-keygen /usr/sbin/sshd ;;
+    proxy) have "$1" socat ;;
     *) have "$1" "$1" ;;
     esac || return
     case $1 in
@@ -216,12 +235,94 @@ print(total)' "$inputs/text")
         command=(sqlite3 "$inputs/rows.db")
         outcome=:
         ;;
-    git-clone)
+    pipe-python)
+        into_wc "/usr/bin/python3 -u -c 'for i in range($lines): print(f\"line {i}\")'"
+        ;;
+    pipe-perl)
+        into_wc "perl -e '\$| = 1; print \"line \$_\\n\" for 1 .. $lines'"
+        ;;
+    pipe-mawk)
+        into_wc "mawk -W interactive 'BEGIN { for (i = 1; i <= $lines; i++) print \"line \" i }'"
+        ;;
+    pipe-mawk-sort)
+        command=(sh -c "mawk -W interactive 'BEGIN { for (i = 1; i <= $lines; i++) print \"line \" i }' | sort | tail -n 1")
+        outcome=:
+        ;;
+    pipe-gawk)
+        make_input many make_many
+        into_wc "gawk '{ print; fflush() }' $inputs/many"
+        ;;
+    pipe-stdbuf)
+        make_input many make_many
+        into_wc "stdbuf -oL cut -d ' ' -f 2 $inputs/many"
+        ;;
+    pipe-grep)
+        make_input many make_many
+        into_wc "grep --line-buffered line $inputs/many"
+        ;;
+    pipe-sed) # which reads byte by byte, too
+        make_input many make_many
+        into_wc "sed -u s/line/record/ $inputs/many"
+        ;;
+    pipe-cat)
+        make_input large make_large
+        into_wc "cat $inputs/large | cat"
+        ;;
+    pipe-tee)
+        make_input large make_large
+        into_wc "tee copy <$inputs/large"
+        outcome='cat copy'
+        ;;
+    pipe-gzip)
+        make_input large make_large
+        command=(sh -c "gzip -1 -n <$inputs/large | gzip -d | cksum")
+        outcome=:
+        ;;
+    pipe-tar)
+        make_input tree make_tree
+        command=(sh -c "tar cf - -C $inputs tree | tar xf -")
+        outcome=whole_tree
+        ;;
+    rsync-shell) # as over ssh: two processes, and a socket pair between them
+        make_input tree make_tree
+        make_input remote 'printf "#!/bin/sh\nshift\nexec \"\$@\"\n" >remote && chmod +x remote'
+        command=(rsync -a -e "$inputs/remote" "$inputs/tree" here:.)
+        outcome=whole_tree
+        ;;
+    make-jobserver) # two makes below one, which share its jobs
+        make_input jobs make_jobs
+        before="cp -r $inputs/jobs ."
+        command=(make -s -j2 -C jobs)
+        outcome='find jobs -name "*.o" | sort; find jobs -name "*.o" | sort | xargs cat'
+        ;;
+    ssh-true)
+        # No daemon and no port: each ssh starts an sshd of its own, and talks to it over two pipes. scripts/setup doesn't
+        # install one, for it would listen.
+        make_input ssh make_ssh
+        ssh -F "$inputs/ssh/config" there true 2>"$work/printed" ||
+            { skipped "$1" "no sshd can be had: $(tail -n 1 "$work/printed")" && return 1; }
+        command=(sh -c "for i in 1 2 3 4 5 6 7 8 9 10; do ssh -F $inputs/ssh/config there true || exit; done")
+        outcome=:
+        ;;
+    proxy) # in place of ssh, which isn't everywhere: socat talks to cat over a socket pair
+        make_input large make_large
+        into_wc "socat -t 60 - EXEC:cat <$inputs/large"
+        ;;
+    git-clone | git-clone-pipes)
         make_repository
         command=(git clone -q "file://$inputs/repository" clone) # by URL: the objects are sent, not linked or copied
+        # As through ssh: one more process hands on what comes and goes.
+        [ "$1" = git-clone ] ||
+            command=(git -c protocol.ext.allow=always clone -q "ext::git upload-pack $inputs/repository" clone)
         outcome='cd clone; git rev-parse HEAD; git fsck --full; git status --porcelain'
         ;;
     esac
+}
+
+# into_wc SHELL-COMMAND: its lines are counted at the other end of a pipe.
+into_wc() {
+    command=(sh -c "$1 | wc -l")
+    outcome=:
 }
 
 have() { # PROGRAM COMMAND…
@@ -270,6 +371,53 @@ make_large_c() {
                       printf "    return c > %d ? c - b : c + a;\n}\n\n", $1 % 97 }' >large.c
 }
 
+# $lines lines, short ones: sed -u reads them byte by byte.
+make_many() {
+    seq "$lines" | sed 's/^/line /' >many
+}
+
+# 200 bytes for each of $lines: 80 MB.
+make_large() {
+    seq "$lines" | awk '{ printf "%06d", $1
+                          for (i = 0; i < 4; i++)
+                              printf " the quick brown fox jumps over the lazy dog %d", i
+                          print "" }' >large
+}
+
+# Two directories of C files, each with a make of its own.
+# shellcheck disable=SC2016 # make's variables
+make_jobs() {
+    local directory i
+    mkdir -p jobs/a jobs/b
+    printf '.PHONY: a b\nall: a b\na b:\n\t+@$(MAKE) -s -C $@\n' >jobs/Makefile
+    for directory in jobs/a jobs/b; do
+        echo 'all: $(patsubst %.c,%.o,$(wildcard *.c))' >"$directory/Makefile"
+        for i in 1 2 3 4 5 6; do
+            seq 200 | awk -v file="$i" '{ printf "int f%d_%d(int a) { return a * %d; }\n", file, $1, $1 }' >"$directory/$i.c"
+        done
+    done
+}
+
+make_ssh() {
+    mkdir -p ssh && ssh-keygen -q -t ed25519 -N '' -f ssh/host && ssh-keygen -q -t ed25519 -N '' -f ssh/user &&
+        cat >ssh/sshd_config <<SSHD && cat >ssh/config <<SSH
+HostKey $inputs/ssh/host
+AuthorizedKeysFile $inputs/ssh/user.pub
+StrictModes no
+UsePAM no
+PidFile none
+SSHD
+Host there
+ProxyCommand /usr/sbin/sshd -i -f $inputs/ssh/sshd_config
+IdentityFile $inputs/ssh/user
+IdentitiesOnly yes
+BatchMode yes
+StrictHostKeyChecking no
+UserKnownHostsFile /dev/null
+LogLevel ERROR
+SSH
+}
+
 # $tree_files files of 100 to 8000 bytes, a hundred a directory: like a source tree.
 make_tree() {
     local directory
@@ -308,24 +456,33 @@ inserts() { # JOURNAL-MODE SYNCHRONOUS
     seq 1000 | awk '{ printf "INSERT INTO t VALUES(%d, \"row %d, some text to make it a row of usual size\");\n", $1, $1 }'
 }
 
-# run native|shimmed trace|time|count FILE: the current program once, as prepared, its figures into FILE. Every run's
+# Natively and shimmed; and, if it is to be compared, with an empty library: what loading any library costs.
+modes=(native shimmed)
+
+preload_of() { # MODE: sets preload, as an assignment
+    case $1 in
+    native) preload=() ;;
+    empty) preload=("LD_PRELOAD=$empty") ;;
+    shimmed) preload=("LD_PRELOAD=$library") ;;
+    esac
+}
+
+# run MODE trace|time|count FILE: the current program once, as prepared, its figures into FILE. Every run's
 # outcome is compared with the first one's.
 run() {
-    local preload=() tracer
+    local preload tracer
+    preload_of "$1"
     cd "$work" || exit
     [ -n "$kept" ] || rm -rf run
     mkdir -p run
     cd run || exit
     eval "$before"
     if [ "$2" = trace ]; then
-        [ "$1" = native ] || preload=(-E "LD_PRELOAD=$library")
-        tracer=(strace -f -c -o "$3" "${preload[@]}" --)
+        tracer=(strace -f -c -o "$3" "${preload[@]/#/-E}" --)
     elif [ "$2" = count ]; then
-        [ "$1" = native ] || preload=(env "LD_PRELOAD=$library")
         rm -f "$3".*
-        tracer=("${preload[@]}" valgrind --tool=callgrind --trace-children=yes "--callgrind-out-file=$3.%p" -q)
+        tracer=(env "${preload[@]}" valgrind --tool=callgrind --trace-children=yes "--callgrind-out-file=$3.%p" -q)
     else
-        [ "$1" = native ] || preload=("LD_PRELOAD=$library")
         tracer=("$timed" "$3" "${preload[@]}")
     fi
     "${tracer[@]}" "${command[@]}" <"$stdin" >"$work/stdout" || die "${command[0]} failed ($1)"
@@ -335,12 +492,12 @@ run() {
 }
 
 # What measure found, by native and shimmed: system calls, and medians in seconds. Paired: the quartiles of
-# shimmed / native, each of one round.
+# shimmed / native, each of one round; of wall time also of empty / native, and, as speed, of native / shimmed.
 declare -A writes reads all wall cpu
-paired_wall='' paired_cpu=''
+paired_wall='' paired_cpu='' paired_empty='' paired_speed=''
 
 measure() { # NAME ROUNDS; fails if the program cannot be run here
-    local mode round order taken user sys
+    local mode round i taken user sys
     local -A walls=() cpus=()
     program "$1" || return
     expected=
@@ -351,21 +508,22 @@ measure() { # NAME ROUNDS; fails if the program cannot be run here
     done
     for ((round = 0; round < $2; round++)); do
         # Each goes first in turn: what the second finds warm or dirty must not be counted as the library's.
-        order=(native shimmed)
-        ((round % 2 == 0)) || order=(shimmed native)
-        for mode in "${order[@]}"; do
+        for ((i = 0; i < ${#modes[@]}; i++)); do
+            mode=${modes[(round + i) % ${#modes[@]}]}
             run "$mode" time "$work/time"
             read -r taken user sys <"$work/time"
             walls[$mode]+=" $taken"
             cpus[$mode]+=" $(awk -v a="$user" -v b="$sys" 'BEGIN { print a + b }')"
         done
     done
-    for mode in native shimmed; do
+    for mode in "${modes[@]}"; do
         # shellcheck disable=SC2086 # lists of numbers
         wall[$mode]=$(median ${walls[$mode]}) cpu[$mode]=$(median ${cpus[$mode]})
     done
     paired_wall=$(quartiles "${walls[shimmed]}" "${walls[native]}")
     paired_cpu=$(quartiles "${cpus[shimmed]}" "${cpus[native]}")
+    paired_speed=$(quartiles "${walls[native]}" "${walls[shimmed]}")
+    paired_empty=$(quartiles "${walls[empty]-}" "${walls[native]}")
     cd "$work" && rm -rf run
 }
 
