@@ -72,6 +72,7 @@ struct piece {
     uint32_t used;
     uint32_t extents;
     uint32_t streams;  /* extents of streams among them */
+    uint64_t stuck_at; /* ticks */
     bool stuck;        /* a stream was full when it was performed last: nothing more is deferred before it is empty */
     struct ring *ring; /* in flight on it, or NULL */
     struct thread *ring_owner;

@@ -6,7 +6,9 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/passing.h"
 #include "base/signals.h"
+#include "base/ticks.h"
 #include "ring/direct.h"
 #include "ring/ring.h"
 
@@ -45,12 +47,20 @@ static void drop(struct piece *piece, uint32_t first, const struct ofd *of) {
  * it. The kernel gives the stream's next write the same answer. But where the signal kills, nothing that came after
  * this write may be seen: as natively, the process is killed here.
  */
+static _Atomic bool doomed;
+
+bool streams_doomed(void) {
+    return atomic_load_explicit(&doomed, memory_order_relaxed);
+}
+
 static void broken(struct piece *piece, uint32_t index) {
     struct extent *extent = &piece->extent[index];
     bool kills = !extent->quiet && signals_kills(SIGPIPE);
     drop(piece, index, kills ? NULL : extent->ofd);
-    if (kills)
-        signals_raise(SIGPIPE);
+    if (!kills)
+        return;
+    atomic_store(&doomed, true);
+    signals_raise(SIGPIPE);
 }
 
 /* A socket's error, which the kernel gives once: the answer to the next call that sends or receives. */
@@ -62,13 +72,59 @@ static void failed(struct thread *self, struct piece *piece, uint32_t index, int
     drop(piece, index, ofd);
 }
 
+/* In one go through a piece: its number, and the FIFO that is open once more, or -1. */
+struct attempt {
+    uint64_t number;
+    const struct ofd *fifo;
+    long again;
+};
+
+static void fifo_close(struct attempt *attempt) {
+    if (attempt->fifo) {
+        if (attempt->again >= 0)
+            sys(SYS_close, attempt->again);
+        passing_ends();
+    }
+    attempt->fifo = NULL;
+}
+
+/* Where it can't be opened, for rights were given up, it is asked whether it takes one: hardly anybody will be faster.
+ */
+static long fifo_write(struct attempt *attempt, const struct extent *extent, const struct iovec *rest) {
+    if (attempt->fifo != extent->ofd) {
+        fifo_close(attempt);
+        passing_begins();
+        attempt->again = stream_open_again(extent->fd);
+        attempt->fifo = extent->ofd;
+    }
+    struct pollfd one = {.fd = extent->fd, .events = POLLOUT};
+    struct timespec none = {0, 0};
+    if (attempt->again >= 0)
+        return direct_pipe((int)attempt->again, rest, 1, false);
+    if (attempt->again == -ENXIO)
+        return -EPIPE;
+    return sys(SYS_ppoll, &one, 1, &none, NULL, sizeof(uint64_t)) == 1 ? direct_pipe(extent->fd, rest, 1, false)
+                                                                       : -EAGAIN;
+}
+
+static long write_part(struct attempt *attempt, const struct extent *extent, const struct iovec *rest) {
+    switch (extent->ofd->stream) {
+    case STREAM_PIPE:
+        return direct_pipe(extent->fd, rest, 1, true);
+    case STREAM_FIFO:
+        return fifo_write(attempt, extent, rest);
+    default:
+        return direct_send(extent->fd, rest, 1);
+    }
+}
+
 /* False: it doesn't go in whole now. */
-static bool perform(struct thread *self, struct piece *piece, uint32_t index) {
+static bool perform(struct thread *self, struct piece *piece, struct attempt *attempt, uint32_t index) {
     struct extent *extent = &piece->extent[index];
     long done = 0;
     while (extent->done < extent->length && done >= 0) {
         struct iovec rest = {piece->data + extent->start + extent->done, extent->length - extent->done};
-        done = direct_stream(extent->fd, extent->ofd->stream == STREAM_PIPE, &rest, 1);
+        done = write_part(attempt, extent, &rest);
         self->stats->count[COUNT_DIRECT_CALLS]++;
         self->stats->count[COUNT_STREAM_PIECES]++;
         extent->done += done > 0 ? (uint32_t)done : 0;
@@ -125,29 +181,41 @@ static void perform_by_ring(struct thread *self, struct piece *piece, struct rin
     }
 }
 
+bool streams_overtaken(const struct piece *piece) {
+    enum { PATIENCE_US = 50000 };
+    return piece->stuck && ticks_now() - piece->stuck_at > ticks_of_us(PATIENCE_US);
+}
+
 bool streams_perform(struct thread *self, struct piece *piece, struct ring *ring,
                      void (*file)(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done)) {
-    uint64_t attempt = atomic_fetch_add_explicit(&attempts, 1, memory_order_relaxed) + 1;
-    bool all = true;
+    struct attempt attempt = {.number = atomic_fetch_add_explicit(&attempts, 1, memory_order_relaxed) + 1};
+    bool all = true, overtaken = streams_overtaken(piece);
     for (uint32_t i = 0; i < piece->extents; i++) {
         struct extent *extent = &piece->extent[i];
-        uint32_t pipes = ring ? run_of_pipes(piece, i, attempt) : 0;
+        uint32_t pipes = ring ? run_of_pipes(piece, i, attempt.number) : 0;
         if (pipes >= RING_WORTH && ring_room(ring, pipes))
             perform_by_ring(self, piece, ring, i, pipes);
         if (extent->performed)
             continue;
-        bool waits = extent->writer->waits_in == attempt || extent->ofd->waits_in == attempt;
+        bool waits = extent->writer->waits_in == attempt.number || extent->ofd->waits_in == attempt.number;
         if (!waits && extent->ofd->stream) {
-            waits = !perform(self, piece, i);
+            waits = !perform(self, piece, &attempt, i);
         } else if (!waits) {
             file(self, piece, extent, 0);
             extent->performed = true;
         }
-        if (waits) {
-            extent->writer->waits_in = extent->ofd->waits_in = attempt;
-            all = false;
-        }
+        if (!waits)
+            continue;
+        all = false;
+        if (!overtaken)
+            break;
+        extent->writer->waits_in = extent->ofd->waits_in = attempt.number;
+        if (extent->ofd->stream)
+            extent->ofd->reason = REASON_no_room;
     }
+    fifo_close(&attempt);
+    if (!all && !piece->stuck)
+        piece->stuck_at = ticks_now();
     piece->stuck = !all;
     return all;
 }

@@ -7,6 +7,8 @@
 
 #include "behind/log.h"
 
+/* The process is about to be killed by SIGPIPE: nothing is deferred any more. */
+bool streams_doomed(void);
 /*
  * May a write of `total` bytes be deferred to it now? The first one after an input goes straight through: it shows
  * whether the other end is still there. And what the stream has no room for is the kernel's to wait with.
@@ -28,12 +30,15 @@ uint32_t streams_left(const struct ofd *ofd);
 bool streams_wait(struct thread *self, int fd, uint32_t interrupted, bool interruptibly);
 
 /*
- * Performs a piece in which there are streams, in order. False: some of it is left, because a stream is full: it stays
- * where it is, and so does whatever the same thread wrote after it, or others to the same stream. What other threads
- * wrote goes on: natively they would not wait for that one. `file` performs an extent of a file. With a ring of the
- * caller's, or NULL.
+ * Performs a piece in which there are streams, in order. False: some of it is left, because a stream is full. Natively
+ * its writer would wait, and others not; but they may know of what it wrote since. So at first all wait that comes
+ * after it. If the reader doesn't come for some time, what others wrote overtakes it (who reads may be one of them),
+ * and nothing is deferred to that stream any more. `file` performs an extent of a file. With a ring of the caller's, or
+ * NULL.
  */
 bool streams_perform(struct thread *self, struct piece *piece, struct ring *ring,
                      void (*file)(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done));
+/* Is it time for that? */
+bool streams_overtaken(const struct piece *piece);
 
 #endif

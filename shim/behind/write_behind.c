@@ -234,7 +234,7 @@ static enum reason stream_admits(const struct target *target) {
     bool sent = target->offset == WB_SENT || target->offset == WB_SENT_QUIETLY;
     if (!ofd->stream)
         return sent ? REASON_flags : REASON_NONE;
-    if (target->offset >= 0 || (sent && ofd->stream == STREAM_PIPE))
+    if (target->offset >= 0 || (sent && stream_is_pipe(ofd->stream)))
         return REASON_flags;
     return target->total > STREAM_CALL_MAX ? REASON_large : streams_admit(ofd, target->total);
 }
@@ -253,15 +253,15 @@ static enum reason aim(struct wb_log *log, struct target *target) {
 /* The same, with room in the piece and, if there will be any after a flush, in the stream. */
 static enum reason aim_with_room(struct thread *self, struct wb_log *log, struct target *target) {
     struct piece *piece = log->filling;
-    if (piece->stuck)
+    if (piece->stuck || streams_doomed())
         return REASON_no_room;
     bool full = piece->used + target->total + WB_DIRECT_ALIGN > log->limit || piece->extents == WB_EXTENTS;
-    if (piece->extents && full && !make_room(self, log))
+    if (piece->extents && full && (!make_room(self, log) || streams_doomed()))
         return REASON_no_room;
     enum reason reason = aim(log, target);
     if (reason != REASON_no_room || !log->filling->extents)
         return reason;
-    return make_room(self, log) ? aim(log, target) : REASON_no_room;
+    return make_room(self, log) && !streams_doomed() ? aim(log, target) : REASON_no_room;
 }
 
 /* Does a write begin another extent? In a batch with streams each thread has its own. */
@@ -322,6 +322,8 @@ static enum reason defer(struct thread *self, struct wb_log *log, struct target 
     piece->used += target->total;
     if (ofd->stream)
         streams_filled(ofd, target->total);
+    if (ofd->stream && ofd->largest < target->total)
+        ofd->largest = target->total;
     if (opens) {
         extent_opened(log, piece, ofd); /* and keeps the reference */
         trace_extent(target->fd, offset);
@@ -373,13 +375,23 @@ static void flush(struct thread *self, struct wb_log *log, enum flush_cause caus
     settle(log);
 }
 
-/* A stream that has to take something of this thread's before the thread may go on, or -1. */
+/*
+ * A stream that has to take something before the thread may go on, or -1. What the thread wrote itself it waits for;
+ * what another did, whom it may know to have written, only as long as that isn't out of patience with the reader.
+ */
 static int waits_for(const struct thread *self, const struct wb_log *log) {
     const struct piece *piece = log->filling;
-    for (uint32_t i = 0; piece && piece->stuck && !self->waiting && i < piece->extents; i++)
-        if (piece->extent[i].writer == self && !piece->extent[i].performed && piece->extent[i].ofd->stream)
-            return piece->extent[i].fd;
-    return -1;
+    int others = -1;
+    for (uint32_t i = 0; piece && piece->stuck && !self->waiting && i < piece->extents; i++) {
+        const struct extent *extent = &piece->extent[i];
+        if (extent->performed || !extent->ofd->stream)
+            continue;
+        if (extent->writer == self)
+            return extent->fd;
+        if (others < 0 && !streams_overtaken(piece))
+            others = extent->fd;
+    }
+    return others;
 }
 
 static uint32_t logs_made(void) {

@@ -291,8 +291,7 @@ static bool verify_stream(int fd, struct fd_slot *slot, const struct stat *st, u
     look_at_flags(fd, ofd);
     if (reason != REASON_NONE)
         ofd->reason = reason;
-    ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream);
-    ofd->filled = 0;
+    ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream, ofd->largest, &ofd->filled);
     return true;
 }
 

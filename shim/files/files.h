@@ -71,6 +71,7 @@ struct ofd {
     uint64_t epoch;    /* a stream: a write has shown that it took what was written, and there was no input since */
     uint32_t room;     /* a stream, in this batch: so many bytes may still be deferred, */
     uint64_t waits_in; /* the last attempt to perform a piece in which it was full */
+    uint32_t largest;  /* the largest write to it lately: a hint */
     uint32_t filled;   /* and so many are in the piece that is being filled */
     bool flown;        /* a ring may be reading it, or has written it by its number and not let go of it yet */
     bool pinned;       /* stands, or stood, in a ring's file table, under its serial number */

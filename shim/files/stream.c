@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
@@ -14,6 +16,7 @@
 #include "base/maps.h"
 #include "base/passing.h"
 #include "base/sys.h"
+#include "base/text.h"
 
 static long option(int fd, int level, int name, void *value, socklen_t size) {
     return sys(SYS_getsockopt, fd, level, name, value, &size);
@@ -72,6 +75,31 @@ static enum stream socket_kind(int fd) {
     return inet && protocol == IPPROTO_TCP && !has_upper_layer(fd) ? STREAM_TCP : STREAM_NONE;
 }
 
+long stream_open_again(int fd) {
+    char name[40];
+    struct text text = {name, sizeof name - 1, 0};
+    text_add(&text, "/proc/self/fd/");
+    text_number(&text, fd);
+    name[text.length] = '\0';
+    return sys(SYS_openat, AT_FDCWD, name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* Who may not open it again, or has no /proc, has no way to write without waiting. */
+static bool opens_again(int fd) {
+    passing_begins();
+    long again = stream_open_again(fd);
+    if (again >= 0)
+        sys(SYS_close, again);
+    passing_ends();
+    return again >= 0 || again == -ENXIO;
+}
+
+static enum stream pipe_kind(int fd) {
+    struct statfs st;
+    bool made_by_pipe = sys(SYS_fstatfs, fd, &st) == 0 && st.f_type == PIPEFS_MAGIC;
+    return made_by_pipe && pipes_without_waiting() ? STREAM_PIPE : opens_again(fd) ? STREAM_FIFO : STREAM_NONE;
+}
+
 enum stream stream_look(int fd, const struct stat *st, enum reason *reason) {
     enum stream kind = S_ISFIFO(st->st_mode) ? STREAM_PIPE : S_ISSOCK(st->st_mode) ? STREAM_UNIX : STREAM_NONE;
     *reason = kind == STREAM_NONE ? REASON_not_regular : config.no_streams ? REASON_streams_off : REASON_NONE;
@@ -79,7 +107,7 @@ enum stream stream_look(int fd, const struct stat *st, enum reason *reason) {
         return kind;
     if (kind == STREAM_UNIX && (kind = socket_kind(fd)) == STREAM_NONE)
         *reason = REASON_stream_kind;
-    if (kind == STREAM_PIPE && !pipes_without_waiting())
+    if (kind == STREAM_PIPE && (kind = pipe_kind(fd)) == STREAM_NONE)
         *reason = REASON_stream_wait;
     return kind;
 }
@@ -89,17 +117,22 @@ enum reason stream_flags(enum stream kind, long flags) {
         return REASON_bad_fd;
     if (flags & O_NONBLOCK)
         return REASON_nonblocking;
-    return kind == STREAM_PIPE && flags & O_DIRECT ? REASON_stream_kind : REASON_NONE; /* packets (pipe(2)) */
+    return stream_is_pipe(kind) && flags & O_DIRECT ? REASON_stream_kind : REASON_NONE; /* packets (pipe(2)) */
 }
 
-/* In pages: each piece takes one, or what is left of the last one. One that is being read may be partly used. */
-static uint32_t pipe_room(int fd) {
+/*
+ * In pages: a write that doesn't fit behind the one before begins the next. So each but the first, of which the reader
+ * may have taken a part, and the last has at most so much left as the largest write needs.
+ */
+static uint32_t pipe_room(int fd, uint32_t largest, uint32_t *filled) {
     int used = 0;
     long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ), page = maps_page_size();
     if (size < 0 || sys(SYS_ioctl, fd, FIONREAD, &used) != 0)
         return 0;
-    long taken = (used + page - 1) / page + (used % page != 0), pages = size / page;
-    return pages > taken ? (uint32_t)(pages - taken) * STREAM_PIPE_PIECE : 0;
+    long full = largest < STREAM_CALL_MAX ? page - largest : page - STREAM_CALL_MAX;
+    long taken = used < page ? used > 0 : used / full + 2, left = size / page - taken;
+    *filled = used < page && page == STREAM_PIPE_PIECE ? (uint32_t)used : 0;
+    return (uint32_t)(left > 0 ? left : 0) * STREAM_PIPE_PIECE + (*filled ? STREAM_PIPE_PIECE - *filled : 0);
 }
 
 /* The kernel counts its own buffers, too, on either side: twice what is in them is said to do (socket(7), SO_SNDBUF).
@@ -111,6 +144,7 @@ static uint32_t socket_room(int fd) {
     return size > used ? (uint32_t)(size - used) : 0;
 }
 
-uint32_t stream_room(int fd, enum stream kind) {
-    return kind == STREAM_PIPE ? pipe_room(fd) : socket_room(fd);
+uint32_t stream_room(int fd, enum stream kind, uint32_t largest, uint32_t *filled) {
+    *filled = 0;
+    return stream_is_pipe(kind) ? pipe_room(fd, largest, filled) : socket_room(fd);
 }

@@ -11,7 +11,14 @@
 
 #include "base/stats.h"
 
-enum stream { STREAM_NONE, STREAM_PIPE, STREAM_UNIX, STREAM_TCP };
+/*
+ * The kernel writes to a pipe without waiting (RWF_NOWAIT) if it was made by pipe(2), and from Linux 6.4 on. A FIFO, or
+ * a pipe before that, has to be opened once more to be written to so.
+ */
+enum stream { STREAM_NONE, STREAM_PIPE, STREAM_FIFO, STREAM_UNIX, STREAM_TCP };
+static inline bool stream_is_pipe(enum stream kind) {
+    return kind == STREAM_PIPE || kind == STREAM_FIFO;
+}
 
 enum {
     /* Larger writes are never deferred. Of a page it takes only a few to make copying cost what the calls did. */
@@ -27,7 +34,7 @@ enum {
 };
 
 static inline uint32_t stream_piece(enum stream kind) {
-    return kind == STREAM_PIPE ? STREAM_PIPE_PIECE : kind == STREAM_UNIX ? STREAM_UNIX_PIECE : STREAM_TCP_PIECE;
+    return stream_is_pipe(kind) ? STREAM_PIPE_PIECE : kind == STREAM_UNIX ? STREAM_UNIX_PIECE : STREAM_TCP_PIECE;
 }
 
 /*
@@ -37,7 +44,15 @@ static inline uint32_t stream_piece(enum stream kind) {
 enum stream stream_look(int fd, const struct stat *st, enum reason *reason);
 /* From the descriptor's flags (F_GETFL): why its writes can't be deferred now. */
 enum reason stream_flags(enum stream kind, long flags);
-/* How many bytes go in now without waiting, by all that can be known: others may be faster. */
-uint32_t stream_room(int fd, enum stream kind);
+/*
+ * The pipe behind the number, opened once more for writing without waiting: a number that must be closed soon, or
+ * -errno. -ENXIO: nobody reads it. Between passing_begins and passing_ends.
+ */
+long stream_open_again(int fd);
+/*
+ * How many bytes go in now without waiting, by all that can be known: others may be faster. `largest` is the largest of
+ * the writes lately. *filled: so many bytes of a piece are there already.
+ */
+uint32_t stream_room(int fd, enum stream kind, uint32_t largest, uint32_t *filled);
 
 #endif

@@ -40,11 +40,11 @@ bool direct_signals(void) {
 }
 
 /* What the signal would do to this thread is none of the program's business. */
-static long pipe_with_signal(int fd, const struct iovec *vector, int count) {
+static long pipe_with_signal(int fd, const struct iovec *vector, int count, int flags) {
     struct thread *self = thread_self();
     self->pipe_swallowed = true;
     atomic_signal_fence(memory_order_seq_cst);
-    long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, RWF_NOWAIT);
+    long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, flags);
     if (done == -EPIPE) { /* blocked, it is pending */
         uint64_t set = 1ull << (SIGPIPE - 1);
         struct timespec none = {0, 0};
@@ -55,19 +55,18 @@ static long pipe_with_signal(int fd, const struct iovec *vector, int count) {
     return done;
 }
 
-static long pipe_write(int fd, const struct iovec *vector, int count) {
-    if (!atomic_load_explicit(&signals, memory_order_relaxed)) {
-        long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, RWF_NOWAIT | RWF_NOSIGNAL);
-        if (done != -EOPNOTSUPP)
-            return done;
-        atomic_store_explicit(&signals, true, memory_order_relaxed);
-    }
-    return pipe_with_signal(fd, vector, count);
+long direct_pipe(int fd, const struct iovec *vector, int count, bool nowait) {
+    int flags = nowait ? RWF_NOWAIT : 0;
+    if (direct_signals())
+        return pipe_with_signal(fd, vector, count, flags);
+    long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, flags | RWF_NOSIGNAL);
+    if (done != -EOPNOTSUPP)
+        return done;
+    atomic_store_explicit(&signals, true, memory_order_relaxed);
+    return pipe_with_signal(fd, vector, count, flags);
 }
 
-long direct_stream(int fd, bool pipe, const struct iovec *vector, int count) {
-    if (pipe)
-        return pipe_write(fd, vector, count);
+long direct_send(int fd, const struct iovec *vector, int count) {
     if (count == 1)
         return sys(SYS_sendto, fd, vector->iov_base, vector->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)vector, .msg_iovlen = (size_t)count};

@@ -17,11 +17,12 @@ int direct_write(int fd, const void *buffer, uint32_t length, int64_t offset, ui
  */
 long direct_write_inline(int fd, const void *buffer, uint32_t length, int64_t offset);
 /*
- * To a pipe or a socket, without waiting, and without SIGPIPE: how many bytes went in, or -errno. Where the kernel
- * can't keep the signal back (before Linux 6.18, for pipes) it is taken away again.
+ * To a pipe or a socket, without waiting (or, to a pipe, as its flags say) and without SIGPIPE: how many bytes went in,
+ * or -errno. Where the kernel can't keep the signal back (before Linux 6.18, for pipes) it is taken away again.
  */
 bool direct_signals(void); /* does it have to? */
-long direct_stream(int fd, bool pipe, const struct iovec *vector, int count);
+long direct_pipe(int fd, const struct iovec *vector, int count, bool nowait);
+long direct_send(int fd, const struct iovec *vector, int count);
 int direct_sync(int fd, bool data_only);
 
 #endif

@@ -134,7 +134,8 @@ static enum reason defer_callers(struct offer *offer) {
 /*
  * A write to a stream that shows whether the other end is there: what comes after it, in the same epoch, may be
  * deferred. The first after an input is made at once, without waiting, so that its answer tells of nothing else. One
- * that waits is an input to all others. TCP answers too late to show anything, so that it doesn't matter.
+ * that waits is an input to all others. TCP answers too late to show anything, so that it doesn't matter; and a FIFO
+ * would have to be opened for it.
  */
 static int write_shows(struct offer *offer, bool first) {
     struct ofd *ofd = known_ofd(offer->fd);
@@ -143,9 +144,11 @@ static int write_shows(struct offer *offer, bool first) {
         return PASS;
     uint64_t epoch = self->epoch_before = input_epoch_now();
     bool sent = offer->offset != WB_AT_POSITION, small = offer->total - 1 < STREAM_CALL_MAX;
-    if (!first || ofd->stream == STREAM_TCP || !small || (sent && ofd->stream == STREAM_PIPE))
+    bool at_once = ofd->stream == STREAM_UNIX || (ofd->stream == STREAM_PIPE && !sent);
+    if (!first || !small || !at_once)
         return PASS;
-    long done = direct_stream(offer->fd, ofd->stream == STREAM_PIPE, offer->vector, offer->count);
+    long done = ofd->stream == STREAM_PIPE ? direct_pipe(offer->fd, offer->vector, offer->count, true)
+                                           : direct_send(offer->fd, offer->vector, offer->count);
     if (done <= 0)
         return PASS; /* the kernel says it again, with a signal, or waits */
     self->epoch_before = 0;
