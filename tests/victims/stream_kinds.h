@@ -37,6 +37,8 @@ static inline void make_tcp(int ends[2]) {
 static inline void make_stream(const char *kind, int ends[2]) {
     if (!strcmp(kind, "pipe"))
         require(pipe(ends) == 0);
+    else if (!strcmp(kind, "page")) // a pipe of one
+        require(pipe(ends) == 0 && fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 4096);
     else if (!strcmp(kind, "unix"))
         require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
     else if (!strcmp(kind, "fifo"))

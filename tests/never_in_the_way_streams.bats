@@ -1,0 +1,68 @@
+#!/usr/bin/env bats
+# Never in the way of who writes to pipes and sockets: it waits for a reader where it would have waited, or one call later,
+# and what interrupts, ends or goes by that waiting natively does so here. And at the turns of a process's life each byte
+# is there, once, and in order.
+
+load lib/common
+load lib/compare
+load lib/stream_modes
+
+# URINGSHIM_TEST_ROUNDS beyond its default: every way to wait with every kind of stream, in every mode.
+EVERYTHING=$((${URINGSHIM_TEST_ROUNDS:-1000} > 1000))
+WAYS=(interrupted restarted jumped jumped_often large own_reader threads calls deaths stopped)
+
+# waits KIND SIZE WAY…
+waits() {
+    local ways=("${@:3}")
+    ((EVERYTHING == 0)) || ways=("${WAYS[@]}")
+    stream_works "$VICTIMS/streams_full" "$1" "$2" "${ways[@]}"
+    assert_stream_deferred
+}
+
+@test "a full pipe: handlers, with and without SA_RESTART, and jumps out of the waiting" {
+    waits pipe 64 interrupted restarted jumped jumped_often large
+}
+
+@test "a full pipe: other threads, other calls" {
+    waits pipe 64 threads calls
+}
+
+@test "a full pipe: deadly signals; who is stopped, and goes on" {
+    waits pipe 64 deaths stopped
+}
+
+# The engines know how much room there is; what they have to do with it is the same in each.
+few_modes() {
+    ((EVERYTHING)) || STREAM_MODES=("${STREAM_MODES[@]:1:3}")
+}
+
+# A pipe's page may end with room that is too little for the next record.
+@test "a full pipe, with records that don't fill its pages" {
+    few_modes
+    waits pipe 100 interrupted own_reader deaths
+    waits pipe 3000 interrupted restarted jumped
+}
+
+@test "a pipe of one page, full" {
+    few_modes
+    waits page 64 interrupted own_reader deaths
+    waits page 1000 restarted jumped large
+}
+
+@test "a full FIFO" {
+    few_modes
+    waits fifo 64 interrupted restarted deaths
+}
+
+@test "a full socket" {
+    few_modes
+    waits unix 64 interrupted restarted jumped large
+    waits unix 700 own_reader threads calls deaths stopped
+}
+
+# Nothing is performed by the clock here: who waits must do it itself.
+@test "a full pipe, when the background flush is slow" {
+    few_modes
+    STREAM_MODES=("${STREAM_MODES[@]/%/ $SLOW}")
+    waits pipe 64 interrupted restarted jumped threads
+}
