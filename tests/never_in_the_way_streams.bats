@@ -36,6 +36,11 @@ few_modes() {
     ((EVERYTHING)) || STREAM_MODES=("${STREAM_MODES[@]:1:3}")
 }
 
+# Nothing is performed by the clock: who waits, and who ends, must do it itself.
+slow_modes() {
+    STREAM_MODES=("${STREAM_MODES[@]/%/ $SLOW}")
+}
+
 # A pipe's page may end with room that is too little for the next record.
 @test "a full pipe, with records that don't fill its pages" {
     few_modes
@@ -56,13 +61,40 @@ few_modes() {
 
 @test "a full socket" {
     few_modes
-    waits unix 64 interrupted restarted jumped large
+    waits unix 64 interrupted timed_out restarted jumped large
     waits unix 700 own_reader threads calls deaths stopped
 }
 
-# Nothing is performed by the clock here: who waits must do it itself.
 @test "a full pipe, when the background flush is slow" {
     few_modes
-    STREAM_MODES=("${STREAM_MODES[@]/%/ $SLOW}")
+    slow_modes
     waits pipe 64 interrupted restarted jumped threads
+}
+
+# lives KIND: with as much pending as can be; with and without the clock.
+lives() {
+    few_modes
+    stream_works "$VICTIMS/streams_life" "$1"
+    slow_modes
+    in_stream_modes "$VICTIMS/streams_life" "$1"
+    assert_stream_deferred
+}
+
+# How a program begins, and when something is deferred in it, is the policy's there.
+@test "who writes to a pipe makes processes, becomes another, closes, passes on, ends: as the policy has it" {
+    stream_works "$VICTIMS/streams_life" pipe
+}
+
+@test "the same with everything deferred, to a pipe" { lives pipe; }
+@test "the same to a FIFO" { lives fifo; }
+@test "the same to a socket" { lives unix; }
+@test "the same over TCP" { lives tcp; }
+
+@test "a terminal gets each write as it comes" {
+    need_command script
+    # shellcheck disable=SC2016 # perl's
+    stream_works script -qec 'stty -opost; perl -e '\''
+        $| = 1; pipe R, W; syswrite W, "x" x $_ and print "line $_\n" for 1 .. 50;
+        syswrite STDERR, "err\n"; sysread R, my $all, 5000; print length $all, "\n"; system "echo a shell";
+        print -t STDOUT ? "terminal\n" : "none\n"; close STDOUT; exit 3'\''; echo $?' /dev/null
 }

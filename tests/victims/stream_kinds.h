@@ -32,6 +32,7 @@ static inline void make_tcp(int ends[2]) {
     require(ends[1] >= 0 && connect(ends[1], (struct sockaddr *)&address, length) == 0);
     ends[0] = accept(listening, NULL, NULL);
     require(ends[0] >= 0 && close(listening) == 0);
+    require(setsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) == 0);
 }
 
 static inline void make_stream(const char *kind, int ends[2]) {

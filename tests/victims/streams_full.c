@@ -55,6 +55,7 @@ static void begin(enum reader how) {
         read_records(how);
     }
     close(start[0]);
+    close(verdict[1]);
 }
 
 static void tell(void) {
@@ -74,7 +75,6 @@ static void end(bool perhaps) {
     close(ends[0]);
     close(start[1]);
     close(verdict[0]);
-    close(verdict[1]);
 }
 
 static void ticking(bool on) {
@@ -150,6 +150,24 @@ static void interrupted(void) {
     note_where("interrupted");
     tell();
     put_on(written + MORE);
+    end(false);
+}
+
+// A socket whose writer doesn't wait for ever.
+static void timed_out(void) {
+    struct timeval limit = {.tv_usec = 20000};
+    begin(FAST);
+    written = 0;
+    require(setsockopt(ends[1], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0);
+    while (errno = UNTOUCHED, put() != -1)
+        ;
+    int error = errno;
+    note("%s, ", strerrorname_np(error));
+    note_where("timed out");
+    tell();
+    // What the reader takes from now on the time doesn't suffice for, perhaps.
+    for (int limit_of_all = written + MORE; written < limit_of_all;)
+        require(put() != -1 || errno == EAGAIN);
     end(false);
 }
 
@@ -461,10 +479,10 @@ static const struct {
     const char *name;
     void (*run)(void);
 } ways[] = {
-    {"interrupted", interrupted},   {"restarted", restarted},     {"jumped", jumped},
-    {"jumped_often", jumped_often}, {"large", interrupted_large}, {"own_reader", own_reader},
-    {"threads", among_threads},     {"calls", other_calls},       {"deaths", deaths},
-    {"stopped", stopped},
+    {"interrupted", interrupted}, {"timed_out", timed_out},   {"restarted", restarted},
+    {"timed_out", timed_out},     {"jumped", jumped},         {"jumped_often", jumped_often},
+    {"large", interrupted_large}, {"own_reader", own_reader}, {"threads", among_threads},
+    {"calls", other_calls},       {"deaths", deaths},         {"stopped", stopped},
 };
 
 int main(int argc, char **argv) {
