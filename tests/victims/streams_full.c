@@ -86,7 +86,7 @@ static void tick(int number) {
     static volatile int last;
     int error = errno;
     (void)number;
-    ticks += any_time || written == last; // it waits, or hasn't had its turn
+    ticks = any_time || written == last ? ticks + 1 : 0; // it waits, or hasn't had its turn
     last = written;
     if (tell_at && ticks == tell_at) {
         tell_at = 0;
@@ -122,10 +122,10 @@ static void put_on(int limit) {
 }
 
 // A pipe holds so many records whatever the pieces in which they came; a socket more in fewer. One call later is
-// allowed.
-static void note_where(const char *what) {
+// allowed. Less is too little where it's sure that the writer waited.
+static void note_where(const char *what, bool waited) {
     int most = fitting(kind, size);
-    if (written < most || (!is_socket(kind) && written > most + 1))
+    if ((waited && written < most) || (!is_socket(kind) && written > most + 1))
         note("%s at %d, not %d\n", what, written, most);
     else
         note("%s\n", what);
@@ -147,7 +147,7 @@ static void interrupted(void) {
     } while (full < 3);
     ticking(false);
     note("%ld %s, ", result, strerrorname_np(error));
-    note_where("interrupted");
+    note_where("interrupted", true);
     tell();
     put_on(written + MORE);
     end(false);
@@ -163,7 +163,7 @@ static void timed_out(void) {
         ;
     int error = errno;
     note("%s, ", strerrorname_np(error));
-    note_where("timed out");
+    note_where("timed out", true);
     tell();
     // What the reader takes from now on the time doesn't suffice for, perhaps.
     for (int limit_of_all = written + MORE; written < limit_of_all;)
@@ -201,7 +201,7 @@ static void jumped(void) {
     }
     jumpable = false;
     ticking(false);
-    note_where("jumped");
+    note_where("jumped", false);
     TRY(write(file, "while it is full\n", 17));
     TRY(write(other[1], "along", 5));
     TRY(read(other[0], got, 5));
@@ -440,7 +440,7 @@ static void dies_of(int number, bool handling) {
         }
         close(ends[0]);
         written = records;
-        note_where(", full");
+        note_where(", full", false);
     } else {
         note("\n");
     }
