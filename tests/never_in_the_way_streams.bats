@@ -5,7 +5,7 @@
 
 load lib/common
 load lib/compare
-load lib/stream_modes
+load lib/streams
 
 # URINGSHIM_TEST_ROUNDS beyond its default: every way to wait with every kind of stream, in every mode.
 EVERYTHING=$((${URINGSHIM_TEST_ROUNDS:-1000} > 1000))
@@ -33,7 +33,7 @@ waits() {
 
 # The engines know how much room there is; what they have to do with it is the same in each.
 few_modes() {
-    ((EVERYTHING)) || STREAM_MODES=("${STREAM_MODES[@]:1:3}")
+    ((EVERYTHING)) || STREAM_MODES=("${EAGER_MODES[@]}")
 }
 
 # Nothing is performed by the clock: who waits, and who ends, must do it itself.

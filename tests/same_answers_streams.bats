@@ -4,7 +4,7 @@
 
 load lib/common
 load lib/compare
-load lib/stream_modes
+load lib/streams
 
 @test "a pipe's other end goes, and says so" {
     same_stream "$VICTIMS/streams_gone" pipe

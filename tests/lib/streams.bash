@@ -32,3 +32,33 @@ everywhere() {
         under_mode "$mode" "$@" || return
     done
 }
+
+# The background flush is not to do what a barrier, or whoever waits, should.
+SLOW=URINGSHIM_MAX_DELAY_US=1000000
+
+# in_stream_modes CMD [ARG]…: does in each of STREAM_MODES what was recorded as `native`. Needs compare.bash, as the next two.
+in_stream_modes() {
+    local mode words
+    for mode in "${STREAM_MODES[@]}"; do
+        read -ra words <<<"URINGSHIM_OWN_CALLS=ignore $mode"
+        same_as_recorded shim "${words[@]}" "${PATIENTLY[@]}" "$@" || fail "$*: differs with $mode" || return
+    done
+}
+
+# same_stream CMD [ARG]…: natively, and in each mode.
+same_stream() {
+    record native "${PATIENTLY[@]}" "$@"
+    ! grep -Exq 'status (9[89]|12[67]|137)' native.result || fail "natively: $(cat native.result)" || return
+    in_stream_modes "$@"
+}
+
+# The same, for what must succeed natively.
+stream_works() {
+    same_stream "$@" || return
+    grep -qx 'status 0' native.result || fail "does not work natively: $(cat native.result)"
+}
+
+# A library that defers no streams doesn't count them.
+assert_stream_deferred() {
+    ! grep -q '"stream.deferred"' "$STATS" || (($(stat_value stream.deferred) > 0)) || fail "no stream was deferred: $(cat "$STATS")"
+}

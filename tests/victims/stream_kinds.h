@@ -1,53 +1,20 @@
-// What the streams_* victims share: streams of each kind, and numbered records to write into them.
+// What the victims share whose streams are waited for, broken and passed on: numbered records, and who reads them.
 #pragma once
 
+#include "streams.h"
 #include "transcript.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 // What is written to ends[1] arrives at ends[0].
-static inline void make_fifo(int ends[2]) {
-    require(mkfifo("fifo", 0600) == 0);
-    ends[0] = open("fifo", O_RDONLY | O_NONBLOCK);
-    ends[1] = open("fifo", O_WRONLY);
-    require(ends[0] >= 0 && ends[1] >= 0 && fcntl(ends[0], F_SETFL, 0) == 0 && unlink("fifo") == 0);
-}
-
-static inline void make_tcp(int ends[2]) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int listening = socket(AF_INET, SOCK_STREAM, 0);
-    require(listening >= 0 && bind(listening, (struct sockaddr *)&address, length) == 0);
-    require(listen(listening, 1) == 0 && getsockname(listening, (struct sockaddr *)&address, &length) == 0);
-    ends[1] = socket(AF_INET, SOCK_STREAM, 0);
-    require(ends[1] >= 0 && connect(ends[1], (struct sockaddr *)&address, length) == 0);
-    ends[0] = accept(listening, NULL, NULL);
-    require(ends[0] >= 0 && close(listening) == 0);
-    require(setsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) == 0);
-}
-
 static inline void make_stream(const char *kind, int ends[2]) {
-    if (!strcmp(kind, "pipe"))
-        require(pipe(ends) == 0);
-    else if (!strcmp(kind, "page")) // a pipe of one
-        require(pipe(ends) == 0 && fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 4096);
-    else if (!strcmp(kind, "unix"))
-        require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-    else if (!strcmp(kind, "fifo"))
-        make_fifo(ends);
-    else if (!strcmp(kind, "tcp"))
-        make_tcp(ends);
-    else
-        die("no kind: %s", kind);
+    bool page = !strcmp(kind, "page"); // a pipe of one
+    open_stream(page ? "pipe" : kind, "fifo", ends);
+    require(!page || fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 4096);
+    require(strcmp(kind, "fifo") != 0 || unlink("fifo") == 0);
 }
 
 static inline bool is_socket(const char *kind) {
@@ -103,12 +70,6 @@ static inline int fitting(const char *kind, size_t size) {
     return count;
 }
 
-static inline int bytes_in(int fd) {
-    int bytes;
-    require(ioctl(fd, FIONREAD, &bytes) == 0);
-    return bytes;
-}
-
 static inline void a_while(void) {
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
@@ -116,6 +77,6 @@ static inline void a_while(void) {
 // Until nothing more goes in: whoever writes to it waits, or is about to.
 static inline void await_full(const int ends[2]) {
     struct pollfd looked_at = {.fd = ends[1], .events = POLLOUT};
-    for (int before = -1, now; poll(&looked_at, 1, 0) != 0 || (now = bytes_in(ends[0])) != before; a_while())
-        before = bytes_in(ends[0]);
+    for (size_t before = SIZE_MAX; poll(&looked_at, 1, 0) != 0 || stream_fill(ends[0]) != before; a_while())
+        before = stream_fill(ends[0]);
 }

@@ -97,7 +97,7 @@ static void dies(bool full) {
     read_records(0, READ);
     if (full)
         await_full(ends);
-    int left = bytes_in(ends[0]) / (int)size, status;
+    int left = (int)stream_fill(ends[0]) / (int)size, status;
     close(ends[1]);
     close(ends[0]);
     require(waitpid(child, &status, 0) == child);

@@ -31,7 +31,7 @@ static void busy(int fd) {
 // What has come of it all: the bytes, one by one.
 static void arrived(const int ends[2]) {
     static char bytes[1 << 16];
-    int size = bytes_in(ends[0]);
+    int size = (int)stream_fill(ends[0]);
     require(read_all(ends[0], bytes, (size_t)size) == (size_t)size);
     note("  arrived: %d bytes, %08x\n", size, checksum(bytes, (size_t)size));
 }
@@ -263,9 +263,8 @@ static void nonblocking(const char *kind, int how, size_t size) {
     TRY(send(ends[1], bytes, size, 0));
     require(read_all(ends[0], bytes, size) == size);
     int more = write(other, "x", 1) == 1;
-    if (!is_socket(kind))
-        note("and %d more\n", more);
-    int left = bytes_in(ends[0]);
+    note("%s", is_socket(kind) ? "" : more ? "  one byte more goes in\n" : "  not one byte more\n");
+    int left = (int)stream_fill(ends[0]);
     int expected = (how ? 85 : 0) + (written - 1) * (int)size + more;
     note("  %s\n", left == expected ? "all that was written" : "not what was written");
     // And back.

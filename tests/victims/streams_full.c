@@ -254,7 +254,7 @@ static void interrupted_large(void) {
     long again = write(stream[1], "x", 1);
     note("then %ld %s\n", again, again == -1 ? strerrorname_np(errno) : "");
     ticking(false);
-    bytes = bytes_in(stream[0]);
+    bytes = (int)stream_fill(stream[0]);
     if (again == 1)
         require(!is_socket(kind) || bytes > 0);
     require(read_all(stream[0], got, (size_t)bytes) == (size_t)bytes);
@@ -292,7 +292,7 @@ static void own_reader(void) {
             sum += (size_t)lengths[i];
             // The stream's tail is at any place, and so is what waits.
             if (i % 50 == 17 && pattern % 2)
-                require(bytes_in(real[0]) == (int)sum);
+                require((int)stream_fill(real[0]) == (int)sum);
         }
         require(read_all(real[0], got, sum) == sum);
         note("pattern %d: %s\n", pattern, memcmp(got, bytes, sum) == 0 ? "right" : "wrong");

@@ -366,7 +366,7 @@ static void looked_at(void) {
             require(ioctl(own[1], TIOCOUTQ, &queued) == 0);
         // Of TCP all may have arrived.
         require(strcmp(kind, "unix") != 0 || queued >= 56);
-        while (bytes_in(own[0]) < 56)
+        while (stream_fill(own[0]) < 56)
             require(!strcmp(kind, "tcp"));
         require(poll(&(struct pollfd){.fd = own[0], .events = POLLIN}, 1, -1) == 1);
         require(read(own[0], bytes, sizeof bytes) == 56);

@@ -22,7 +22,7 @@ static void hang_up(void) {
     make_stream("tcp", ends);
     for (int i = 0; i < 5; i++)
         require(send(ends[1], "an answer\n", 10, 0) == 10);
-    while (bytes_in(ends[0]) < 50)
+    while (stream_fill(ends[0]) < 50)
         sched_yield();
     close(ends[0]);
     broken = 0;
