@@ -73,3 +73,32 @@ shared() {
 @test "eight processes write records to one unix socket: none is torn, and those of each are in order" {
     everywhere shared unix
 }
+
+# in_turns KIND [TIMES]: each way for a thread to wait for an answer that another one reads, or it itself. A library that
+# lets it wait for the clock makes each round last for half a second at least; what is too slow is half of that.
+in_turns() {
+    local way rounds=$((ROUNDS * ${2-1} / 6 + 1)) wrong=0
+    for way in $("$VICTIMS/streams_turns" --list); do
+        "${under[@]}" "$VICTIMS/streams_turns" "$way" "$1" "$rounds" 250 || (($? == 77)) || { echo "$way" && wrong=1; }
+    done
+    return $wrong
+}
+
+@test "a thread that has asked a peer and waits for the thread that reads the answer never waits for the clock: pipes" {
+    natively in_turns pipe
+    under_mode "URINGSHIM_MAX_DELAY_US=1000000" in_turns pipe 10
+    under_mode "$PATIENT" in_turns pipe
+    under_mode "$PATIENT URINGSHIM_ENGINE=ring" in_turns pipe
+    under_mode "$PATIENT URINGSHIM_ENGINE=direct" in_turns fifo
+    under_mode "$PATIENT URINGSHIM_ORDER=thread" in_turns pipe
+    under_mode "$PATIENT URINGSHIM_STREAMS=0" in_turns pipe
+}
+
+@test "the same of sockets" {
+    natively in_turns unix
+    under_mode "URINGSHIM_MAX_DELAY_US=1000000" in_turns unix 10
+    under_mode "$PATIENT URINGSHIM_ENGINE=ring" in_turns unix
+    under_mode "$PATIENT URINGSHIM_ENGINE=direct" in_turns unix
+    under_mode "$PATIENT URINGSHIM_ENGINE=ring" in_turns tcp
+    under_mode "$PATIENT URINGSHIM_ENGINE=direct" in_turns tcp
+}
