@@ -21,7 +21,12 @@ under_mode() {
     read -ra settings <<<"URINGSHIM_OWN_CALLS=ignore $1"
     under=(env "$PRELOAD=$LIB${LD_PRELOAD:+:$LD_PRELOAD}" URINGSHIM_STATS="$STATS" "${settings[@]}")
     rm -f "$STATS"
-    "${@:2}" || fail "$*"
+    "${@:2}" || fail "$*" || return
+    # What was passed through has proved nothing.
+    case $1 in
+    *URINGSHIM_STREAMS=0*) (($(stat_value stream.deferred) == 0)) || fail "$*: streams were deferred" ;;
+    *URINGSHIM_TEST_EAGER=1*) (($(stat_value stream.deferred) > 0)) || fail "$*: no write to a stream was deferred" ;;
+    esac
 }
 
 # everywhere CMD [ARG]…: natively, and in each mode.
