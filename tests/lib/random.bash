@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Random programs, run natively and under the library, and compared. Needs common.bash; `options` are random_ops' own,
-# `ops` is how many operations a program performs.
+# Random programs, run natively and under the library, and compared. Needs common.bash; `program` is random_ops,
+# `options` are its own, `ops` is how many operations it performs.
+program=random_ops
 
 # run_program NAME SEED [NAME=VALUE]…: natively, or under the library with these settings if there are any. Leaves
 # NAME.tree and NAME.log, which says nothing of the order in which threads log. Ends even a program whose own alarm is
@@ -8,7 +9,7 @@
 run_program() {
     local name=$1 seed=$2 under=()
     (($# == 2)) || under=(env "$PRELOAD=$LIB${LD_PRELOAD:+:$LD_PRELOAD}" URINGSHIM_STATS="$STATS" URINGSHIM_OWN_CALLS=ignore "${@:3}")
-    local victim=("${PATIENTLY[@]}" "${under[@]}" "$VICTIMS/random_ops" "${options[@]}" "$seed" "$ops" "$name.tree")
+    local victim=("${PATIENTLY[@]}" "${under[@]}" "$VICTIMS/$program" "${options[@]}" "$seed" "$ops" "$name.tree")
     rm -rf "$name.tree"
     mkdir "$name.tree"
     if [[ ${log_to:-file} == pipe ]]; then
@@ -36,6 +37,6 @@ compare_program() {
     else
         return 0
     fi
-    echo "again: scripts/check-random --one ${*:2} -- ${options[*]} $seed $ops"
+    echo "again: scripts/check-random --one ${*:2} -- $program ${options[*]} $seed $ops"
     return 1
 }
