@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Random programs, run natively and under the library, and compared. Needs common.bash; `program` is random_ops,
-# `options` are its own, `ops` is how many operations it performs.
+# Random programs, run natively and under the library, and compared. Needs common.bash; `program` is random_ops, or
+# random_streams, `options` are its own, `ops` is how many operations it performs, or turns.
 program=random_ops
 
 # run_program NAME SEED [NAME=VALUE]…: natively, or under the library with these settings if there are any. Leaves
