@@ -38,6 +38,7 @@ struct thread {
     bool waiting;          /* it waits for room in a stream, and a handler may be running */
     uint32_t interrupted;  /* counts handlers that would have ended a call that waits (no SA_RESTART) */
     uint64_t epoch_before; /* the epoch in which its write to a stream went into the kernel; 0: nobody asks */
+    uint8_t page_after;    /* and what will be known of its last page, if it is a pipe (behind/straight.c) */
     uint64_t waits_in;     /* the last attempt to perform a piece in which what it wrote had to wait */
     bool handlers_ours;    /* no handler runs here that the kernel called itself (earlier.h) */
     void *called_by_us[4]; /* until then: contexts of handlers that ours has called lately */

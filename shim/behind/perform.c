@@ -129,6 +129,8 @@ static void retire(struct thread *self, struct wb_log *log, struct piece *piece,
     self->stats->count[COUNT_EXTENTS] += piece->extents;
     self->stats->flushes[cause]++;
     piece->extents = 0;
+    if (piece->streams)
+        atomic_fetch_sub(&wb_stream_pieces, 1);
     piece->streams = 0;
     piece->used = 0;
     piece->ring = NULL;

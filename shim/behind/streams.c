@@ -9,27 +9,37 @@
 #include "base/passing.h"
 #include "base/signals.h"
 #include "base/ticks.h"
+#include "behind/straight.h"
 #include "ring/direct.h"
 #include "ring/ring.h"
 
 enum { RING_WORTH = 3 }; /* pieces, from which on a submission costs less than a call each */
 
+/* What is left of the last page, if the write begins another. */
+static uint32_t left_over(const struct ofd *ofd, uint32_t total) {
+    uint32_t page = stream_page(ofd->stream);
+    return ofd->filled && ofd->filled + total > page ? page - ofd->filled : 0;
+}
+
+bool streams_piece_ends(const struct ofd *ofd, uint32_t length, uint32_t total) {
+    return ofd->stream &&
+           (length + total > stream_piece(ofd->stream) || ofd->filled + total > stream_page(ofd->stream));
+}
+
 enum reason streams_admit(const struct ofd *ofd, uint32_t total) {
-    uint32_t needed = streams_piece_ends(ofd, total) ? stream_piece(ofd->stream) - ofd->filled + total : total;
-    return !input_epoch_lasts(ofd->epoch) ? REASON_input : needed > ofd->room ? REASON_no_room : REASON_NONE;
+    if (!input_epoch_lasts(ofd->epoch))
+        return REASON_input;
+    return left_over(ofd, total) + total > ofd->room ? REASON_no_room : REASON_NONE;
 }
 
 void streams_filled(struct ofd *ofd, uint32_t total) {
-    if (streams_piece_ends(ofd, total)) {
-        ofd->room -= stream_piece(ofd->stream) - ofd->filled;
-        ofd->filled = 0;
-    }
-    ofd->room -= total;
-    ofd->filled += total;
+    ofd->room -= left_over(ofd, total) + total;
+    ofd->filled = stream_filled(ofd->filled, total, stream_page(ofd->stream));
 }
 
-uint32_t streams_left(const struct ofd *ofd) {
-    uint32_t left = stream_piece(ofd->stream) - ofd->filled;
+uint32_t streams_left(const struct ofd *ofd, uint32_t length) {
+    uint32_t page = stream_page(ofd->stream) - ofd->filled, piece = stream_piece(ofd->stream) - length;
+    uint32_t left = page < piece ? page : piece;
     return left < ofd->room ? left : ofd->room;
 }
 
@@ -66,7 +76,7 @@ static void broken(struct piece *piece, uint32_t index) {
 /* A socket's error, which the kernel gives once: the answer to the next call that sends or receives. */
 static void failed(struct thread *self, struct piece *piece, uint32_t index, int error) {
     struct ofd *ofd = piece->extent[index].ofd;
-    atomic_store_explicit(&ofd->inode->error, error, memory_order_relaxed);
+    straight_failed(ofd, error);
     self->stats->count[COUNT_LATE_ERRORS]++;
     log_info("a deferred write to a stream failed; errno", error);
     drop(piece, index, ofd);
@@ -128,6 +138,10 @@ static bool perform(struct thread *self, struct piece *piece, struct attempt *at
         self->stats->count[COUNT_DIRECT_CALLS]++;
         self->stats->count[COUNT_STREAM_PIECES]++;
         extent->done += done > 0 ? (uint32_t)done : 0;
+    }
+    if (done == -EOPNOTSUPP && extent->ofd->stream == STREAM_PIPE) { /* splice(2) and its like forbid it from then on */
+        extent->ofd->stream = STREAM_FIFO;
+        return perform(self, piece, attempt, index);
     }
     if (done == -EAGAIN)
         return false;

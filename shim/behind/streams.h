@@ -14,14 +14,12 @@ bool streams_doomed(void);
  * whether the other end is still there. And what the stream has no room for is the kernel's to wait with.
  */
 enum reason streams_admit(const struct ofd *ofd, uint32_t total);
-/* Does a write of so many bytes begin another piece? */
-static inline bool streams_piece_ends(const struct ofd *ofd, uint32_t total) {
-    return ofd->filled + total > stream_piece(ofd->stream);
-}
-/* So many bytes were put behind what was deferred, in a piece of their own if they don't fit into the one before. */
+/* Does a write of so many bytes begin another piece after one of `length`, because that, or its page, is full? */
+bool streams_piece_ends(const struct ofd *ofd, uint32_t length, uint32_t total);
+/* So many bytes were put behind what was deferred. */
 void streams_filled(struct ofd *ofd, uint32_t total);
-/* How many bytes an extent may still grow by. */
-uint32_t streams_left(const struct ofd *ofd);
+/* How many bytes an extent may still grow by, which has so many. */
+uint32_t streams_left(const struct ofd *ofd, uint32_t length);
 
 /*
  * By a thread that holds no lock: waits until the stream takes more, or it is time to try again. False: since

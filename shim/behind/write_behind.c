@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/ticks.h"
 #include "behind/perform.h"
+#include "behind/straight.h"
 #include "behind/streams.h"
 #include "common/flusher.h"
 #include "common/rings.h"
@@ -191,8 +192,8 @@ static void open_last(struct thread *self, struct wb_log *log, struct extent *la
         return;
     const struct ofd *ofd = last->ofd;
     uint32_t left = log->limit > piece->used ? log->limit - piece->used : 0;
-    if (ofd->stream && streams_left(ofd) < left)
-        left = streams_left(ofd);
+    if (ofd->stream && streams_left(ofd, last->length) < left)
+        left = streams_left(ofd, last->length);
     log->open = (struct wb_open){
         .fd = last->fd,
         .direct = ofd->stream ? WB_STREAM : last->direct,
@@ -244,6 +245,7 @@ static enum reason aim(struct wb_log *log, struct target *target) {
     struct piece *piece = log->filling;
     if (!piece->extents)
         piece->batch = atomic_fetch_add_explicit(&batches, 1, memory_order_relaxed) + 1;
+    straight_unsure(atomic_load_explicit(&target->slot->ofd, memory_order_relaxed));
     enum reason reason = verified(log, target->fd, target->slot, &target->ofd);
     if (reason == REASON_NONE && (reason = stream_admits(target)) != REASON_NONE)
         files_release(target->ofd);
@@ -269,8 +271,7 @@ static bool begins(const struct thread *self, const struct piece *piece, const s
     const struct extent *last = piece->extents ? &piece->extent[piece->extents - 1] : NULL;
     if (!last || last->ofd != target->ofd || last->next != target->offset || (direct && last->step != target->total))
         return true;
-    return piece->streams &&
-           (last->writer != self || (target->ofd->stream && streams_piece_ends(target->ofd, target->total)));
+    return piece->streams && (last->writer != self || streams_piece_ends(target->ofd, last->length, target->total));
 }
 
 static struct extent *begin(struct thread *self, struct piece *piece, const struct target *target, uint32_t direct) {
@@ -281,7 +282,8 @@ static struct extent *begin(struct thread *self, struct piece *piece, const stru
     extent->step = target->total;
     extent->writer = self;
     extent->quiet = target->offset == WB_SENT_QUIETLY || self->pipe_blocked;
-    piece->streams += target->ofd->stream != STREAM_NONE;
+    if (target->ofd->stream && piece->streams++ == 0)
+        atomic_fetch_add(&wb_stream_pieces, 1);
     return extent;
 }
 
@@ -675,6 +677,7 @@ void wb_fork_done(struct thread *self, bool child) {
         flusher_forked();
         self->log = NULL;
         atomic_fetch_and(&wb_pending, WB_WATCHED);
+        atomic_store_explicit(&wb_stream_pieces, 0, memory_order_relaxed);
         atomic_store_explicit(&log_count, 0, memory_order_relaxed);
         memset(seen_batch, 0, sizeof seen_batch);
     }

@@ -7,7 +7,8 @@ _Atomic uint32_t wb_pending;
 _Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
 _Atomic uint64_t window_epoch, window_writes;
 struct inode *_Atomic window_inode;
-_Atomic uint64_t input_epoch;
+_Atomic uint64_t input_epoch, input_unsure;
+_Atomic uint32_t wb_stream_pieces;
 
 struct fd_slot *_Atomic wb_rehearsed;
 
@@ -42,7 +43,12 @@ uint64_t input_epoch_next(uint64_t epoch) {
     return epoch && atomic_load(&input_epoch) == epoch + 1 ? epoch + 1 : 0;
 }
 
+void input_now_unsure(void) {
+    atomic_fetch_add(&input_unsure, 1);
+}
+
 void input_epoch_rests(void) {
+    input_now_unsure();
     atomic_fetch_and(&wb_pending, ~(uint32_t)WB_INPUTS);
 }
 

@@ -57,6 +57,12 @@ static inline bool wb_any_pending(void) {
     return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_FLAGS) != 0);
 }
 
+/* So many pieces for streams are pending: whoever may wait for another thread looks at that. */
+extern _Atomic uint32_t wb_stream_pieces;
+static inline bool streams_pending(void) {
+    return unlikely(atomic_load_explicit(&wb_stream_pieces, memory_order_relaxed) != 0);
+}
+
 /* Anything to do before a call is passed through? */
 static inline bool wb_attention(void) {
     return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_INPUTS) != 0);
@@ -104,6 +110,9 @@ static inline bool window_exists(void) {
  */
 extern _Atomic uint64_t input_epoch;
 void input_counted(uint32_t flags);
+/* Counts the times after which nobody knows any more what others have written to a stream meanwhile. */
+extern _Atomic uint64_t input_unsure;
+void input_now_unsure(void);
 
 /* A call of the program's has come back from the kernel, or a handler runs. */
 static inline void input_came(void) {

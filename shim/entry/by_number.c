@@ -9,6 +9,7 @@
 #include "base/signals.h"
 #include "entry/data/descriptors.h"
 #include "entry/data/sharing.h"
+#include "entry/data/write.h"
 #include "entry/entry.h"
 #include "entry/life/activate.h"
 #include "entry/life/lifecycle.h"
@@ -56,6 +57,25 @@ static long raw_fork(long number, const long a[6], unsigned long flags) {
     else
         fork_parent();
     return pid;
+}
+
+/* The same as by their names. */
+static long raw_write(long number, const long a[6], int verdict, size_t total) {
+    return verdict == PASS ? write_passed((int)a[0], REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]), total)
+                           : answer_offer(verdict, total);
+}
+
+static long raw_writev(long number, const long a[6]) {
+    size_t total;
+    int verdict =
+        offer_vector("syscall", (int)a[0], (const struct iovec *)a[1], (int)a[2], WB_AT_POSITION, false, &total);
+    return raw_write(number, a, verdict, total);
+}
+
+static long raw_sendmsg(long number, const long a[6]) {
+    size_t total = 0;
+    int verdict = offer_message("syscall", (int)a[0], (const struct msghdr *)a[1], (int)a[2], &total);
+    return raw_write(number, a, verdict, total);
 }
 
 static long raw_fcntl(long number, const long a[6]) {
@@ -132,12 +152,32 @@ EXPORT long syscall(long number, ...) {
     case SYS_getpid:
     case SYS_getuid:
     case SYS_getrandom:
-    case SYS_futex: /* memory shared with another process, if any, is watched elsewhere */
     case SYS_membarrier:
     case SYS_sched_getaffinity:
     case SYS_sched_yield:
     case SYS_clock_gettime:
     case SYS_madvise:
+        break;
+    case SYS_futex: /* memory shared with another process, if any, is watched elsewhere */
+        if (streams_pending())
+            announce("syscall");
+        break;
+    case SYS_write:
+        return raw_write(number, a, offer_write("syscall", (int)a[0], (const void *)a[1], (size_t)a[2]), (size_t)a[2]);
+    case SYS_writev:
+        return raw_writev(number, a);
+    case SYS_sendto:
+        if (!a[4] && !a[5])
+            return raw_write(number, a, offer_send("syscall", (int)a[0], (const void *)a[1], (size_t)a[2], (int)a[3]),
+                             (size_t)a[2]);
+        announce("syscall");
+        break;
+    case SYS_splice:
+    case SYS_tee:
+    case SYS_vmsplice:
+    case SYS_sendfile:
+        input_now_unsure();
+        announce("syscall");
         break;
     case SYS_close:
         give_up_number("syscall", (int)a[0]);
@@ -189,10 +229,16 @@ EXPORT long syscall(long number, ...) {
         deactivate("syscall");
         break;
     case SYS_rt_sigprocmask:
-        thread_mask_changed(thread_self());
         announce("syscall");
+        thread_mask_changed(thread_self());
+        break;
+    case SYS_setsockopt:
+        announce("syscall");
+        if (wb_started())
+            atomic_fetch_add(&files_generation, 1);
         break;
     case SYS_sendmsg:
+        return raw_sendmsg(number, a);
     case SYS_sendmmsg:
         sharing_passed_on();
         announce("syscall");

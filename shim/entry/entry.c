@@ -168,7 +168,11 @@ int give_up_number(const char *call, int fd) {
     wb_flush_number(self, fd);
     wb_unpin(self, ofd);
     window_settle(self, ofd);
-    int error = ofd->stream ? 0 : files_take_inode_error(ofd->inode);
+    int error = 0;
+    if (!ofd->stream)
+        error = files_take_inode_error(ofd->inode);
+    else
+        straight_take_error(ofd); /* close(2) doesn't tell */
     files_release(ofd);
     return error;
 }

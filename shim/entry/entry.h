@@ -9,6 +9,7 @@
 
 #include "ahead/window.h"
 #include "base/real.h"
+#include "behind/straight.h"
 #include "behind/write_behind.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -73,6 +74,14 @@ static inline struct ofd *known_ofd(int fd) {
 static inline struct ofd *known_file(int fd) {
     struct ofd *ofd = known_ofd(fd);
     return ofd && !ofd->stream ? ofd : NULL;
+}
+
+/* The error that an earlier write to it met and that is to be reported now, to a call that writes or receives; or 0. */
+static inline int late_error(int fd) {
+    struct ofd *ofd = known_ofd(fd);
+    if (likely(!ofd || !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)))
+        return 0;
+    return ofd->stream ? straight_take_error(ofd) : files_take_inode_error(ofd->inode);
 }
 
 /* Is the number known as a file of which nothing is pending? */

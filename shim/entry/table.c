@@ -98,6 +98,8 @@ struct mount_attr;
 
 /* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
 #define BARRIER(type, name, parameters, arguments) extern type name parameters;
+#define RECEIVE(type, name, parameters, arguments, fd) extern type name parameters;
+#define FEED(type, name, parameters, arguments) extern type name parameters;
 #define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
 #define SPAWN(type, name, parameters, arguments) extern type name parameters;
@@ -166,6 +168,19 @@ struct mount_attr;
     EXPORT type name parameters {                                                                                      \
         announce(#name);                                                                                               \
         return CALL(name, arguments);                                                                                  \
+    }
+#define RECEIVE(type, name, parameters, arguments, fd)                                                                 \
+    EXPORT type name parameters {                                                                                      \
+        announce(#name);                                                                                               \
+        int error = unlikely(wb_attention()) ? late_error(fd) : 0;                                                     \
+        return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
+    }
+#define FEED(type, name, parameters, arguments)                                                                        \
+    EXPORT type name parameters {                                                                                      \
+        announce(#name);                                                                                               \
+        type result = CALL(name, arguments);                                                                           \
+        input_now_unsure();                                                                                            \
+        return result;                                                                                                 \
     }
 #define TOUCH(type, name, parameters, arguments, fd)                                                                   \
     EXPORT type name parameters {                                                                                      \

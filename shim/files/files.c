@@ -255,6 +255,7 @@ static void classify(int fd, struct fd_slot *slot) {
         .generation = atomic_load_explicit(&files_generation, memory_order_relaxed),
         .born = slot->born,
         .stream = stream,
+        .filled = STREAM_UNKNOWN,
         .far = !stream && position_is_far(fd, inode),
     };
     look_at_flags(fd, &fresh);
@@ -441,12 +442,6 @@ void files_share(int from, int to) {
 }
 
 int files_take_error(int fd) {
-    struct fd_slot *slot = files_slot(fd);
-    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
-    return likely(!ofd) ? 0 : files_take_inode_error(ofd->inode);
-}
-
-int files_take_file_error(int fd) {
     struct fd_slot *slot = files_slot(fd);
     struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
     return likely(!ofd || ofd->stream) ? 0 : files_take_inode_error(ofd->inode);

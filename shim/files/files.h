@@ -29,9 +29,9 @@ struct inode {
     ino_t number;
     struct file_system *file_system;
     _Atomic uint32_t pending; /* extents of it that are not yet in the file */
-    _Atomic int error; /* a positive errno that storage, or a socket, raised for an accepted write; reported once */
-    bool mapped;       /* the process has, or had, a mapping of it */
-    bool kept;         /* for that, though nobody has it open */
+    _Atomic int error;        /* a positive errno of an accepted write, of storage or a socket; reported once */
+    bool mapped;              /* the process has, or had, a mapping of it */
+    bool kept;                /* for that, though nobody has it open */
     uint32_t references;
     struct inode *next;
     void *pool_link;
@@ -68,11 +68,13 @@ struct ofd {
     enum ahead ahead;
     uint32_t window; /* bytes that the next window on it fetches; 0: none has */
     enum stream stream;
-    uint64_t epoch;    /* a stream: a write has shown that it took what was written, and there was no input since */
-    uint32_t room;     /* a stream, in this batch: so many bytes may still be deferred, */
+    uint64_t epoch; /* a stream: a write has shown that it took what was written, and there was no input since */
+    /* a stream */
+    uint64_t unsure;  /* input_unsure when `filled` was known */
+    uint32_t room;    /* in this batch: so many bytes may still be deferred */
+    uint32_t largest; /* the largest write to it lately; a hint */
+    uint32_t filled;  /* of the last page of a pipe, or the last piece; STREAM_UNKNOWN: others may have written to it */
     uint64_t waits_in; /* the last attempt to perform a piece in which it was full */
-    uint32_t largest;  /* the largest write to it lately: a hint */
-    uint32_t filled;   /* and so many are in the piece that is being filled */
     bool flown;        /* a ring may be reading it, or has written it by its number and not let go of it yet */
     bool pinned;       /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;
@@ -165,12 +167,8 @@ void files_moved(int fd, int64_t position);
 /* dup: `to` is now what `from` is. Takes files_lock. */
 void files_share(int from, int to);
 
-/*
- * The error from storage that is still to be reported on the number's file, taken out: a positive errno, or 0. A
- * socket's is the answer to the next call that sends or receives, and to no other.
- */
+/* The error from storage that is still to be reported on the number's file, taken out: a positive errno, or 0. */
 int files_take_error(int fd);
-int files_take_file_error(int fd); /* 0 if it is a socket's */
 int files_take_inode_error(struct inode *inode);
 
 /* Counts the files that begin to have something pending. */

@@ -120,19 +120,29 @@ enum reason stream_flags(enum stream kind, long flags) {
     return stream_is_pipe(kind) && flags & O_DIRECT ? REASON_stream_kind : REASON_NONE; /* packets (pipe(2)) */
 }
 
+uint32_t stream_page(enum stream kind) {
+    return stream_is_pipe(kind) ? (uint32_t)maps_page_size() : stream_piece(kind);
+}
+
+int stream_used(int fd) {
+    int used = 0;
+    return sys(SYS_ioctl, fd, FIONREAD, &used) == 0 ? used : -1;
+}
+
 /*
  * In pages: a write that doesn't fit behind the one before begins the next. So each but the first, of which the reader
  * may have taken a part, and the last has at most so much left as the largest write needs.
  */
 static uint32_t pipe_room(int fd, uint32_t largest, uint32_t *filled) {
-    int used = 0;
+    int used = stream_used(fd);
     long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ), page = maps_page_size();
-    if (size < 0 || sys(SYS_ioctl, fd, FIONREAD, &used) != 0)
+    if (used == 0)
+        *filled = 0;
+    if (size < 0 || used < 0 || *filled == STREAM_UNKNOWN)
         return 0;
-    long full = largest < STREAM_CALL_MAX ? page - largest : page - STREAM_CALL_MAX;
+    long full = page - (largest < STREAM_CALL_MAX ? largest : STREAM_CALL_MAX);
     long taken = used < page ? used > 0 : used / full + 2, left = size / page - taken;
-    *filled = used < page && page == STREAM_PIPE_PIECE ? (uint32_t)used : 0;
-    return (uint32_t)(left > 0 ? left : 0) * STREAM_PIPE_PIECE + (*filled ? STREAM_PIPE_PIECE - *filled : 0);
+    return (uint32_t)(left > 0 ? left : 0) * (uint32_t)page + (*filled ? (uint32_t)page - *filled : 0);
 }
 
 /* The kernel counts its own buffers, too, on either side: twice what is in them is said to do (socket(7), SO_SNDBUF).
@@ -145,6 +155,8 @@ static uint32_t socket_room(int fd) {
 }
 
 uint32_t stream_room(int fd, enum stream kind, uint32_t largest, uint32_t *filled) {
+    if (stream_is_pipe(kind))
+        return pipe_room(fd, largest, filled);
     *filled = 0;
-    return stream_is_pipe(kind) ? pipe_room(fd, largest, filled) : socket_room(fd);
+    return socket_room(fd);
 }

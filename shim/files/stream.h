@@ -51,8 +51,22 @@ enum reason stream_flags(enum stream kind, long flags);
 long stream_open_again(int fd);
 /*
  * How many bytes go in now without waiting, by all that can be known: others may be faster. `largest` is the largest of
- * the writes lately. *filled: so many bytes of a piece are there already.
+ * the writes lately. *filled is so much of the last page as it was after the last write; on return 0 if there is none.
  */
 uint32_t stream_room(int fd, enum stream kind, uint32_t largest, uint32_t *filled);
+/* How many bytes are in a pipe, or -1. */
+int stream_used(int fd);
+
+/*
+ * A pipe holds pages, and a write goes behind the one before if it fits into that page as a whole, or else begins
+ * another (pipe_write in fs/pipe.c). What is deferred must take no more of them than natively: a program may fill a
+ * pipe up, and read it itself.
+ */
+#define STREAM_UNKNOWN UINT32_MAX
+uint32_t stream_page(enum stream kind);
+/* How much of the last page is filled after a write of so many bytes, up to a page. */
+static inline uint32_t stream_filled(uint32_t filled, uint32_t bytes, uint32_t page) {
+    return filled && filled + bytes <= page ? filled + bytes : bytes;
+}
 
 #endif

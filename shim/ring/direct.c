@@ -62,8 +62,10 @@ long direct_pipe(int fd, const struct iovec *vector, int count, bool nowait) {
     long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, flags | RWF_NOSIGNAL);
     if (done != -EOPNOTSUPP)
         return done;
-    atomic_store_explicit(&signals, true, memory_order_relaxed);
-    return pipe_with_signal(fd, vector, count, flags);
+    done = pipe_with_signal(fd, vector, count, flags);
+    if (done != -EOPNOTSUPP) /* or else it is the other flag */
+        atomic_store_explicit(&signals, true, memory_order_relaxed);
+    return done;
 }
 
 long direct_send(int fd, const struct iovec *vector, int count) {

@@ -9,6 +9,8 @@
 #define OWN(name) #name,
 #define LATE(name, minor) #name,
 #define BARRIER(type, name, parameters, arguments) #name,
+#define RECEIVE(type, name, parameters, arguments, fd) #name,
+#define FEED(type, name, parameters, arguments) #name,
 #define TOUCH(type, name, parameters, arguments, fd) #name,
 #define NEWFILE(type, name, parameters, arguments, fd) #name,
 #define SPAWN(type, name, parameters, arguments) #name,

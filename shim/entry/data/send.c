@@ -36,18 +36,21 @@ static bool is_plain(const struct msghdr *message, struct msghdr *copy) {
            copy->msg_iovlen <= INT16_MAX;
 }
 
-EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+int offer_message(const char *call, int fd, const struct msghdr *message, int flags, size_t *total) {
     struct msghdr copy;
+    *total = 0;
+    if (write_prepared(fd) && is_plain(message, &copy))
+        return offer_vector(call, fd, copy.msg_iov, (int)copy.msg_iovlen,
+                            flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT, flags & ~MSG_NOSIGNAL, total);
+    announce(call);
+    sharing_passed_on();
+    return PASS;
+}
+
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     size_t total;
-    int verdict = PASS;
-    if (write_prepared(fd) && is_plain(message, &copy)) {
-        verdict = offer_vector("sendmsg", fd, copy.msg_iov, (int)copy.msg_iovlen,
-                               flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT, flags & ~MSG_NOSIGNAL, &total);
-    } else {
-        announce("sendmsg");
-        sharing_passed_on();
-    }
-    return verdict == PASS ? CALL(sendmsg, (fd, message, flags)) : answer_offer(verdict, total);
+    int verdict = offer_message("sendmsg", fd, message, flags, &total);
+    return verdict == PASS ? write_passed(fd, REAL(sendmsg)(fd, message, flags), total) : answer_offer(verdict, total);
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {

@@ -8,13 +8,13 @@
 #include "base/single.h"
 #include "base/ticks.h"
 #include "behind/group_sync.h"
+#include "behind/straight.h"
 #include "entry/data/write.h"
 #include "entry/entry.h"
 #include "entry/life/activate.h"
 #include "entry/life/own_calls.h"
 #include "entry/life/survey.h"
 #include "policy/policy.h"
-#include "ring/direct.h"
 
 /* Is there room on the file system? Looked at now and then; policy knows of nothing that needs a system call. */
 static bool roomy(int fd, size_t size, struct file_system *fs) {
@@ -131,36 +131,24 @@ static enum reason defer_callers(struct offer *offer) {
     return wb_defer(thread_self(), offer->fd, slot, offer->offset, copy, offer->count, offer->total);
 }
 
-/*
- * A write to a stream that shows whether the other end is there: what comes after it, in the same epoch, may be
- * deferred. The first after an input is made at once, without waiting, so that its answer tells of nothing else. One
- * that waits is an input to all others. TCP answers too late to show anything, so that it doesn't matter; and a FIFO
- * would have to be opened for it.
- */
-static int write_shows(struct offer *offer, bool first) {
+/* A write to a stream that isn't deferred may show that the next ones can be. */
+static int offer_straight(struct offer *offer, enum reason reason) {
     struct ofd *ofd = known_ofd(offer->fd);
     struct thread *self = thread_self();
     if (!ofd || !ofd->stream || !thread_free(self) || !thread_attached(self) || offer->offset >= 0)
         return PASS;
-    uint64_t epoch = self->epoch_before = input_epoch_now();
-    bool sent = offer->offset != WB_AT_POSITION, small = offer->total - 1 < STREAM_CALL_MAX;
-    bool at_once = ofd->stream == STREAM_UNIX || (ofd->stream == STREAM_PIPE && !sent);
-    if (!first || !small || !at_once)
-        return PASS;
-    long done = ofd->stream == STREAM_PIPE ? direct_pipe(offer->fd, offer->vector, offer->count, true)
-                                           : direct_send(offer->fd, offer->vector, offer->count);
-    if (done <= 0)
-        return PASS; /* the kernel says it again, with a signal, or waits */
-    self->epoch_before = 0;
-    if (done != (long)offer->total)
-        return PARTIAL + (int)done;
-    ofd->epoch = epoch;
-    return DEFERRED;
+    long done = 0;
+    if (reason == REASON_input || reason == REASON_warming || reason == REASON_no_room)
+        done = straight_write(self, offer->fd, ofd, offer->vector, offer->count, offer->total,
+                              offer->offset != WB_AT_POSITION);
+    else if (reason == REASON_large)
+        straight_begins(self, offer->fd, ofd);
+    return done == 0 ? PASS : done == (long)offer->total ? DEFERRED : PARTIAL + (int)done;
 }
 
 static __attribute__((noinline)) int make_offer(struct offer *offer) {
     int saved = errno;
-    int late = files_take_error(offer->fd);
+    int late = late_error(offer->fd);
     if (unlikely(late))
         return -late;
     enum reason reason = offer->odd ? REASON_flags : offer->own ? defer_own(offer) : defer_callers(offer);
@@ -175,10 +163,9 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
         survey_write(offer->call, offer->fd, offer->total, offer->offset < 0 ? -1 : offer->offset);
     if (!announce_write(offer->call, offer->fd))
         return -EINTR;
-    if (unlikely((late = files_take_error(offer->fd)) != 0))
+    if (unlikely((late = late_error(offer->fd)) != 0))
         return -late;
-    bool first = reason == REASON_input || reason == REASON_warming;
-    return first || reason == REASON_no_room ? write_shows(offer, first) : PASS;
+    return offer_straight(offer, reason);
 }
 
 ssize_t answer_offer(int verdict, size_t total) {
@@ -259,15 +246,12 @@ int offer_vector(const char *call, int fd, const struct iovec *vector, int count
 
 void stream_passed(int fd, ssize_t written, size_t n) {
     struct ofd *ofd = known_ofd(fd);
-    if (ofd && !ofd->stream && written == (ssize_t)n) {
+    if (ofd && ofd->stream)
+        straight_ends(thread_self(), ofd, written, n);
+    else if (ofd && written == (ssize_t)n)
         window_written(ofd->inode);
-        return;
-    }
-    struct thread *self = thread_self();
-    uint64_t epoch = input_epoch_next(self->epoch_before);
-    if (ofd && self->epoch_before && written == (ssize_t)n)
-        ofd->epoch = epoch;
-    self->epoch_before = 0;
+    else
+        input_came();
 }
 
 /* NAME_offered is all of it but for the quick way out, which has few registers to save. */
@@ -290,7 +274,7 @@ void stream_passed(int fd, ssize_t written, size_t n) {
     EXPORT ssize_t name parameters {                                                                                   \
         size_t total;                                                                                                  \
         int verdict = offer_vector(#name, fd, vector, count, at, is_odd, &total);                                      \
-        return verdict == PASS ? CALL(name, arguments) : answer_offer(verdict, total);                                 \
+        return verdict == PASS ? write_passed(fd, REAL(name) arguments, total) : answer_offer(verdict, total);         \
     }
 
 extern ssize_t __write(int fd, const void *bytes, size_t n);
@@ -374,7 +358,7 @@ static int sync_file(int fd, bool data_only, int (*real)(int)) {
     else
         result = sync_passed(self, fd, data_only, real);
     input_came();
-    int late = files_take_file_error(fd);
+    int late = files_take_error(fd);
     return unlikely(late) ? (int)answer(-late) : result;
 }
 

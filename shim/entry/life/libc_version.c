@@ -16,6 +16,8 @@ static const struct late {
     int since;
 } late[] = {
 #define BARRIER(...)
+#define RECEIVE(...)
+#define FEED(...)
 #define TOUCH(...)
 #define NEWFILE(...)
 #define SPAWN(...)

@@ -42,8 +42,16 @@ static sighandler_t handler_of_fault(int number, const struct sigaction *action)
     return action && signals_fault_of_copy(number) ? action->sa_handler : SIG_ERR;
 }
 
+/* A write that was deferred under the old disposition of SIGPIPE, or its mask, must not meet the new one. */
+static void pipe_signal_changes(const char *call) {
+    if (unlikely(streams_pending()))
+        announce(call);
+}
+
 #define SIGACTION(name)                                                                                                \
     EXPORT int name(int number, const struct sigaction *action, struct sigaction *old) {                               \
+        if (unlikely(number == SIGPIPE && action))                                                                     \
+            pipe_signal_changes(#name);                                                                                \
         sighandler_t handler = handler_of_fault(number, action);                                                       \
         if (handler == SIG_IGN)                                                                                        \
             fault_may_be_ignored(#name, number);                                                                       \
@@ -188,24 +196,30 @@ static void mask_changed(void) {
 }
 
 static bool mask_concerns(const sigset_t *set) {
-    return set &&
-           (!thread_self()->faults_caught || *signals_in((sigset_t *)set) & (signal_bit(SIGSEGV) | signal_bit(SIGBUS)));
+    uint64_t looked_for = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGPIPE);
+    struct thread *self = thread_self();
+    return set && (!self->faults_caught || self->pipe_blocked || *signals_in((sigset_t *)set) & looked_for);
 }
 
 EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
-    if (mask_concerns(set))
+    if (mask_concerns(set)) {
+        pipe_signal_changes("sigprocmask");
         mask_changed();
+    }
     return REAL(sigprocmask)(how, set, old);
 }
 
 EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
-    if (mask_concerns(set))
+    if (mask_concerns(set)) {
+        pipe_signal_changes("pthread_sigmask");
         mask_changed();
+    }
     return REAL(pthread_sigmask)(how, set, old);
 }
 
 #define MASK(type, name, parameters, arguments)                                                                        \
     EXPORT type name parameters {                                                                                      \
+        pipe_signal_changes(#name);                                                                                    \
         mask_changed();                                                                                                \
         return REAL(name) arguments;                                                                                   \
     }

@@ -1,0 +1,94 @@
+#include "behind/straight.h"
+
+#include <errno.h>
+
+#include "common/attention.h"
+#include "ring/direct.h"
+
+/* How the last page is known after the real call: not; by the kernel's rule; or it has waited, and begun a page. */
+enum { PAGE_UNKNOWN, PAGE_FOLLOWS, PAGE_BEGINS };
+
+void straight_failed(struct ofd *ofd, int error) {
+    if (atomic_exchange(&ofd->inode->error, error) == 0)
+        atomic_fetch_add(&wb_pending, 1);
+}
+
+int straight_take_error(struct ofd *ofd) {
+    int error = files_take_inode_error(ofd->inode);
+    if (error)
+        atomic_fetch_sub(&wb_pending, 1);
+    return error;
+}
+
+void straight_unsure(struct ofd *ofd) {
+    uint64_t unsure = atomic_load(&input_unsure);
+    if (!ofd || !ofd->stream || ofd->unsure == unsure)
+        return;
+    ofd->filled = STREAM_UNKNOWN;
+    ofd->unsure = unsure;
+}
+
+/* An empty pipe has no last page. */
+static void look(int fd, struct ofd *ofd) {
+    straight_unsure(ofd);
+    if (ofd->filled && stream_used(fd) == 0)
+        ofd->filled = 0;
+}
+
+static void follow(struct ofd *ofd, size_t total) {
+    uint32_t page = stream_page(ofd->stream), rest = (uint32_t)(total % page);
+    if (ofd->filled == STREAM_UNKNOWN)
+        return;
+    if (total <= page)
+        ofd->filled = stream_filled(ofd->filled, (uint32_t)total, page);
+    else /* the rest comes first, if it fits there, and then whole pages */
+        ofd->filled = !rest || (ofd->filled && ofd->filled + rest <= page) ? page : rest;
+}
+
+void straight_begins(struct thread *self, int fd, struct ofd *ofd) {
+    self->epoch_before = input_epoch_now();
+    self->page_after = PAGE_UNKNOWN;
+    if (!stream_is_pipe(ofd->stream))
+        return;
+    look(fd, ofd);
+    self->page_after = PAGE_FOLLOWS;
+}
+
+/*
+ * TCP answers too late to show anything, so that it doesn't matter whether that waits; and a FIFO would have to be
+ * opened for it.
+ */
+long straight_write(struct thread *self, int fd, struct ofd *ofd, const struct iovec *vector, int count, size_t total,
+                    bool sent) {
+    straight_begins(self, fd, ofd);
+    bool at_once = ofd->stream == STREAM_UNIX || (ofd->stream == STREAM_PIPE && !sent);
+    if (total - 1 >= STREAM_CALL_MAX || !at_once)
+        return 0;
+    long done = ofd->stream == STREAM_PIPE ? direct_pipe(fd, vector, count, true) : direct_send(fd, vector, count);
+    if (done <= 0) {
+        self->page_after = done == -EAGAIN ? PAGE_BEGINS : PAGE_UNKNOWN;
+        return 0;
+    }
+    if (done == (long)total) {
+        ofd->epoch = self->epoch_before;
+        follow(ofd, total);
+    } else {
+        ofd->filled = STREAM_UNKNOWN;
+    }
+    self->epoch_before = 0;
+    return done;
+}
+
+void straight_ends(struct thread *self, struct ofd *ofd, ssize_t written, size_t total) {
+    bool known = self->epoch_before && total && written == (ssize_t)total;
+    uint64_t epoch = input_epoch_next(self->epoch_before);
+    if (known)
+        ofd->epoch = epoch;
+    if (known && self->page_after == PAGE_BEGINS)
+        ofd->filled = 0;
+    if (known && self->page_after != PAGE_UNKNOWN && stream_is_pipe(ofd->stream))
+        follow(ofd, total);
+    else
+        ofd->filled = STREAM_UNKNOWN;
+    self->epoch_before = 0;
+}

@@ -1,0 +1,35 @@
+/*
+ * Writes to streams that go straight through: what they show of the other end, and how they leave a pipe's last page.
+ * Without a lock: who writes to a stream by two threads at once has no order there.
+ */
+#ifndef URINGSHIM_BEHIND_STRAIGHT_H
+#define URINGSHIM_BEHIND_STRAIGHT_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/thread.h"
+#include "files/files.h"
+
+/*
+ * A socket's error that a flush met, which the kernel tells once: the answer to the next call that sends or receives. A
+ * positive errno, or 0, taken out. As long as there is one all calls look.
+ */
+void straight_failed(struct ofd *ofd, int error);
+int straight_take_error(struct ofd *ofd);
+/* If others may have written to the stream, its last page isn't known any more. `ofd` may be NULL, or a file. */
+void straight_unsure(struct ofd *ofd);
+/*
+ * Before a small write to a stream that isn't deferred: made here, without waiting, if that may be; how many bytes went
+ * in. 0: the caller makes the real call, which waits, or says what is wrong. If all went in, it has shown that the
+ * other end is there: what comes after it, in the same epoch, may be deferred. `sent`: by send(2), which is for sockets
+ * only.
+ */
+long straight_write(struct thread *self, int fd, struct ofd *ofd, const struct iovec *vector, int count, size_t total,
+                    bool sent);
+/* Before any other write to it that the caller makes. */
+void straight_begins(struct thread *self, int fd, struct ofd *ofd);
+/* After the real call, of so many bytes (0: unknown). One that may have waited is an input. */
+void straight_ends(struct thread *self, struct ofd *ofd, ssize_t written, size_t total);
+
+#endif
