@@ -70,6 +70,19 @@ static inline int fitting(const char *kind, size_t size) {
     return count;
 }
 
+// The same in however few pieces they come: what a socket holds depends on that, and a pipe's pages don't.
+static inline int most_fitting(const char *kind, size_t size) {
+    int bytes, ends[2];
+    socklen_t length = sizeof bytes;
+    if (!is_socket(kind))
+        return fitting(kind, size);
+    make_stream(kind, ends);
+    require(getsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &bytes, &length) == 0);
+    close(ends[0]);
+    close(ends[1]);
+    return bytes / (int)size;
+}
+
 static inline void a_while(void) {
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }

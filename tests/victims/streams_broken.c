@@ -56,19 +56,6 @@ static int lines_in(const char *name) {
     return lines;
 }
 
-// What a socket holds depends on how many pieces it came in; a pipe's pages on that only.
-static int most(void) {
-    int bytes, sockets[2];
-    socklen_t length = sizeof bytes;
-    if (!is_socket(kind))
-        return fitting(kind, size);
-    make_stream(kind, sockets);
-    require(getsockopt(sockets[0], SOL_SOCKET, SO_SNDBUF, &bytes, &length) == 0);
-    close(sockets[0]);
-    close(sockets[1]);
-    return bytes / (int)size;
-}
-
 static void read_records(int first, int records) {
     static char bytes[4096];
     for (int i = first; i < first + records; i++) {
@@ -102,7 +89,7 @@ static void dies(bool full) {
     close(ends[0]);
     require(waitpid(child, &status, 0) == child);
     // What TCP holds grows while it is used, on either side.
-    int lines = lines_in("lines"), limit = strcmp(kind, "tcp") == 0 ? INT_MAX : READ + most();
+    int lines = lines_in("lines"), limit = strcmp(kind, "tcp") == 0 ? INT_MAX : READ + most_fitting(kind, size);
     note("%s, %zu bytes, %s: status %x, ", kind, size, full ? "full" : "not full", (unsigned)status);
     if (lines < READ + left)
         note("%d lines, of %d records that were in the stream\n", lines, READ + left);

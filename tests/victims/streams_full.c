@@ -177,7 +177,7 @@ static void restarted(void) {
     handle_ticks(SA_RESTART);
     tell_at = 10;
     ticking(true);
-    int limit = fitting(kind, size) + MORE, errors = 0;
+    int limit = most_fitting(kind, size) + MORE, errors = 0;
     while (written < limit)
         errors += put() == -1;
     ticking(false);
@@ -324,7 +324,7 @@ static void *work(void *number) {
 }
 
 static void *fill(void *unused) {
-    put_on(fitting(kind, size) + MORE);
+    put_on(most_fitting(kind, size) + MORE);
     return unused;
 }
 
@@ -469,7 +469,7 @@ static void stopped(void) {
         _exit(0);
     }
     tell();
-    put_on(fitting(kind, size) + 20 * MORE);
+    put_on(most_fitting(kind, size) + 20 * MORE);
     while (waitpid(child, NULL, 0) == -1)
         require(errno == EINTR);
     end(false);
