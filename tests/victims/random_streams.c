@@ -73,6 +73,7 @@ static const struct operation {
     OPERATION(anywhere, 2, signals),
     ALONE(interrupted, 2, signals),
     OPERATION(threads, 4, threads),
+    ALONE(thread_race, 3, threads),
 };
 
 static bool suits(const struct operation *operation) {

@@ -131,3 +131,39 @@ static void op_threads(void) {
     }
     pthread_barrier_destroy(&handoff.barrier);
 }
+
+// A thread that writes more than a stream holds, while another reads: neither may wait for what only the other can do.
+struct writer {
+    uint64_t rng, id, total, limit;
+    int fd;
+};
+
+static void *write_in_thread(void *argument) {
+    struct writer *writer = argument;
+    char part[5000];
+    for (uint64_t written = 0; written < writer->total;) {
+        uint64_t size = 1 + rng_below(&writer->rng, writer->limit), left = writer->total - written;
+        size = size < left ? size : left;
+        fill(writer->id, written, part, size);
+        require(write(writer->fd, part, size) == (ssize_t)size);
+        written += size;
+    }
+    require(!close(writer->fd));
+    return NULL;
+}
+
+static void op_thread_race(void) {
+    struct stream stream;
+    struct ends ends = any_own_stream(&stream);
+    struct lane *lane = stream.lanes;
+    struct writer writer = {rng_next(&me.rng), lane->id, 1 + below(200000), one_in(4) ? 5000 : 200, ends.out};
+    uint64_t rng_after = rng_next(&me.rng);
+    pthread_t thread;
+    require(!pthread_create(&thread, NULL, write_in_thread, &writer));
+    read_slowly(&stream, lane, writer.total, ends.in);
+    lane->written = writer.total;
+    check_end(lane, ends.in);
+    me.rng = rng_after;
+    pthread_join(thread, NULL);
+    close_end(&ends.in);
+}
