@@ -292,6 +292,8 @@ static bool verify_stream(int fd, struct fd_slot *slot, const struct stat *st, u
     look_at_flags(fd, ofd);
     if (reason != REASON_NONE)
         ofd->reason = reason;
+    if (ofd->filled == STREAM_UNKNOWN && !files_is_private(ofd)) /* another process reads it: some room more or less */
+        ofd->filled = 0;
     ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream, ofd->largest, &ofd->filled);
     return true;
 }

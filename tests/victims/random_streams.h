@@ -171,8 +171,10 @@ static inline uint64_t filled(const struct lane *lane) {
 }
 
 // How much surely goes in without waiting, in that many writes.
-static inline size_t room(const struct stream *stream, const struct lane *lane, unsigned writes) {
+static inline size_t room(const struct stream *stream, struct lane *lane, unsigned writes) {
     int64_t left;
+    if (filled(lane) == 0) // how many went in before it was full depends on how they came
+        lane->writes = lane->pieces = 0;
     switch (stream->kind) {
     case KIND_PIPE:
     case KIND_FIFO: // two pages that follow each other hold more than one between them; the first may be begun

@@ -21,10 +21,20 @@ static void count(int number) {
     broken_in = gettid();
 }
 
-// A socket whose reader goes with something unread says that first, and not by a signal: which it is nobody can know.
+static bool came(int before) {
+    struct sigaction action;
+    sigset_t pending;
+    require(sigaction(SIGPIPE, NULL, &action) == 0 && sigpending(&pending) == 0);
+    return action.sa_handler == SIG_IGN || broken != before || sigismember(&pending, SIGPIPE);
+}
+
+// A socket whose reader goes with something unread says that first, and not by a signal; and neither does a socket of
+// AF_UNIX in whose write the program waits then. Which it is nobody can know.
 static long write_or_break(int stream) {
+    int before = broken;
     long result = write(stream, record, size);
-    return result == -1 && errno == ECONNRESET && is_socket(kind) ? write(stream, record, size) : result;
+    bool first = result == -1 && is_socket(kind) && (errno == ECONNRESET || (errno == EPIPE && !came(before)));
+    return first ? write(stream, record, size) : result;
 }
 
 static long turn(int stream, int file, int number) {
