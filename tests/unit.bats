@@ -41,3 +41,7 @@ load lib/common
     ((status != 77)) || skip "no direct I/O on this file system, or no rings"
     ((status == 0))
 }
+
+@test "a pipe's pages are followed by the kernel's rule, and inputs are counted" {
+    "$ROOT/build/unit/streams"
+}

@@ -1,11 +1,13 @@
 #include "behind/write_behind.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/config.h"
+#include "base/real.h"
 #include "base/ticks.h"
 #include "behind/perform.h"
 #include "behind/straight.h"
@@ -422,6 +424,13 @@ static int flush_others(struct thread *self, const struct wb_log *spared, enum f
     return waits;
 }
 
+/* Natively the thread would be cancelled in the write that waits. */
+static void cancellation_point(void) {
+    __typeof__(&pthread_testcancel) test = LIBC(pthread_testcancel);
+    if (test)
+        test();
+}
+
 bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait) {
     uint32_t interrupted = self->interrupted;
     if (!thread_free(self))
@@ -434,6 +443,8 @@ bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait
             return true;
         if (!streams_wait(self, fd, interrupted, wait == WB_WAIT_INTERRUPTIBLY))
             return false;
+        if (atomic_load(&wb_hindrances) & 1ull << REASON_cancellation)
+            cancellation_point();
     }
 }
 

@@ -8,6 +8,7 @@ _Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
 _Atomic uint64_t window_epoch, window_writes;
 struct inode *_Atomic window_inode;
 _Atomic uint64_t input_epoch, input_unsure;
+_Atomic bool input_followed;
 _Atomic uint32_t wb_stream_pieces;
 
 struct fd_slot *_Atomic wb_rehearsed;
@@ -27,20 +28,26 @@ void wb_rehearsal_end(void) {
 void input_counted(uint32_t flags) {
     if (flags & WB_WINDOW)
         atomic_fetch_add(&window_epoch, 1);
-    if (flags & WB_INPUTS)
-        atomic_fetch_add(&input_epoch, 1);
+    if (!(flags & WB_INPUTS))
+        return;
+    atomic_fetch_add(&input_epoch, 1);
+    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_INPUTS); /* the next ones needn't be counted before somebody asks again */
 }
 
 /* What came while nobody counted is taken for one. */
 uint64_t input_epoch_now(void) {
+    if (unlikely(!atomic_load_explicit(&input_followed, memory_order_relaxed)))
+        atomic_store(&input_followed, true);
     if (!(atomic_fetch_or(&wb_pending, WB_INPUTS) & WB_INPUTS))
         atomic_fetch_add(&input_epoch, 1);
     return atomic_load(&input_epoch);
 }
 
 uint64_t input_epoch_next(uint64_t epoch) {
-    input_came();
-    return epoch && atomic_load(&input_epoch) == epoch + 1 ? epoch + 1 : 0;
+    if (window_exists())
+        atomic_fetch_add(&window_epoch, 1);
+    uint64_t now = atomic_fetch_add(&input_epoch, 1) + 1;
+    return epoch && now == epoch + 1 ? now : 0;
 }
 
 void input_now_unsure(void) {
@@ -48,6 +55,8 @@ void input_now_unsure(void) {
 }
 
 void input_epoch_rests(void) {
+    if (!atomic_exchange(&input_followed, false))
+        return;
     input_now_unsure();
     atomic_fetch_and(&wb_pending, ~(uint32_t)WB_INPUTS);
 }

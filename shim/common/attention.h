@@ -110,7 +110,11 @@ static inline bool window_exists(void) {
  */
 extern _Atomic uint64_t input_epoch;
 void input_counted(uint32_t flags);
-/* Counts the times after which nobody knows any more what others have written to a stream meanwhile. */
+/*
+ * Is it followed what the program writes to streams? Counted are the times after which it isn't known any more what was
+ * written meanwhile, because nobody looked, or by a call that isn't a write.
+ */
+extern _Atomic bool input_followed;
 extern _Atomic uint64_t input_unsure;
 void input_now_unsure(void);
 

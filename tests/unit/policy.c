@@ -119,6 +119,23 @@ static void pausing(void) {
     expect("what doesn't pay, though some is pending", (int)policy_write(&facts, &slot, &ofd), REASON_unprofitable);
 }
 
+/* Somebody waits for the first line after a pause. */
+static void first_line(void) {
+    struct inode inode = {.file_system = &disk};
+    struct ofd ofd = {.inode = &inode, .stream = STREAM_PIPE};
+    struct fd_slot slot = {.quick = 200, .last = 1};
+    struct write_facts facts = {.size = 10, .now = 123456789012, .started = true, .stream = true};
+    ofd.habit = (struct habit){.paid = 1, .paid_last = true};
+    expect("a stream's first after a pause", (int)policy_write(&facts, &slot, &ofd), REASON_warming);
+    facts.now += GAP / 10;
+    expect("and the next", (int)policy_write(&facts, &slot, &ofd), REASON_NONE);
+    facts.now += 3 * GAP;
+    facts.running = true;
+    expect("while some is pending", (int)policy_write(&facts, &slot, &ofd), REASON_NONE);
+    facts.size = STREAM_CALL_MAX + 1;
+    expect("half a page and more", (int)policy_write(&facts, &slot, &ofd), REASON_large);
+}
+
 /* The writes that aren't timed must not make a quick writer look slow: one just within the gap is found out too. */
 static void fresh(void) {
     struct fd_slot slot = {.other = 0};
@@ -262,6 +279,7 @@ int main(void) {
     asked_shortly(false);
     asked_shortly(true);
     pausing();
+    first_line();
     fresh();
     backing_off();
     rehearsing();
