@@ -86,19 +86,19 @@ in_turns() {
 
 @test "a thread that has asked a peer and waits for the thread that reads the answer never waits for the clock: pipes" {
     natively in_turns pipe
-    under_mode "URINGSHIM_MAX_DELAY_US=1000000" in_turns pipe 10
     under_mode "$PATIENT" in_turns pipe
     under_mode "$PATIENT URINGSHIM_ENGINE=ring" in_turns pipe
     under_mode "$PATIENT URINGSHIM_ENGINE=direct" in_turns fifo
     under_mode "$PATIENT URINGSHIM_ORDER=thread" in_turns pipe
     under_mode "$PATIENT URINGSHIM_STREAMS=0" in_turns pipe
+    under_mode "URINGSHIM_MAX_DELAY_US=1000000" in_turns pipe 10
 }
 
 @test "the same of sockets" {
     natively in_turns unix
-    under_mode "URINGSHIM_MAX_DELAY_US=1000000" in_turns unix 10
     under_mode "$PATIENT URINGSHIM_ENGINE=ring" in_turns unix
     under_mode "$PATIENT URINGSHIM_ENGINE=direct" in_turns unix
     under_mode "$PATIENT URINGSHIM_ENGINE=ring" in_turns tcp
     under_mode "$PATIENT URINGSHIM_ENGINE=direct" in_turns tcp
+    under_mode "URINGSHIM_MAX_DELAY_US=1000000" in_turns unix 10
 }
