@@ -121,7 +121,8 @@ enum reason stream_flags(enum stream kind, long flags) {
 }
 
 uint32_t stream_page(enum stream kind) {
-    return stream_is_pipe(kind) ? (uint32_t)maps_page_size() : stream_piece(kind);
+    uint32_t page = (uint32_t)maps_page_size();
+    return !stream_is_pipe(kind) ? stream_piece(kind) : page > STREAM_PIPE_PIECE ? page : STREAM_PIPE_PIECE;
 }
 
 int stream_used(int fd) {
@@ -135,14 +136,15 @@ int stream_used(int fd) {
  */
 static uint32_t pipe_room(int fd, uint32_t largest, uint32_t *filled) {
     int used = stream_used(fd);
-    long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ), page = maps_page_size();
+    long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ);
     if (used == 0)
         *filled = 0;
     if (size < 0 || used < 0 || *filled == STREAM_UNKNOWN)
         return 0;
-    long full = page - (largest < STREAM_CALL_MAX ? largest : STREAM_CALL_MAX);
-    long taken = used < page ? used > 0 : used / full + 2, left = size / page - taken;
-    return (uint32_t)(left > 0 ? left : 0) * (uint32_t)page + (*filled ? (uint32_t)page - *filled : 0);
+    uint32_t page = stream_page(STREAM_PIPE), bytes = (uint32_t)used, pages = (uint32_t)size / page;
+    uint32_t full = page - (largest < STREAM_CALL_MAX ? largest : STREAM_CALL_MAX);
+    uint32_t taken = bytes < page ? bytes > 0 : bytes / full + 2;
+    return (pages > taken ? pages - taken : 0) * page + (*filled ? page - *filled : 0);
 }
 
 /* The kernel counts its own buffers, too, on either side: twice what is in them is said to do (socket(7), SO_SNDBUF).
