@@ -77,7 +77,7 @@ static inline struct ofd *known_file(int fd) {
 }
 
 /* The error that an earlier write to it met and that is to be reported now, to a call that writes or receives; or 0. */
-static inline int late_error(int fd) {
+static inline int error_due(int fd) {
     struct ofd *ofd = known_ofd(fd);
     if (likely(!ofd || !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)))
         return 0;

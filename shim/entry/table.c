@@ -172,7 +172,7 @@ struct mount_attr;
 #define RECEIVE(type, name, parameters, arguments, fd)                                                                 \
     EXPORT type name parameters {                                                                                      \
         announce(#name);                                                                                               \
-        int error = unlikely(wb_attention()) ? late_error(fd) : 0;                                                     \
+        int error = unlikely(wb_attention()) ? error_due(fd) : 0;                                                     \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }
 #define FEED(type, name, parameters, arguments)                                                                        \

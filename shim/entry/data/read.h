@@ -12,9 +12,9 @@
 ssize_t read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset);
 
 /* What an earlier write to it met, if it is a socket. */
-static inline int late_socket_error(int fd) {
+static inline int socket_error_due(int fd) {
     struct ofd *ofd = known_ofd(fd);
-    return ofd && ofd->stream ? late_error(fd) : 0;
+    return ofd && ofd->stream ? error_due(fd) : 0;
 }
 
 /* Might a window be worth while for what is read by this number? */

@@ -148,7 +148,7 @@ static int offer_straight(struct offer *offer, enum reason reason) {
 
 static __attribute__((noinline)) int make_offer(struct offer *offer) {
     int saved = errno;
-    int late = late_error(offer->fd);
+    int late = error_due(offer->fd);
     if (unlikely(late))
         return -late;
     enum reason reason = offer->odd ? REASON_flags : offer->own ? defer_own(offer) : defer_callers(offer);
@@ -163,7 +163,7 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
         survey_write(offer->call, offer->fd, offer->total, offer->offset < 0 ? -1 : offer->offset);
     if (!announce_write(offer->call, offer->fd))
         return -EINTR;
-    if (unlikely((late = late_error(offer->fd)) != 0))
+    if (unlikely((late = error_due(offer->fd)) != 0))
         return -late;
     return offer_straight(offer, reason);
 }
