@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <threads.h>
 #include <time.h>
 
@@ -118,3 +119,14 @@ EXPORT void late_call_once(once_flag *once, void (*run)(void)) {
     REAL(call_once)(once, run);
 }
 EXPORT void late_call_once_again(once_flag *once, void (*run)(void)) __attribute__((alias("late_call_once")));
+
+/* Where libc locks a FILE inside itself nobody sees it. */
+EXPORTED(flockfile, LIBC_FIRST)
+void late_flockfile(FILE *file) {
+    if (unlikely(streams_pending())) {
+        if (REAL(ftrylockfile)(file) == 0)
+            return;
+        announce("flockfile");
+    }
+    REAL(flockfile)(file);
+}
