@@ -173,7 +173,15 @@ static void finish(void) {
     close(reports);
 }
 
+/* A pipe's reader may change how much room there is, whatever its writer has found out: if what is there fits. */
+static void narrow_sometimes(void) {
+    enum target pipe = rng_below(&rng, 2) ? PIPE : FIFO;
+    if (rng_below(&rng, 10) == 0)
+        fcntl(views[pipe].fd, F_SETPIPE_SZ, rng_below(&rng, 2) ? PAGE : 16 * PAGE);
+}
+
 static void pause_sometimes(void) {
+    narrow_sometimes();
     if (rng_below(&rng, 30) == 0)
         usleep((useconds_t)rng_below(&rng, 3000));
 }
