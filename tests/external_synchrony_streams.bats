@@ -43,9 +43,11 @@ told() {
 @test "a unix socket and a file" { under_mode "$PATIENT URINGSHIM_ENGINE=ring" told unix; }
 @test "a TCP socket and a file" { under_mode "$PATIENT URINGSHIM_ENGINE=direct" told tcp; }
 
+check_options=()
+
 # untold [OPTION]…: programs that write to streams and files in turns.
 untold() {
-    "$VICTIMS/prefix_streams_check" $((ROUNDS * 100)) 2 "$RANDOM" "${under[@]}" "$VICTIMS/prefix_streams_writer" "$@"
+    "$VICTIMS/prefix_streams_check" "${check_options[@]}" $((ROUNDS * 100)) 2 "$RANDOM" "${under[@]}" "$VICTIMS/prefix_streams_writer" "$@"
 }
 
 @test "an observer that is told nothing finds all that was written before what it finds" {
@@ -54,6 +56,7 @@ untold() {
 
 @test "the same of threads that take turns" {
     local mode
+    check_options=(--steady) # where one thread finds no room for long, others may overtake it
     for mode in URINGSHIM_TEST_EAGER=0 "${EAGER_MODES[@]}"; do
         under_mode "$mode" untold --threads 3
     done

@@ -1,11 +1,12 @@
 /*
- * prefix_streams_check STEPS TIMES SEED CMD [ARG]…
+ * prefix_streams_check [--steady] STEPS TIMES SEED CMD [ARG]…
  *
  * So many times: runs CMD ARG… STEPS SEED (a prefix_streams_writer, by whatever launcher) with streams of which it
- * reads the other ends, now quickly, now slowly, and looks at what it reads and at the files at any moment: each must
- * hold all that was written before the last that another holds. In the end everything must be there; or with 0 STEPS,
- * the program is killed at a random instant, and what is there must be what the plan had written up to some step that
- * is not older than the last one reported.
+ * reads the other ends, now quickly, now slowly, now one not at all, and looks at what it reads and at the files at any
+ * moment: each must hold all that was written before the last that another holds. In the end everything must be there;
+ * or with 0 STEPS, the program is killed at a random instant, and what is there must be what the plan had written up to
+ * some step that is not older than the last one reported. The room in the pipes changes now and then, so that what was
+ * deferred may find none; with --steady it doesn't, and no stream is left for long.
  */
 #include "prefix_streams.h"
 #include "streams.h"
@@ -26,6 +27,9 @@ static struct view {
 
 static uint64_t seed, steps, rng, reported, looks;
 static int reports;
+static bool steady;
+static struct view *left; /* a stream of which nothing is taken for a while */
+static int64_t left_until;
 
 static void receive(struct view *view, size_t most) {
     if (view->room < view->size + most)
@@ -43,13 +47,34 @@ static void receive_all(struct view *view) {
     }
 }
 
-/* What is there at this moment. */
-static void look(struct view *view) {
+/* How much there is at this moment: it is taken, too, but from the stream that is left. */
+static off_t look(struct view *view) {
     size_t fill;
     if (view >= &views[STREAMS])
         receive_all(view);
-    else if ((fill = stream_fill(view->fd)))
+    else if ((fill = stream_fill(view->fd)) && view == left)
+        return (off_t)(view->size + fill);
+    else if (fill)
         receive(view, fill);
+    return (off_t)view->size;
+}
+
+/* A pipe's reader may change how much room there is, whatever its writer has found out: if what is there fits. */
+static void change_room(enum target pipe, int pages) {
+    fcntl(views[pipe].fd, F_SETPIPE_SZ, pages * PAGE);
+}
+
+/* Rarely, but for long: whoever has waited for long must still keep the order. */
+static void leave_one(void) {
+    if (left && now_us() > left_until)
+        left = NULL;
+    if (steady || left || rng_below(&rng, 1000) != 0)
+        return;
+    enum target target = (enum target)rng_below(&rng, STREAMS);
+    if (target == PIPE || target == FIFO)
+        change_room(target, 1);
+    left = &views[target];
+    left_until = now_us() + (int64_t)rng_below(&rng, 200000);
 }
 
 static void follow(struct view *view) {
@@ -63,17 +88,18 @@ static void follow(struct view *view) {
 /* One, and then the others in any order. What goes over the network may arrive later than it was sent. */
 static bool look_around(void) {
     unsigned first = (unsigned)rng_below(&rng, TARGETS), way = rng_below(&rng, 2) ? 1 : TARGETS - 1;
+    leave_one();
     look(&views[first]);
     follow(&views[first]);
     looks++;
     for (unsigned i = 1; i < TARGETS; i++) {
         unsigned other = (first + i * way) % TARGETS;
-        look(&views[other]);
-        if (other == TCP_SOCKET || (off_t)views[other].size >= views[first].before[other])
+        off_t there = look(&views[other]);
+        if (other == TCP_SOCKET || there >= views[first].before[other])
             continue;
-        printf("seed %llu: %s has %zu bytes, of step %llu at least, and %s %zu of the %lld before it\n",
+        printf("seed %llu: %s has %zu bytes, of step %llu at least, and %s %lld of the %lld before it\n",
                (unsigned long long)seed, target_names[first], views[first].size,
-               (unsigned long long)views[first].plan.number, target_names[other], views[other].size,
+               (unsigned long long)views[first].plan.number, target_names[other], (long long)there,
                (long long)views[first].before[other]);
         return false;
     }
@@ -131,6 +157,7 @@ static bool is_prefix(void) {
 static pid_t start(char **command) {
     int ends[TARGETS][2], report_ends[2];
     reported = 0;
+    left = NULL;
     require(!pipe(report_ends));
     for (int i = 0; i < TARGETS; i++) {
         unlink(target_names[i]);
@@ -173,15 +200,9 @@ static void finish(void) {
     close(reports);
 }
 
-/* A pipe's reader may change how much room there is, whatever its writer has found out: if what is there fits. */
-static void narrow_sometimes(void) {
-    enum target pipe = rng_below(&rng, 2) ? PIPE : FIFO;
-    if (rng_below(&rng, 10) == 0)
-        fcntl(views[pipe].fd, F_SETPIPE_SZ, rng_below(&rng, 2) ? PAGE : 16 * PAGE);
-}
-
 static void pause_sometimes(void) {
-    narrow_sometimes();
+    if (!steady && rng_below(&rng, 10) == 0)
+        change_room(rng_below(&rng, 2) ? PIPE : FIFO, rng_below(&rng, 2) ? 1 : 16);
     if (rng_below(&rng, 30) == 0)
         usleep((useconds_t)rng_below(&rng, 3000));
 }
@@ -223,8 +244,10 @@ static bool kill_at_some_time(pid_t writer) {
 
 int main(int argc, char **argv) {
     char text[2][32];
+    if (argc > 1 && (steady = !strcmp(argv[1], "--steady")))
+        argc--, argv++;
     if (argc < 5)
-        die("usage: prefix_streams_check STEPS TIMES SEED CMD [ARG]...");
+        die("usage: prefix_streams_check [--steady] STEPS TIMES SEED CMD [ARG]...");
     steps = strtoull(argv[1], NULL, 0);
     int times = atoi(argv[2]);
     seed = strtoull(argv[3], NULL, 0);
