@@ -13,12 +13,14 @@ load lib/streams
 ROUNDS=${URINGSHIM_TEST_ROUNDS:-135}
 PATIENT="URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000"
 
-# told KIND [OPTION]…: by each channel, under what under_mode says, but the one that tells nothing.
+# told KIND [OPTION]…: by each channel, under what under_mode says, but the one that tells nothing, and in the order of each
+# thread the one by which another thread tells.
 told() {
-    local channel expected=0 wrong=0
+    local channel expected=0 wrong=0 without=size
     observer=(--stream "$@")
     [[ $* != *--forget* ]] || expected=1
-    for channel in $(channels | grep -vx size); do
+    [[ ${under[*]} != *ORDER=thread* ]] || without='size|pipe_thread'
+    for channel in $(channels | grep -Evx "$without"); do
         observe_channel $expected "$channel" "${under[@]}" || (($? == 77)) || wrong=1
     done
     return $wrong
