@@ -90,6 +90,13 @@ lives() {
 @test "the same to a socket" { lives unix; }
 @test "the same over TCP" { lives tcp; }
 
+@test "others fill a pipe before what was written to it is in: who reads it himself, and who ends" {
+    few_modes
+    slow_modes
+    stream_works "$VICTIMS/streams_between" reads ends fifo_reads fifo_ends
+    assert_stream_deferred
+}
+
 @test "a terminal gets each write as it comes" {
     need_command script
     # shellcheck disable=SC2016 # perl's

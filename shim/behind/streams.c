@@ -156,6 +156,16 @@ static bool perform(struct thread *self, struct piece *piece, struct attempt *at
     return true;
 }
 
+/*
+ * There was room when it was accepted, so natively it would be in the pipe, and the process would go on; but others
+ * have filled the pipe meanwhile, and who reads it may wait for what this process does next, or be this process. So the
+ * pipe takes more than it did, and nothing is deferred to it any more.
+ */
+static bool perform_wider(struct thread *self, struct piece *piece, struct attempt *attempt, uint32_t index) {
+    struct extent *extent = &piece->extent[index];
+    return stream_is_pipe(extent->ofd->stream) && stream_widen(extent->fd) && perform(self, piece, attempt, index);
+}
+
 /* Pipes that follow each other from there on, and don't have to wait. */
 static uint32_t run_of_pipes(const struct piece *piece, uint32_t first, uint64_t attempt) {
     uint32_t end = first;
@@ -214,6 +224,10 @@ bool streams_perform(struct thread *self, struct piece *piece, struct ring *ring
         bool waits = extent->writer->waits_in == attempt.number || extent->ofd->waits_in == attempt.number;
         if (!waits && extent->ofd->stream) {
             waits = !perform(self, piece, &attempt, i);
+            if (waits && overtaken) {
+                extent->ofd->reason = REASON_no_room;
+                waits = !perform_wider(self, piece, &attempt, i);
+            }
         } else if (!waits) {
             file(self, piece, extent, 0);
             extent->performed = true;
@@ -224,8 +238,6 @@ bool streams_perform(struct thread *self, struct piece *piece, struct ring *ring
         if (!overtaken)
             break;
         extent->writer->waits_in = extent->ofd->waits_in = attempt.number;
-        if (extent->ofd->stream)
-            extent->ofd->reason = REASON_no_room;
     }
     fifo_close(&attempt);
     if (!all && !piece->stuck)

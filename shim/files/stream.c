@@ -130,6 +130,11 @@ int stream_used(int fd) {
     return sys(SYS_ioctl, fd, FIONREAD, &used) == 0 ? used : -1;
 }
 
+bool stream_widen(int fd) {
+    long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ);
+    return size > 0 && sys(SYS_fcntl, fd, F_SETPIPE_SZ, 2 * size) > 0;
+}
+
 /*
  * In pages: a write that doesn't fit behind the one before begins the next. So each but the first, of which the reader
  * may have taken a part, and the last has at most so much left as the largest write needs.

@@ -1,0 +1,233 @@
+// streams_between WAY…: what others do to a stream after its writer's last write, and before it makes another call.
+// They see in its memory how far it is, and wake it by a signal.
+
+#include "stream_kinds.h"
+
+#include <sched.h>
+#include <sys/uio.h>
+
+enum { RECORDS = 40, SIZE = 64 };
+
+static int ends[2], news[2];
+static volatile int written;
+static volatile sig_atomic_t told;
+
+static void wake(int number) {
+    (void)number;
+    told = 1;
+}
+
+static void write_records(void) {
+    char record[SIZE];
+    for (int i = 0; i < RECORDS; i++) {
+        record_of(record, SIZE, i);
+        require(write(ends[1], record, SIZE) == SIZE);
+    }
+    written = RECORDS;
+    while (!told)
+        ;
+}
+
+static void await_written(pid_t writer) {
+    int seen = 0;
+    struct iovec here = {&seen, sizeof seen}, there = {(void *)&written, sizeof written};
+    while (seen != RECORDS) {
+        require(process_vm_readv(writer, &here, 1, &there, 1, 0) == sizeof seen);
+        sched_yield();
+    }
+}
+
+// A writer that goes on with `way` when `others` have done their part. What it notes is told here.
+static void between(const char *kind, void (*others)(void), void (*way)(void)) {
+    make_stream(kind, ends);
+    require(pipe(news) == 0);
+    pid_t writer = fork();
+    require(writer >= 0);
+    if (!writer) {
+        transcript_length = 0;
+        signal(SIGUSR1, wake);
+        signal(SIGPIPE, SIG_IGN);
+        if (is_socket(kind))
+            close(ends[0]);
+        write_records();
+        way();
+        dup2(news[1], STDOUT_FILENO);
+        print_transcript();
+        _exit(0);
+    }
+    if (is_socket(kind))
+        close(ends[1]);
+    await_written(writer);
+    others();
+    require(kill(writer, SIGUSR1) == 0);
+    int status;
+    require(waitpid(writer, &status, 0) == writer);
+    note("status %x\n", (unsigned)status);
+    char text[4096] = "";
+    close(news[1]);
+    read_all(news[0], text, sizeof text - 1);
+    note("%s", text);
+    close(news[0]);
+}
+
+// Another process fills the pipe up.
+static void fill_up(void) {
+    static const char page[4096];
+    char name[40];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", ends[1]);
+    int filler = open(name, O_WRONLY | O_NONBLOCK);
+    require(filler >= 0);
+    while (write(filler, page, sizeof page) > 0 || write(filler, page, 1) > 0)
+        ;
+    close(filler);
+}
+
+// All that was written is there, in order.
+static void count_records(void) {
+    static char bytes[1 << 20];
+    char record[SIZE];
+    int have = 0, records = 0;
+    close(ends[1]);
+    size_t all = read_all(ends[0], bytes, sizeof bytes);
+    for (size_t at = 0; at + SIZE <= all; at++) {
+        record_of(record, SIZE, records);
+        if (memcmp(bytes + at, record, SIZE) == 0)
+            records++, have += SIZE;
+    }
+    note("%d records of %d bytes\n", records, have);
+    close(ends[0]);
+}
+
+static void reads_itself(void) {
+    char bytes[SIZE];
+    TRY(read(ends[0], bytes, SIZE)); // whosever they are
+}
+
+static void ends_itself(void) {
+    TRY(close(ends[1]));
+}
+
+static void hang_up(void) {
+    struct linger at_once = {1, 0};
+    require(setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    close(ends[0]);
+}
+
+static void by_readv(void) {
+    char byte;
+    struct iovec one = {&byte, 1};
+    TRY(readv(ends[1], &one, 1));
+    TRY(readv(ends[1], &one, 1));
+}
+
+static void by_sendmmsg(void) {
+    char byte = 0;
+    struct iovec one = {&byte, 1};
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &one, .msg_iovlen = 1}};
+    TRY(sendmmsg(ends[1], &message, 1, MSG_NOSIGNAL));
+    TRY(sendmmsg(ends[1], &message, 1, MSG_NOSIGNAL));
+}
+
+static void by_option(void) {
+    for (int i = 0; i < 2; i++) {
+        int error = -1;
+        socklen_t size = sizeof error;
+        TRY(getsockopt(ends[1], SOL_SOCKET, SO_ERROR, &error, &size));
+        note("%d\n", error);
+    }
+}
+
+static void by_another_number(void) {
+    char byte;
+    int other = dup(ends[1]);
+    close(ends[1]);
+    TRY(recv(other, &byte, 1, 0));
+    TRY(recv(other, &byte, 1, 0));
+}
+
+static void by_child(void) {
+    char byte;
+    pid_t child = fork();
+    if (!child) {
+        TRY(recv(ends[1], &byte, 1, 0));
+        dup2(news[1], STDOUT_FILENO);
+        print_transcript();
+        _exit(0);
+    }
+    require(waitpid(child, NULL, 0) == child);
+}
+
+// A thread of the library's would forbid it.
+static void not_at_all(void) {
+    TRY(unshare(CLONE_NEWUSER));
+}
+
+static int write_some(int fd, int count) {
+    static const char record[SIZE];
+    for (int i = 0; i < count; i++)
+        require(write(fd, record, SIZE) == SIZE);
+    return count;
+}
+
+// A pipe that goes up to the last byte: each page of it is filled, whoever writes to it.
+static void fills_with(bool another_process) {
+    static char bytes[1 << 16];
+    enum { ALL = sizeof bytes / SIZE };
+    char name[40];
+    make_stream("pipe", ends);
+    require(fcntl(ends[1], F_SETPIPE_SZ, (int)sizeof bytes) == (int)sizeof bytes);
+    for (int i = 0; i < 100; i++) {
+        write_some(ends[1], 3);
+        require(read_all(ends[0], bytes, 3 * SIZE) == 3 * SIZE);
+    }
+    snprintf(name, sizeof name, "/proc/self/fd/%d", ends[1]);
+    int again = open(name, O_WRONLY), count = write_some(ends[1], 32);
+    pid_t child = another_process ? fork() : -1;
+    if (!child) {
+        write_some(ends[1], 33);
+        _exit(0);
+    }
+    count += child > 0 ? 33 : write_some(again, 33);
+    require(child < 0 || waitpid(child, NULL, 0) == child);
+    write_some(ends[1], ALL - count);
+    require(read_all(ends[0], bytes, sizeof bytes) == sizeof bytes);
+    note("full\n");
+}
+
+static void fills_with_child(void) {
+    fills_with(true);
+}
+
+static void fills_twice_opened(void) {
+    fills_with(false);
+}
+
+static const struct way {
+    const char *name, *kind;
+    void (*others)(void), (*run)(void);
+} ways[] = {
+    {"reads", "pipe", fill_up, reads_itself},      {"ends", "pipe", fill_up, ends_itself},
+    {"fifo_reads", "fifo", fill_up, reads_itself}, {"fifo_ends", "fifo", fill_up, ends_itself},
+    {"readv", "tcp", hang_up, by_readv},           {"sendmmsg", "tcp", hang_up, by_sendmmsg},
+    {"option", "tcp", hang_up, by_option},         {"another_number", "tcp", hang_up, by_another_number},
+    {"child", "tcp", hang_up, by_child},           {"unshare", "tcp", hang_up, not_at_all},
+    {"page", NULL, NULL, fills_with_child},        {"page_twice", NULL, NULL, fills_twice_opened},
+};
+
+int main(int argc, char **argv) {
+    alarm(HANG_SECONDS);
+    for (int i = 1; i < argc; i++) {
+        size_t way = 0;
+        while (strcmp(argv[i], ways[way].name) != 0)
+            require(++way < COUNT_OF(ways));
+        note("%s\n", ways[way].name);
+        if (ways[way].others)
+            between(ways[way].kind, ways[way].others, ways[way].run);
+        else
+            ways[way].run();
+        if (ways[way].run == ends_itself)
+            count_records();
+    }
+    print_transcript();
+    return 0;
+}
