@@ -25,6 +25,13 @@ load lib/streams
     stream_works "$VICTIMS/streams_reset"
 }
 
+# The kernel tells a socket's error once: to the library, when it performs what was written before.
+@test "a client of TCP resets, and the next call is told, whichever it is and whoever makes it" {
+    STREAM_MODES=("${EAGER_MODES[@]/%/ $SLOW}")
+    stream_works "$VICTIMS/streams_between" readv sendmmsg option another_number child unshare
+    assert_stream_deferred
+}
+
 # Of a program that SIGPIPE kills: what it had written before is there, and nothing that it would have written after.
 @test "the other end goes without a word: SIGPIPE deadly, ignored, handled, and for one thread" {
     local kind

@@ -8,16 +8,29 @@
 /* How the last page is known after the real call: not; by the kernel's rule; or it has waited, and begun a page. */
 enum { PAGE_UNKNOWN, PAGE_FOLLOWS, PAGE_BEGINS };
 
+/* Errors that are still to be told; also in the child of a fork, which has the sockets as well. */
+static _Atomic uint32_t errors;
+
 void straight_failed(struct ofd *ofd, int error) {
-    if (atomic_exchange(&ofd->inode->error, error) == 0)
-        atomic_fetch_add(&wb_pending, 1);
+    if (atomic_exchange(&ofd->inode->error, error) == 0) {
+        atomic_fetch_add(&errors, 1);
+        atomic_fetch_or(&wb_pending, WB_ERROR);
+    }
 }
 
 int straight_take_error(struct ofd *ofd) {
     int error = files_take_inode_error(ofd->inode);
-    if (error)
-        atomic_fetch_sub(&wb_pending, 1);
+    if (error && atomic_fetch_sub(&errors, 1) == 1) {
+        atomic_fetch_and(&wb_pending, ~(uint32_t)WB_ERROR);
+        if (atomic_load(&errors)) /* another one, meanwhile */
+            atomic_fetch_or(&wb_pending, WB_ERROR);
+    }
     return error;
+}
+
+void straight_closed(struct ofd *ofd) {
+    if (atomic_load(&ofd->references) == 1)
+        straight_take_error(ofd);
 }
 
 void straight_unsure(struct ofd *ofd) {

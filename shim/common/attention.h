@@ -17,7 +17,8 @@ struct fd_slot;
 
 /*
  * How many logs have anything that is not yet performed; a bit that says that calls are to be counted, one that there
- * is a window (window.h), and one that there is a rehearsal: so a call that is only passed through looks at one word.
+ * is a window (window.h), one that there is a rehearsal, and one that an error of a socket's is still to be told: so a
+ * call that is only passed through looks at one word.
  * The last bit says that inputs are to be counted; it is no reason to look further.
  */
 enum {
@@ -25,7 +26,8 @@ enum {
     WB_WINDOW = 1 << 29,
     WB_REHEARSAL = 1 << 28,
     WB_INPUTS = 1 << 27,
-    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS
+    WB_ERROR = 1 << 26,
+    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR
 };
 extern _Atomic uint32_t wb_pending;
 

@@ -172,7 +172,7 @@ int give_up_number(const char *call, int fd) {
     if (!ofd->stream)
         error = files_take_inode_error(ofd->inode);
     else
-        straight_take_error(ofd); /* close(2) doesn't tell */
+        straight_closed(ofd);
     files_release(ofd);
     return error;
 }
@@ -198,6 +198,8 @@ void number_taken(int fd) {
     if (stale) {
         wb_unpin(attached_self(), stale);
         window_settle(attached_self(), stale);
+        if (stale->stream)
+            straight_closed(stale);
         files_release(stale);
     }
 }

@@ -84,6 +84,12 @@ static inline int error_due(int fd) {
     return ofd->stream ? straight_take_error(ofd) : files_take_inode_error(ofd->inode);
 }
 
+/* What an earlier write to it met, if it is a socket. */
+static inline int socket_error_due(int fd) {
+    struct ofd *ofd = known_ofd(fd);
+    return ofd && ofd->stream ? error_due(fd) : 0;
+}
+
 /* Is the number known as a file of which nothing is pending? */
 static inline bool untouched(int fd) {
     struct ofd *ofd = known_file(fd);

@@ -101,6 +101,7 @@ struct mount_attr;
 #define RECEIVE(type, name, parameters, arguments, fd) extern type name parameters;
 #define FEED(type, name, parameters, arguments) extern type name parameters;
 #define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;
+#define TAKE(type, name, parameters, arguments, fd) extern type name parameters;
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
 #define SPAWN(type, name, parameters, arguments) extern type name parameters;
 #define LAUNCH(type, name, parameters, arguments, with_us) extern type name parameters;
@@ -186,6 +187,12 @@ struct mount_attr;
     EXPORT type name parameters {                                                                                      \
         announce_touch(#name, fd);                                                                                     \
         return CALL(name, arguments);                                                                                  \
+    }
+#define TAKE(type, name, parameters, arguments, fd)                                                                    \
+    EXPORT type name parameters {                                                                                      \
+        announce_touch(#name, fd);                                                                                     \
+        int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                              \
+        return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }
 #define NEWFILE(type, name, parameters, arguments, fd)                                                                 \
     EXPORT type name parameters {                                                                                      \

@@ -12,6 +12,7 @@
 #define RECEIVE(type, name, parameters, arguments, fd) #name,
 #define FEED(type, name, parameters, arguments) #name,
 #define TOUCH(type, name, parameters, arguments, fd) #name,
+#define TAKE(type, name, parameters, arguments, fd) #name,
 #define NEWFILE(type, name, parameters, arguments, fd) #name,
 #define SPAWN(type, name, parameters, arguments) #name,
 #define LAUNCH(type, name, parameters, arguments, with_us) #name,

@@ -11,12 +11,6 @@
 /* As offer_read, for a read that may be worth a window. */
 ssize_t read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset);
 
-/* What an earlier write to it met, if it is a socket. */
-static inline int socket_error_due(int fd) {
-    struct ofd *ofd = known_ofd(fd);
-    return ofd && ofd->stream ? error_due(fd) : 0;
-}
-
 /* Might a window be worth while for what is read by this number? */
 static inline bool read_promises(const struct fd_slot *slot) {
     return unlikely(slot && (slot->reads >= POLICY_READS_FILE || config.eager)) &&

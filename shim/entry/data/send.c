@@ -1,4 +1,5 @@
 /* Sending on sockets: like writes, where it is that; and what changes how a socket answers them. */
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/copy.h"
@@ -55,6 +56,9 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
     announce("sendmmsg");
+    int late = unlikely(wb_attention()) ? error_due(fd) : 0;
+    if (unlikely(late))
+        return (int)answer(-late);
     sharing_passed_on();
     return CALL(sendmmsg, (fd, messages, count, flags));
 }
@@ -65,5 +69,17 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
     int result = CALL(setsockopt, (fd, level, name, value, size));
     if (wb_started())
         atomic_fetch_add(&files_generation, 1);
+    return result;
+}
+
+/* The kernel has told us the error of an earlier send, and tells it once. */
+EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
+    announce_touch("getsockopt", fd);
+    int result = CALL(getsockopt, (fd, level, name, value, size));
+    if (likely(!wb_attention() || result != 0 || level != SOL_SOCKET || name != SO_ERROR || *size != sizeof(int)))
+        return result;
+    int late = error_due(fd), none = 0;
+    if (late && memcmp(value, &none, sizeof none) == 0)
+        memcpy(value, &late, sizeof late);
     return result;
 }

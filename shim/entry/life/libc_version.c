@@ -19,6 +19,7 @@ static const struct late {
 #define RECEIVE(...)
 #define FEED(...)
 #define TOUCH(...)
+#define TAKE(...)
 #define NEWFILE(...)
 #define SPAWN(...)
 #define LAUNCH(...)
