@@ -97,6 +97,18 @@ lives() {
     assert_stream_deferred
 }
 
+# Whether the other end is there is shown by the request itself. There is nothing to gain, and so nothing is asked.
+@test "in a dialogue over pipes requests go as they are" {
+    # shellcheck disable=SC2016 # perl's
+    dialogue() {
+        "${under[@]}" perl -e 'pipe A, B; pipe C, D;
+            if (!fork) { close B; syswrite D, $_ while sysread A, $_, 99; exit }
+            close D; for (1 .. 3000) { syswrite B, "question\n"; sysread C, $_, 99 }'
+    }
+    under_mode URINGSHIM_TEST_EAGER=0 dialogue
+    (($(stat_value passed.input) < 600)) || fail "$(cat "$STATS")"
+}
+
 @test "a terminal gets each write as it comes" {
     need_command script
     # shellcheck disable=SC2016 # perl's

@@ -58,13 +58,18 @@ static void follow(struct ofd *ofd, size_t total) {
         ofd->filled = !rest || (ofd->filled && ofd->filled + rest <= page) ? page : rest;
 }
 
-void straight_begins(struct thread *self, int fd, struct ofd *ofd) {
+static void begin(struct thread *self, int fd, struct ofd *ofd, bool asks) {
     self->epoch_before = input_epoch_now();
     self->page_after = PAGE_UNKNOWN;
-    if (!stream_is_pipe(ofd->stream))
+    if (!stream_is_pipe(ofd->stream) || !asks)
         return;
     look(fd, ofd);
     self->page_after = PAGE_FOLLOWS;
+}
+
+void straight_begins(struct thread *self, int fd, struct ofd *ofd) {
+    begin(self, fd, ofd, !ofd->straight);
+    ofd->straight = true;
 }
 
 /*
@@ -73,7 +78,7 @@ void straight_begins(struct thread *self, int fd, struct ofd *ofd) {
  */
 long straight_write(struct thread *self, int fd, struct ofd *ofd, const struct iovec *vector, int count, size_t total,
                     bool sent) {
-    straight_begins(self, fd, ofd);
+    begin(self, fd, ofd, true);
     bool at_once = ofd->stream == STREAM_UNIX || (ofd->stream == STREAM_PIPE && !sent);
     if (total - 1 >= STREAM_CALL_MAX || !at_once)
         return 0;

@@ -31,7 +31,7 @@ void straight_unsure(struct ofd *ofd);
  */
 long straight_write(struct thread *self, int fd, struct ofd *ofd, const struct iovec *vector, int count, size_t total,
                     bool sent);
-/* Before any other write to it that the caller makes. */
+/* Before a larger one that the caller makes. If it is one of many, nothing is asked of the kernel. */
 void straight_begins(struct thread *self, int fd, struct ofd *ofd);
 /* After the real call, of so many bytes (0: unknown). One that may have waited is an input. */
 void straight_ends(struct thread *self, struct ofd *ofd, ssize_t written, size_t total);

@@ -26,6 +26,17 @@ bool streams_piece_ends(const struct ofd *ofd, uint32_t length, uint32_t total) 
            (length + total > stream_piece(ofd->stream) || ofd->filled + total > stream_page(ofd->stream));
 }
 
+bool streams_after_input(struct ofd *ofd) {
+    if (input_epoch_lasts(ofd->epoch))
+        return false;
+    if (ofd->straight) {
+        ofd->habit.paid_last = false;
+        ofd->habit.wasted++;
+    }
+    ofd->straight = true;
+    return true;
+}
+
 enum reason streams_admit(const struct ofd *ofd, uint32_t total) {
     if (!input_epoch_lasts(ofd->epoch))
         return REASON_input;
@@ -33,6 +44,7 @@ enum reason streams_admit(const struct ofd *ofd, uint32_t total) {
 }
 
 void streams_filled(struct ofd *ofd, uint32_t total) {
+    ofd->straight = false;
     ofd->room -= left_over(ofd, total) + total;
     ofd->filled = stream_filled(ofd->filled, total, stream_page(ofd->stream));
 }

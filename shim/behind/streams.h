@@ -10,9 +10,11 @@
 /* The process is about to be killed by SIGPIPE: nothing is deferred any more. */
 bool streams_doomed(void);
 /*
- * May a write of `total` bytes be deferred to it now? The first one after an input goes straight through: it shows
- * whether the other end is still there. And what the stream has no room for is the kernel's to wait with.
+ * The first write after an input goes straight through: it shows whether the other end is still there. If there is
+ * never a second one, as in a dialogue, deferring doesn't pay.
  */
+bool streams_after_input(struct ofd *ofd);
+/* May a write of `total` bytes be deferred to it now? What the stream has no room for is the kernel's to wait with. */
 enum reason streams_admit(const struct ofd *ofd, uint32_t total);
 /* Does a write of so many bytes begin another piece after one of `length`, because that, or its page, is full? */
 bool streams_piece_ends(const struct ofd *ofd, uint32_t length, uint32_t total);

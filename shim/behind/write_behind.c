@@ -247,7 +247,10 @@ static enum reason aim(struct wb_log *log, struct target *target) {
     struct piece *piece = log->filling;
     if (!piece->extents)
         piece->batch = atomic_fetch_add_explicit(&batches, 1, memory_order_relaxed) + 1;
-    straight_unsure(atomic_load_explicit(&target->slot->ofd, memory_order_relaxed));
+    struct ofd *known = atomic_load_explicit(&target->slot->ofd, memory_order_relaxed);
+    straight_unsure(known);
+    if (known && known->stream && streams_after_input(known))
+        return REASON_input; /* asks the kernel nothing */
     enum reason reason = verified(log, target->fd, target->slot, &target->ofd);
     if (reason == REASON_NONE && (reason = stream_admits(target)) != REASON_NONE)
         files_release(target->ofd);

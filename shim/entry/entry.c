@@ -86,8 +86,10 @@ static bool looked_at(int fd) {
 /* Would it, if the write that is rehearsed had been deferred? */
 static bool touches_rehearsed(int fd) {
     struct fd_slot *slot = files_slot(fd);
-    bool known = slot && (slot->other || atomic_load_explicit(&slot->ofd, memory_order_relaxed));
-    return known ? slot->other || wb_rehearses(slot) : looked_at(fd);
+    const struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    if (!slot || (!slot->other && !ofd))
+        return looked_at(fd);
+    return slot->other || ofd->stream || wb_rehearses(slot);
 }
 
 void announce_touch_slowly(const char *call, int fd) {

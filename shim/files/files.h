@@ -69,6 +69,7 @@ struct ofd {
     uint32_t window; /* bytes that the next window on it fetches; 0: none has */
     enum stream stream;
     uint64_t epoch; /* a stream: a write has shown that it took what was written, and there was no input since */
+    bool straight;  /* a stream: nothing was deferred to it since a write went straight through */
     /* a stream */
     uint64_t unsure;  /* input_unsure when `filled` was known */
     uint32_t room;    /* in this batch: so many bytes may still be deferred */

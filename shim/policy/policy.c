@@ -75,7 +75,7 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
         return (enum reason)__builtin_ctzll(facts->hindrances);
     if (facts->size == 0)
         return REASON_flags;
-    if (facts->size >= WB_LARGE || (facts->stream && facts->size > STREAM_CALL_MAX))
+    if (policy_large(facts->stream, facts->size, facts->eager))
         return REASON_large;
     if (slot->other)
         return (enum reason)slot->other;

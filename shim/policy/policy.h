@@ -23,6 +23,7 @@ enum {
     POLICY_WARM_PROCESS = 64, /* quick writes before the process gets buffers and a flusher: what these cost */
     POLICY_PAUSE = 8,         /* by so many one slow write among them sets the count back */
     POLICY_WARM_FILE = 3,     /* quick writes to one more file after that */
+    POLICY_PIPE_MAX = 768,    /* larger writes to a pipe cost more in its pages, and in copying, than the calls do */
     POLICY_WASTED = 2,        /* batches that saved nothing, after which a file is left alone */
     POLICY_SKIP_MIN = 64,     /* writes for which it is left alone the first time; doubled each time */
     POLICY_LEVEL_MAX = 12,
@@ -40,11 +41,19 @@ struct write_facts {
     uint64_t size;       /* bytes in all */
     uint64_t end;        /* where it ends in the file; 0 for a write at the position */
     bool interrupted;    /* had the number's last write been deferred, something would have performed it since */
-    bool stream;         /* a pipe or a socket: the first write after a pause is awaited by somebody */
+    enum stream stream;  /* the first write to one after a pause is awaited by somebody */
     bool running;        /* writes of this file are pending: it goes on as it was */
     bool started;        /* the process has its buffers and flusher */
     bool eager;          /* URINGSHIM_TEST_EAGER */
 };
+
+/* Is a write of so many bytes too large for that? */
+static inline bool policy_large(enum stream stream, uint64_t size, bool eager) {
+    uint64_t most = !stream                            ? WB_LARGE - 1
+                    : stream_is_pipe(stream) && !eager ? (uint64_t)POLICY_PIPE_MAX
+                                                       : (uint64_t)STREAM_CALL_MAX;
+    return size > most;
+}
 
 /* Is this file still being left alone because deferring its writes didn't pay? Counts one write of that time. */
 static inline bool policy_left_alone(struct habit *habit) {

@@ -61,7 +61,7 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
         .eager = config.eager,
     };
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    facts.stream = ofd && ofd->stream;
+    facts.stream = ofd ? ofd->stream : STREAM_NONE;
     facts.running = ofd && atomic_load_explicit(&ofd->inode->pending, memory_order_relaxed);
     enum reason reason = policy_write(&facts, slot, ofd);
     if (reason == REASON_warming || reason == REASON_unprofitable)
@@ -204,7 +204,7 @@ static inline __attribute__((always_inline)) bool passes_at_once(int fd, size_t 
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     if (unlikely(ofd && atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)))
         return false;
-    if (policy_left(slot) || n >= WB_LARGE || hindered())
+    if (policy_left(slot) || policy_large(ofd ? ofd->stream : STREAM_NONE, n, config.eager) || hindered())
         return true;
     return ofd ? policy_left_alone(&ofd->habit) : !config.eager && warms_up(slot);
 }
