@@ -97,6 +97,10 @@ lives() {
     assert_stream_deferred
 }
 
+@test "a pipe goes full to the last byte, though others write to its pages in between" {
+    stream_works "$VICTIMS/streams_between" page page_twice
+}
+
 # Whether the other end is there is shown by the request itself. There is nothing to gain, and so nothing is asked.
 @test "in a dialogue over pipes requests go as they are" {
     # shellcheck disable=SC2016 # perl's

@@ -72,7 +72,7 @@ static void reset(struct thread *thread) {
     atomic_store_explicit(&thread->holder.inside, 0, memory_order_relaxed);
     thread->log = NULL;
     thread->writing = thread->reading = (struct thread_ring){0};
-    thread->vfork_child = thread->handlers_ours = false;
+    thread->vfork_child = thread->handlers_ours = thread->waiting = false;
     thread->look_in = thread->looked_in = 0;
     thread_mask_changed(thread);
 }

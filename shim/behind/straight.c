@@ -35,27 +35,29 @@ void straight_closed(struct ofd *ofd) {
 
 void straight_unsure(struct ofd *ofd) {
     uint64_t unsure = atomic_load(&input_unsure);
-    if (!ofd || !ofd->stream || ofd->unsure == unsure)
+    if (!ofd || !ofd->stream || ofd->inode->unsure == unsure)
         return;
-    ofd->filled = STREAM_UNKNOWN;
-    ofd->unsure = unsure;
+    ofd->inode->filled = STREAM_UNKNOWN;
+    ofd->inode->unsure = unsure;
 }
 
-/* An empty pipe has no last page. */
+/* After an input others may have written to it, and the program may know. An empty pipe has no last page. */
 static void look(int fd, struct ofd *ofd) {
     straight_unsure(ofd);
-    if (ofd->filled && stream_used(fd) == 0)
-        ofd->filled = 0;
+    if (!input_epoch_lasts(ofd->epoch))
+        ofd->inode->filled = STREAM_UNKNOWN;
+    if (ofd->inode->filled && stream_used(fd) == 0)
+        ofd->inode->filled = 0;
 }
 
 static void follow(struct ofd *ofd, size_t total) {
     uint32_t page = stream_page(ofd->stream), rest = (uint32_t)(total % page);
-    if (ofd->filled == STREAM_UNKNOWN)
+    if (ofd->inode->filled == STREAM_UNKNOWN)
         return;
     if (total <= page)
-        ofd->filled = stream_filled(ofd->filled, (uint32_t)total, page);
+        ofd->inode->filled = stream_filled(ofd->inode->filled, (uint32_t)total, page);
     else /* the rest comes first, if it fits there, and then whole pages */
-        ofd->filled = !rest || (ofd->filled && ofd->filled + rest <= page) ? page : rest;
+        ofd->inode->filled = !rest || (ofd->inode->filled && ofd->inode->filled + rest <= page) ? page : rest;
 }
 
 static void begin(struct thread *self, int fd, struct ofd *ofd, bool asks) {
@@ -91,7 +93,7 @@ long straight_write(struct thread *self, int fd, struct ofd *ofd, const struct i
         ofd->epoch = self->epoch_before;
         follow(ofd, total);
     } else {
-        ofd->filled = STREAM_UNKNOWN;
+        ofd->inode->filled = STREAM_UNKNOWN;
     }
     self->epoch_before = 0;
     return done;
@@ -103,10 +105,10 @@ void straight_ends(struct thread *self, struct ofd *ofd, ssize_t written, size_t
     if (known)
         ofd->epoch = epoch;
     if (known && self->page_after == PAGE_BEGINS)
-        ofd->filled = 0;
+        ofd->inode->filled = 0;
     if (known && self->page_after != PAGE_UNKNOWN && stream_is_pipe(ofd->stream))
         follow(ofd, total);
     else
-        ofd->filled = STREAM_UNKNOWN;
+        ofd->inode->filled = STREAM_UNKNOWN;
     self->epoch_before = 0;
 }

@@ -18,8 +18,7 @@
 void straight_failed(struct ofd *ofd, int error);
 int straight_take_error(struct ofd *ofd);
 /* A number of it is closed by the caller, who has a reference; close(2) doesn't tell. The last one takes the error
- * along.
- */
+ * along. */
 void straight_closed(struct ofd *ofd);
 /* If others may have written to the stream, its last page isn't known any more. `ofd` may be NULL, or a file. */
 void straight_unsure(struct ofd *ofd);

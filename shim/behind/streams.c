@@ -18,12 +18,12 @@ enum { RING_WORTH = 3 }; /* pieces, from which on a submission costs less than a
 /* What is left of the last page, if the write begins another. */
 static uint32_t left_over(const struct ofd *ofd, uint32_t total) {
     uint32_t page = stream_page(ofd->stream);
-    return ofd->filled && ofd->filled + total > page ? page - ofd->filled : 0;
+    return ofd->inode->filled && ofd->inode->filled + total > page ? page - ofd->inode->filled : 0;
 }
 
 bool streams_piece_ends(const struct ofd *ofd, uint32_t length, uint32_t total) {
     return ofd->stream &&
-           (length + total > stream_piece(ofd->stream) || ofd->filled + total > stream_page(ofd->stream));
+           (length + total > stream_piece(ofd->stream) || ofd->inode->filled + total > stream_page(ofd->stream));
 }
 
 bool streams_after_input(struct ofd *ofd) {
@@ -46,11 +46,11 @@ enum reason streams_admit(const struct ofd *ofd, uint32_t total) {
 void streams_filled(struct ofd *ofd, uint32_t total) {
     ofd->straight = false;
     ofd->room -= left_over(ofd, total) + total;
-    ofd->filled = stream_filled(ofd->filled, total, stream_page(ofd->stream));
+    ofd->inode->filled = stream_filled(ofd->inode->filled, total, stream_page(ofd->stream));
 }
 
 uint32_t streams_left(const struct ofd *ofd, uint32_t length) {
-    uint32_t page = stream_page(ofd->stream) - ofd->filled, piece = stream_piece(ofd->stream) - length;
+    uint32_t page = stream_page(ofd->stream) - ofd->inode->filled, piece = stream_piece(ofd->stream) - length;
     uint32_t left = page < piece ? page : piece;
     return left < ofd->room ? left : ofd->room;
 }

@@ -99,6 +99,7 @@ static struct inode *inode_get(int fd, const struct stat *st) {
         .device = st->st_dev,
         .number = st->st_ino,
         .file_system = fs,
+        .filled = STREAM_UNKNOWN,
         .mapped = number_was_mapped(st->st_ino),
         .next = *bucket,
     };
@@ -255,7 +256,6 @@ static void classify(int fd, struct fd_slot *slot) {
         .generation = atomic_load_explicit(&files_generation, memory_order_relaxed),
         .born = slot->born,
         .stream = stream,
-        .filled = STREAM_UNKNOWN,
         .far = !stream && position_is_far(fd, inode),
     };
     look_at_flags(fd, &fresh);
@@ -292,9 +292,15 @@ static bool verify_stream(int fd, struct fd_slot *slot, const struct stat *st, u
     look_at_flags(fd, ofd);
     if (reason != REASON_NONE)
         ofd->reason = reason;
-    if (ofd->filled == STREAM_UNKNOWN && !files_is_private(ofd)) /* another process reads it: some room more or less */
-        ofd->filled = 0;
-    ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream, ofd->largest, &ofd->filled);
+    struct inode *inode = ofd->inode;
+    uint32_t filled = inode->filled;
+    if (filled == STREAM_UNKNOWN && !files_is_private(ofd)) /* another process reads it: some room more or less */
+        filled = 0;
+    ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream, ofd->largest, &filled);
+    if (!atomic_load_explicit(&inode->pending, memory_order_relaxed)) /* it goes behind what is pending otherwise */
+        inode->filled = filled;
+    else if (inode->filled == STREAM_UNKNOWN)
+        ofd->room = 0;
     return true;
 }
 

@@ -30,8 +30,11 @@ struct inode {
     struct file_system *file_system;
     _Atomic uint32_t pending; /* extents of it that are not yet in the file */
     _Atomic int error;        /* a positive errno of an accepted write, of storage or a socket; reported once */
-    bool mapped;              /* the process has, or had, a mapping of it */
-    bool kept;                /* for that, though nobody has it open */
+    /* of a stream's last page, or piece; STREAM_UNKNOWN: others may have written to it */
+    uint32_t filled;
+    uint64_t unsure; /* input_unsure when that was known */
+    bool mapped;     /* the process has, or had, a mapping of it */
+    bool kept;       /* for that, though nobody has it open */
     uint32_t references;
     struct inode *next;
     void *pool_link;
@@ -71,10 +74,8 @@ struct ofd {
     uint64_t epoch; /* a stream: a write has shown that it took what was written, and there was no input since */
     bool straight;  /* a stream: nothing was deferred to it since a write went straight through */
     /* a stream */
-    uint64_t unsure;  /* input_unsure when `filled` was known */
-    uint32_t room;    /* in this batch: so many bytes may still be deferred */
-    uint32_t largest; /* the largest write to it lately; a hint */
-    uint32_t filled;  /* of the last page of a pipe, or the last piece; STREAM_UNKNOWN: others may have written to it */
+    uint32_t room;     /* in this batch: so many bytes may still be deferred */
+    uint32_t largest;  /* the largest write to it lately; a hint */
     uint64_t waits_in; /* the last attempt to perform a piece in which it was full */
     bool flown;        /* a ring may be reading it, or has written it by its number and not let go of it yet */
     bool pinned;       /* stands, or stood, in a ring's file table, under its serial number */
