@@ -51,14 +51,14 @@ static void fill_a_pipe(uint32_t largest) {
 static void follow_straight_writes(void) {
     enum { SMALL = 100 };
     static char bytes[20000];
-    struct inode inode = {.number = 1};
-    struct ofd ofd = {.inode = &inode, .stream = STREAM_PIPE, .filled = STREAM_UNKNOWN};
+    struct inode inode = {.number = 1, .filled = STREAM_UNKNOWN};
+    struct ofd ofd = {.inode = &inode, .stream = STREAM_PIPE, };
     struct thread self = {.stats = &self.own_stats};
     int ends[2];
     CHECK(pipe(ends) == 0);
     uint32_t page = stream_page(STREAM_PIPE), pages = (uint32_t)fcntl(ends[1], F_GETPIPE_SZ) / page, taken = 0;
     for (int i = 0; i < 8; i++) {
-        uint32_t size = below(3) ? 1 + below(300) : 1 + below(2 * page), before = i ? ofd.filled : 0,
+        uint32_t size = below(3) ? 1 + below(300) : 1 + below(2 * page), before = i ? inode.filled : 0,
                  rest = size % page;
         bool behind = before && rest && before + rest <= page;
         if (taken + size / page + 2 > pages)
@@ -67,9 +67,9 @@ static void follow_straight_writes(void) {
         struct iovec one = {bytes, size};
         if (straight_write(&self, ends[1], &ofd, &one, 1, size, false) == 0)
             straight_ends(&self, &ofd, write(ends[1], bytes, size), size);
-        CHECK(ofd.filled != STREAM_UNKNOWN);
+        CHECK(inode.filled != STREAM_UNKNOWN);
     }
-    uint32_t expected = (page - ofd.filled) / SMALL + (pages - taken) * (page / SMALL), got = 0;
+    uint32_t expected = (page - inode.filled) / SMALL + (pages - taken) * (page / SMALL), got = 0;
     CHECK(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
     while (write(ends[1], bytes, SMALL) == SMALL)
         got++;
