@@ -134,6 +134,28 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
     [ "${BASH_REMATCH[2]}" -lt 1000 ]
 }
 
+@test "stat tells what went to a pipe, in how many pieces, and why the rest was passed" {
+    URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore URINGSHIM_MAX_DELAY_US=1000000 run -0 --separate-stderr bash -c \
+        '"$0" stat perl -e "\$| = 1; print qq(line \$_\n) for 1 .. 1000" | wc -l' "$COMMAND"
+    [ "$output" -eq 1000 ]
+    (($(value 'to pipes and sockets') > 900 && $(value 'to pipes and sockets') == $(value deferred))) || fail "$stderr"
+    (($(value 'written in pieces') > 0 && $(value 'written in pieces') < 500)) || fail "$stderr"
+    (($(value input) > 0)) || fail "$stderr"
+    [[ $stderr =~ "write system calls: 1000 without uringshim, "([0-9]+)" with it" ]]
+    [ "${BASH_REMATCH[1]}" -lt 600 ]
+    URINGSHIM_STREAMS=0 URINGSHIM_OWN_CALLS=ignore run -0 --separate-stderr bash -c \
+        '"$0" stat perl -e "\$| = 1; print qq(line \$_\n) for 1 .. 1000" | wc -l' "$COMMAND"
+    (($(value 'to pipes and sockets') == 0 && $(value streams_off) > 900)) || fail "$stderr"
+}
+
+@test "a wrong value of URINGSHIM_STREAMS gets one line, and the default" {
+    URINGSHIM_STREAMS=2 URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore URINGSHIM_MAX_DELAY_US=1000000 URINGSHIM_STATS=$STATS run -0 --separate-stderr \
+        "$COMMAND" perl -e '$| = 1; print "line $_\n" for 1 .. 1000'
+    [ "${#lines[@]}" -eq 1000 ]
+    [ "$stderr" = "uringshim: URINGSHIM_STREAMS=2 is not one of 1,0; using the first" ]
+    (($(stat_value stream.deferred) > 900)) || fail "$(cat "$STATS")"
+}
+
 @test "stat and advise say so where no process reported, and why" {
     run --separate-stderr "$COMMAND" stat sh -c 'kill -9 $$'
     [[ $stderr == *"no process reported (static, setuid, or ended by a signal)"* ]]

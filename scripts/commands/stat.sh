@@ -64,6 +64,10 @@ report() {
         row("  deferred", sum["write.deferred"])
         row("    bytes", sum["deferred.bytes"])
         row("    extents", sum["deferred.extents"])
+        row("    to pipes and sockets", sum["stream.deferred"])
+        row("      bytes", sum["stream.deferred_bytes"])
+        row("      written in pieces", sum["stream.pieces"])
+        row("      waits for room", sum["stream.waits"])
         row("  passed through", sum["write.passed"])
         family("passed.", "    ")
         flushes = sum["flush.full"] + sum["flush.barrier"] + sum["flush.delay"] + sum["flush.fsync"] + sum["flush.exit"]
