@@ -28,7 +28,7 @@ advice() {
         if (hindered[key] * 2 >= calls[key])
             return "stands against it: " reason[key]
         if (no_file[key] == calls[key])
-            return "no regular file"
+            return kind[key] == "read" ? "no regular file" : "neither a file nor a pipe or stream socket"
         if (saved[key] * 2 >= calls[key])
             return ""
         if (large[key] * 2 >= calls[key])

@@ -18,6 +18,7 @@
 #include "entry/data/libc_reads.h"
 #include "entry/life/libc_version.h"
 #include "files/shared_memory.h"
+#include "files/stream.h"
 #include "policy/policy.h"
 
 enum {
@@ -26,13 +27,16 @@ enum {
     SHORT = 4,   /* a batch, or window, with fewer calls than this gained nothing */
 };
 
-/* One place in the code that writes, or reads, one file. */
+/* One place in the code that writes to, or reads, one file or stream. */
 struct place {
     bool reads;
     const void *site;
     dev_t device;
     ino_t inode;
     bool regular;
+    enum stream stream;
+    enum reason against; /* why nothing could ever be gained with it */
+    uint64_t shown;      /* the epoch in which a write has shown that the stream's other end is there */
     char file[200];
     uint64_t calls, bytes, saved, large, slow, quick, hindered;
     enum reason hindrance;
@@ -55,7 +59,10 @@ static struct mutex lock;
 static struct place places[PLACES] APART;
 static int place_count;
 static const struct place *extended; /* the last write that would be pending was made there */
-static struct place *ahead;          /* the last read that would have one */
+static uint32_t piece;               /* bytes that it goes on after, in the same piece for a stream */
+static uint64_t epoch = 1;           /* counts inputs; and the call that was the last */
+static const char *last_input;
+static struct place *ahead; /* the last read that would have one */
 static bool pending, started;
 static uint64_t pending_since;
 static const char *last_read; /* which is announced, too */
@@ -137,6 +144,37 @@ void survey_start(void) {
     survey_wanted = true;
 }
 
+/* A file by its path; of a pipe or socket that only has a number, what it is. */
+static void name_place(struct place *place, int fd, const struct stat *st) {
+    char path[sizeof place->file];
+    TEXT(link, 64);
+    text_add(&link, "/proc/self/fd/");
+    text_number(&link, fd);
+    link_bytes[link.length] = '\0';
+    long length = sys(SYS_readlinkat, AT_FDCWD, link_bytes, path, sizeof path - 1);
+    path[length > 0 ? length : 0] = '\0';
+    bool socket = S_ISSOCK(st->st_mode), pipe = S_ISFIFO(st->st_mode) && strncmp(path, "pipe:", 5) == 0;
+    struct text name = {place->file, sizeof place->file - 1, 0};
+    if (socket && place->against == REASON_NONE)
+        text_add(&name, place->stream == STREAM_TCP ? "TCP " : "unix ");
+    if (socket)
+        text_add(&name, "socket");
+    else if (S_ISFIFO(st->st_mode))
+        text_add(&name, pipe ? "pipe" : "FIFO ");
+    if (socket || pipe) {
+        text_add(&name, " (descriptor ");
+        text_number(&name, fd);
+        text_add(&name, ")");
+    } else {
+        text_add(&name, path);
+    }
+    place->file[name.length] = '\0';
+}
+
+static bool same_file(const struct place *a, const struct place *b) {
+    return a->inode == b->inode && a->device == b->device;
+}
+
 static struct place *find(bool reads, int fd) {
     struct stat st;
     const void *site = calling_place();
@@ -159,12 +197,9 @@ static struct place *find(bool reads, int fd) {
                             .inode = st.st_ino,
                             .regular = S_ISREG(st.st_mode),
                             .next = INT64_MIN};
-    TEXT(link, 64);
-    text_add(&link, "/proc/self/fd/");
-    text_number(&link, fd);
-    link_bytes[link.length] = '\0';
-    long length = sys(SYS_readlinkat, AT_FDCWD, link_bytes, place->file, sizeof place->file - 1);
-    place->file[length > 0 ? length : 0] = '\0';
+    if (!place->regular && !(reads && S_ISFIFO(st.st_mode))) /* a FIFO may be opened for that: a reader would notice */
+        place->stream = stream_look(fd, &st, &place->against);
+    name_place(place, fd, &st);
     return place;
 }
 
@@ -190,6 +225,23 @@ static void end_batch(const char *call) {
     extended = NULL;
 }
 
+/* From here on the process may know that a stream's other end has gone. */
+static void input(const char *call) {
+    epoch++;
+    last_input = call;
+}
+
+/* Goes straight: it shows whether the other end is there, to whoever writes to the stream in the same epoch. */
+static bool first_after_input(struct place *place) {
+    bool shown = false;
+    for (int i = 0; i < place_count; i++)
+        shown |= same_file(&places[i], place) && places[i].shown == epoch;
+    place->shown = epoch;
+    if (!shown && last_input)
+        cut_short(place, last_input);
+    return !shown;
+}
+
 static void end_window(const char *call) {
     if (ahead && ahead->batch < SHORT)
         cut_short(ahead, call);
@@ -198,22 +250,31 @@ static void end_window(const char *call) {
     ahead = NULL;
 }
 
-/* As policy.c has it: small, quick, and enough of them. */
+/* As policy.c has it: small, quick, and enough of them; of a stream, not the first one after a pause. */
 static bool would_defer(struct place *place, size_t n, uint64_t now) {
     bool slow = place->calls > 1 && now - place->last > ticks_of_us(POLICY_QUICK_US);
     place->last = now;
-    if (!place->regular || n >= WB_LARGE || n == 0) {
-        place->large += place->regular && n;
+    if ((!place->regular && !place->stream) || n >= WB_LARGE || n == 0 || (place->stream && n > STREAM_CALL_MAX)) {
+        place->large += (place->regular || place->stream) && n;
         return false;
     }
     if (slow)
         place->quick = place->quick > POLICY_PAUSE ? place->quick - POLICY_PAUSE : 0;
     else
         place->quick++;
-    if (place->quick >= (started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS))
+    if (place->quick >= (started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS) && !(place->stream && slow && !pending))
         return started = true;
     place->slow += slow;
     return false;
+}
+
+static enum reason against(const struct place *place, int fd) {
+    uint64_t hindrances = atomic_load(&wb_hindrances) & ~OURS;
+    if (hindrances)
+        return wb_first_hindrance(hindrances);
+    if (place->against != REASON_NONE || !place->stream)
+        return place->against == REASON_not_regular ? REASON_NONE : place->against;
+    return stream_flags(place->stream, sys(SYS_fcntl, fd, F_GETFL));
 }
 
 static void written(const char *call, int fd, size_t n, int64_t offset) {
@@ -227,17 +288,22 @@ static void written(const char *call, int fd, size_t n, int64_t offset) {
         end_batch("the delay bound");
     if (ahead && ahead->inode == place->inode)
         end_window(call);
-    uint64_t hindrances = atomic_load(&wb_hindrances) & ~OURS;
-    if (hindrances) {
+    enum reason hindrance = against(place, fd);
+    if (hindrance != REASON_NONE) {
         place->hindered++;
-        place->hindrance = (enum reason)__builtin_ctzll(hindrances);
+        place->hindrance = hindrance;
     }
-    if (!would_defer(place, n, now) || hindrances) {
+    bool straight = place->stream && first_after_input(place);
+    if (!would_defer(place, n, now) || straight || hindrance != REASON_NONE) {
         end_batch(call);
+        if (!place->regular && !place->stream)
+            input(call);
         return;
     }
-    bool joins = extended && extended->inode == place->inode && extended->device == place->device &&
-                 (offset < 0 ? extended->next == -1 : extended->next == offset);
+    bool joins = extended && same_file(extended, place) &&
+                 (offset < 0 ? extended->next == -1 : extended->next == offset) &&
+                 (!place->stream || piece + n <= stream_piece(place->stream));
+    piece = (joins ? piece : 0) + (uint32_t)n;
     place->next = offset < 0 ? -1 : offset + (int64_t)n;
     place->saved += joins;
     place->batch++;
@@ -256,6 +322,7 @@ static void read_from(const char *call, int fd, size_t n, int64_t offset) {
     bool near = offset < 0 || (place->next >= 0 && policy_near(place->next - (int64_t)n, n, offset));
     place->next = offset < 0 ? -1 : offset + (int64_t)n;
     if (!place->regular || n - 1 >= WINDOW_CALL_MAX) {
+        input(call);
         place->large += place->regular;
         end_window(call);
         if (!place->regular)
@@ -265,6 +332,7 @@ static void read_from(const char *call, int fd, size_t n, int64_t offset) {
     if (near && ahead == place) {
         place->saved++;
     } else {
+        input(call);
         end_window(call);
         ahead = near && place->calls > POLICY_READS_FILE ? place : NULL;
     }
@@ -298,6 +366,7 @@ void survey_read(const char *call, int fd, size_t n, int64_t offset) {
 
 void survey_call(const char *call) {
     SURVEYED({
+        input(call);
         end_batch(call);
         end_window(call);
     });
@@ -307,8 +376,9 @@ static void touched(const char *call, int fd) {
     struct stat st;
     if (call == last_read)
         return;
+    input(call);
     end_window(call);
-    if (extended && sys(SYS_fstat, fd, &st) == 0 && st.st_ino == extended->inode)
+    if (extended && sys(SYS_fstat, fd, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_ino == extended->inode))
         end_batch(call);
 }
 
@@ -345,8 +415,9 @@ static void report_place(int to, const struct place *place) {
     text_add(&line, place->file);
     text_add(&line, "\t");
     describe_site(&line, place->site);
+    bool no_file = place->reads ? !place->regular : place->against == REASON_not_regular;
     const uint64_t fields[] = {place->calls, place->bytes, place->saved,
-                               place->large, place->slow,  place->regular ? 0 : place->calls};
+                               place->large, place->slow,  no_file ? place->calls : 0};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         add_field(&line, fields[i]);
     for (int i = 1; i < CUTTERS; i++)
@@ -388,6 +459,7 @@ static void begin_anew(void) {
     place_count = 0;
     ahead = NULL;
     extended = NULL;
+    last_input = NULL;
     pending = started = false;
 }
 
