@@ -97,7 +97,7 @@ need_tracing() {
     not_found no 'io_uring: [a-l]'
     local what
     for what in 'a ring' 'known by a number' 'registered files' 'registered buffers' 'restricted' 'registering a file when' \
-        'refusing' 'writing' 'writing from a reg' 'syncing' 'linked requests' '(a|no) device'; do
+        'refusing' 'writing' 'writing from a reg' 'writing to a pipe' 'syncing' 'linked requests' '(a|no) device'; do
         found '(ok|no)' "io_uring: $what"
     done
     found ok 'trial: the library loads'
@@ -105,6 +105,51 @@ need_tracing() {
     found ok 'trial: (9..|1000) of 1000 small writes were deferred'
     found ok 'trial: (9..|1000) of 1000 small reads were answered'
     found ok 'trial: written by a ring'
+}
+
+# written_to FLAG: a byte goes into a pipe with this flag of pwritev2's.
+written_to() {
+    /usr/bin/python3 -c 'import os, sys; os.pwritev(os.pipe()[1], [b"x"], -1, int(sys.argv[1], 0))' "$1" 2>/dev/null
+}
+
+@test "doctor: how pipes and sockets are written to here" {
+    run "${PATIENTLY[@]}" "$COMMAND" doctor
+    if written_to 8; then # RWF_NOWAIT
+        found ok 'pipes: written to without waiting'
+        found ok 'FIFOs: opened once more for that'
+    else
+        found warn 'pipes: not written to without waiting'
+        found ok 'pipes and FIFOs: opened once more for that'
+    fi
+    if written_to 0x100; then # RWF_NOSIGNAL
+        found ok 'pipes: written to without SIGPIPE'
+    else
+        found ok 'pipes: a SIGPIPE of a flush is taken away again'
+    fi
+    found ok 'sockets: written to without waiting'
+    found ok 'trial: (4.|50) of 50 small writes to a pipe were deferred'
+    URINGSHIM_STREAMS=0 run "${PATIENTLY[@]}" "$COMMAND" doctor
+    found ok 'trial: (9..|1000) of 1000 small writes were deferred'
+    found no 'trial: no write to a pipe was deferred: passed\.streams_off'
+    verdict "writes to pipes are passed through"
+}
+
+@test "doctor: a kernel that waits for pipes, or sends a signal, and one that doesn't open them once more" {
+    changed 's/^stream.nowait .*/stream.nowait EOPNOTSUPP/; s/^stream.quiet .*/stream.quiet EOPNOTSUPP/'
+    doctor 0
+    found warn 'pipes: not written to without waiting'
+    found ok 'pipes and FIFOs: opened once more for that'
+    found ok 'pipes: a SIGPIPE of a flush is taken away again'
+    changed 's/^stream.again .*/stream.again EACCES/'
+    doctor 1
+    found no 'FIFOs: not to be opened once more .*'
+    verdict "partly effective here: writes to FIFOs are passed through"
+    changed '/^stream/d'
+    doctor 1
+    verdict "partly effective here: writes to pipes and FIFOs are passed through; writes to sockets are passed through"
+    need_tracing
+    run -0 "${PATIENTLY[@]}" strace -f -qq -o trace -e inject=pwritev2:error=EOPNOTSUPP "$PROBE"
+    [[ $output == *$'\nstream.nowait EOPNOTSUPP\nstream.quiet EOPNOTSUPP\nstream.again ok\n'* ]] || fail "$output"
 }
 
 @test "doctor: limits that keep writes from being deferred" {
@@ -223,6 +268,7 @@ mounted() {
     [ "$status" -eq 2 ]
     found no '/proc: not there'
     [[ $output == *"change: mount -t proc"* ]]
+    found no '.*FIFOs: not to be opened once more for that, by /proc/self/fd: ENOENT'
 }
 
 @test "doctor: a file system that is nearly full" {

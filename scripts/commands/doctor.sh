@@ -15,6 +15,7 @@ command_main() {
     look_at_filters
     look_at_switch
     look_at_rings
+    look_at_streams
     look_at_limits
     look_at_memory
     look_at_file_systems
@@ -159,6 +160,7 @@ ring.hidden|registering a file when its descriptor is closed (Linux 6.3)|no ring
 ring.forbidden|refusing what it is restricted from|rings that could do more
 ring.write|writing|no rings
 ring.write_fixed|writing from a registered buffer|no registered buffers
+ring.stream|writing to a pipe without waiting|no rings for pipes
 ring.fsync|syncing|no rings
 ring.link|linked requests|no rings
 TABLE
@@ -217,6 +219,37 @@ look_at_polling() {
         found no "io_uring: no device that is polled, where files can be made"
         means "URINGSHIM_IOPOLL=1 changes nothing here."
         change "nvme.poll_queues=N" "(on the kernel's command line, for NVMe)"
+    fi
+}
+
+# A flush never waits for a reader. RWF_NOWAIT is for files that pipe(2) made, never for those with a name.
+look_at_streams() {
+    shim_again=$(fact stream.again)
+    if [ "$(fact stream.nowait)" = ok ]; then
+        found ok "pipes: written to without waiting (Linux 6.4)"
+        shim_what=FIFOs
+    else
+        found warn "pipes: not written to without waiting by the kernel itself (Linux 6.4)"
+        shim_what="pipes and FIFOs"
+    fi
+    if [ "$shim_again" = ok ]; then
+        found ok "$shim_what: opened once more for that, by /proc/self/fd"
+    else
+        found no "$shim_what: not to be opened once more for that, by /proc/self/fd: ${shim_again:-killed}"
+        means "Writes to them are passed through."
+        partly "writes to $shim_what are passed through"
+    fi
+    if [ "$(fact stream.quiet)" = ok ]; then
+        found ok "pipes: written to without SIGPIPE (Linux 6.18)"
+    else
+        found ok "pipes: a SIGPIPE of a flush is taken away again (Linux 6.18 would send none)"
+    fi
+    shim_answer=$(fact stream.socket)
+    if [ "$shim_answer" = ok ]; then
+        found ok "sockets: written to without waiting"
+    else
+        found no "sockets: not written to without waiting: ${shim_answer:-killed}"
+        partly "writes to sockets are passed through"
     fi
 }
 
@@ -393,12 +426,19 @@ look_at_stdio() {
 }
 
 look_at_trial() {
-    shim_deferred=$(counted write.deferred) shim_served=$(counted read.served)
+    shim_streams=$(counted stream.deferred) shim_served=$(counted read.served)
+    shim_deferred=$(($(counted write.deferred) - shim_streams))
     if [ "$shim_deferred" -gt 0 ]; then
         found ok "trial: $shim_deferred of 1000 small writes were deferred"
     else
         found no "trial: no write was deferred: $(named passed)"
         partly "no write is deferred"
+    fi
+    if [ "$shim_streams" -gt 0 ]; then
+        found ok "trial: $shim_streams of 50 small writes to a pipe were deferred"
+    else
+        found no "trial: no write to a pipe was deferred: $(named passed)"
+        [ "$shim_deferred" -eq 0 ] || partly "writes to pipes are passed through"
     fi
     if [ "$shim_served" -gt 0 ]; then
         found ok "trial: $shim_served of 1000 small reads were answered from windows"

@@ -10,9 +10,12 @@
  *   ring_memory N: bytes that a thread's ring with its buffers takes of that; exempt ANSWER: a ring without any of it
  *   ring ANSWER, ring.WHAT ANSWER … : a ring as the library makes it, step by step, until something is missing
  *   sqpoll ANSWER
+ *   stream.nowait ANSWER, stream.quiet ANSWER: a pipe written to without waiting, and without SIGPIPE; stream.again
+ *   ANSWER: a pipe opened once more for that; stream.socket ANSWER
  *   mount …, place …: probe_files.h
  *
- * uringshim-probe work FILE: small writes to FILE and small reads of it, to be run under the library.
+ * uringshim-probe work FILE: small writes to FILE, small reads of it, and small writes to a pipe, to be run under the
+ * library.
  */
 #include <gnu/libc-version.h>
 #include <sched.h>
@@ -21,6 +24,7 @@
 #include "base/lock.h"
 #include "code/look.h"
 #include "tools/probe_files.h"
+#include "tools/probe_streams.h"
 
 static void print_limit(const char *what, int resource) {
     struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
@@ -50,16 +54,20 @@ static void print_process(void) {
     printf("ring_memory %d\n", RING_MEMORY);
 }
 
+/* Nobody reads the pipe: they fit into its smallest size, a page (F_SETPIPE_SZ in fcntl(2)). */
 static int work(const char *path) {
-    enum { CALLS = 1000 };
+    enum { CALLS = 1000, TO_PIPE = 50 };
     char line[64] = "";
-    int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), in = open(path, O_RDONLY);
+    int ends[2], out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), in = open(path, O_RDONLY);
     bool done = out >= 0 && in >= 0;
     for (int i = 0; done && i < CALLS; i++)
         done = write(out, line, sizeof line) == sizeof line;
     close(out);
     for (int i = 0; done && i < CALLS; i++)
         done = read(in, line, sizeof line) == sizeof line;
+    done = done && pipe(ends) == 0;
+    for (int i = 0; done && i < TO_PIPE; i++)
+        done = write(ends[1], line, sizeof line) == sizeof line;
     return done ? 0 : 1;
 }
 
@@ -68,7 +76,8 @@ int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "work") == 0)
         return work(argv[2]);
     print_process();
-    if (!survived(try_ring) || !survived(try_exempt) || !survived(try_queue_polling))
+    bool streams = survived(try_streams);
+    if (!survived(try_ring) || !survived(try_exempt) || !survived(try_queue_polling) || !streams)
         puts("died");
     print_mounts();
     return 0;

@@ -1,4 +1,7 @@
 /* A ring as ring/ring.c makes and uses it, step by step. */
+#ifndef URINGSHIM_TOOLS_PROBE_RING_H
+#define URINGSHIM_TOOLS_PROBE_RING_H
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -118,6 +121,17 @@ static int ring_write(struct io_uring *ring, struct target to, const struct iove
     return ring_perform(ring, 1, 4096);
 }
 
+/* As ring_prepare_stream: by the number, and without waiting. */
+static int ring_stream(struct io_uring *ring, const struct iovec *piece) {
+    int ends[2];
+    if (pipe(ends) != 0)
+        return -errno;
+    struct io_uring_sqe *sqe = ring_request(ring);
+    io_uring_prep_write(sqe, ends[1], piece->iov_base, 1024, (uint64_t)-1);
+    sqe->rw_flags = RWF_NOWAIT;
+    return ring_perform(ring, 1, 1024);
+}
+
 static int ring_fsync(struct io_uring *ring, struct target of) {
     struct io_uring_sqe *sqe = ring_request(ring);
     io_uring_prep_fsync(sqe, of.file, 0);
@@ -175,6 +189,7 @@ static void try_ring(void) {
         answer("ring.write_fixed", ring_write(&ring, target, &pieces[0], true));
     if (!table)
         return;
+    answer("ring.stream", ring_stream(&ring, &pieces[0]));
     answer("ring.fsync", ring_fsync(&ring, target));
     answer("ring.link", ring_link(&ring, target));
 }
@@ -193,3 +208,5 @@ static void try_queue_polling(void) {
     struct io_uring ring;
     answer("sqpoll", ring_set_up(&ring, RING_POLL_QUEUE));
 }
+
+#endif
