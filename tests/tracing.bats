@@ -61,6 +61,23 @@ TEXT
     (($(grep -c 'performed:' log) == $(stat_value flush.full) + $(stat_value flush.barrier) + $(stat_value flush.delay)))
 }
 
+@test "the debug log names pipes and sockets, and says why their writes are performed" {
+    # shellcheck disable=SC2016
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore URINGSHIM_LOG="debug:$SCRATCH/log" URINGSHIM_MAX_DELAY_US=1000000 \
+        perl -e 'use Socket; $| = 1; socketpair A, B, AF_UNIX, SOCK_STREAM, 0; open F, ">", "out";
+            print "line\n" for 1 .. 100; syswrite A, "line\n" for 1 .. 100; syswrite F, "line\n" for 1 .. 100; sysread B, $x, 1' | wc -l >lines
+    cat log
+    [[ $(cat lines) == 100 ]]
+    local at=0 next event
+    for event in 'writes of descriptor 1 are deferred, to a pipe$' 'writes of descriptor [0-9]+ are deferred, to a socket$' \
+        'writes of descriptor [0-9]+ are deferred, at its position$' 'performed: extents [23], bytes [0-9]+; flush.barrier' \
+        'barrier: read'; do
+        next=$(awk -v at="$at" -v event="$event" 'NR > at && $0 ~ event { print NR; exit }' log)
+        [[ -n $next ]] || fail "no '$event' after line $at"
+        at=$next
+    done
+}
+
 @test "a refusal, and what stands against deferring, is in the log" {
     # shellcheck disable=SC2016
     shim URINGSHIM_LOG="debug:$SCRATCH/log" bash -c 'ulimit -f 100000; exec perl -e "$1"' bash \

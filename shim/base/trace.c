@@ -1,5 +1,7 @@
 #include "base/trace.h"
 
+#include <sys/stat.h>
+
 #include "base/config.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -37,12 +39,21 @@ void trace_start(const char *program) {
     });
 }
 
+static const char *where(int fd, int64_t offset) {
+    struct stat st;
+    if (offset >= 0)
+        return "from offset ";
+    if (sys(SYS_fstat, fd, &st) == 0 && !S_ISREG(st.st_mode))
+        return S_ISSOCK(st.st_mode) ? "to a socket" : "to a pipe";
+    return "at its position";
+}
+
 void trace_extent(int fd, int64_t offset) {
     SAY({
-        words(&line, "writes of descriptor ", fd,
-              offset < 0 ? " are deferred, at its position" : " are deferred, from ");
+        words(&line, "writes of descriptor ", fd, " are deferred, ");
+        text_add(&line, where(fd, offset));
         if (offset >= 0)
-            words(&line, "offset ", offset, " on");
+            words(&line, "", offset, " on");
     });
 }
 

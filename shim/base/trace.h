@@ -4,7 +4,7 @@
  * nop. Built without sys/sdt.h there are none.
  *
  *   defer(descriptor, bytes)                  a write was answered and is not yet performed
- *   flush(cause, extents, bytes)              what was pending has been performed
+ *   flush(cause, extents, bytes)              what was pending has been performed; an extent of a stream is a piece
  *   barrier(call)                             because of that libc function
  *   window_fill(descriptor, offset, bytes)    so much was read ahead
  *   window_end(cause, reads)                  the window's bytes are of no use any more, after so many reads
