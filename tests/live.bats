@@ -47,6 +47,17 @@ counter() {
     end
 }
 
+@test "top shows what went to a pipe, in how many pieces" {
+    # All of it fits into the pipe, so that it doesn't matter when the reader comes.
+    # shellcheck disable=SC2016
+    begin URINGSHIM_LIVE=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=1000000 perl -e 'pipe READER, PIPE; $| = 1;
+        syswrite PIPE, "line $_\n" for 1 .. 5000; print "written\n"; <STDIN>'
+    run -0 "$COMMAND" top -n 1 "$pid"
+    (($(counter stream.deferred) > 4900 && $(counter stream.deferred_bytes) > 40000)) || fail "$output"
+    (($(counter stream.pieces) > 0 && $(counter stream.pieces) < 100 && $(counter passed.input) > 0)) || fail "$output"
+    end
+}
+
 @test "the counters of threads, also of those that have ended, are in the sum" {
     begin URINGSHIM_LIVE=1 URINGSHIM_TEST_EAGER=1 python3 -c '
 import os, sys, threading
