@@ -205,6 +205,15 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
     [ "$(awk 'length > 80' <<<"$stderr")" = "" ]
 }
 
+@test "compare shows both ends of a pipeline, and the calls that deferred writes to it became" {
+    need_tracing
+    URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore URINGSHIM_ENGINE=direct run -0 --separate-stderr "$COMMAND" compare \
+        bash -c 'perl -e "\$| = 1; print qq(line \$_\n) for 1 .. 1000" | wc -l'
+    [ "$output" = $'1000\n1000\n1000\n1000' ]
+    awk '$1 == "write" { gone = $2 >= 1000 && $3 < 500 } $1 == "pwritev2" { instead = $2 == 0 && $3 > 0 }
+        END { exit !(gone && instead) }' <<<"$stderr" || fail "$stderr"
+}
+
 @test "compare --runs N runs each side N times, in turns, and gives medians" {
     need_tracing
     run -0 --separate-stderr "$COMMAND" compare --runs 3 sh -c 'echo "${LD_PRELOAD:+s}" >>turns; sleep "0.$(wc -l <turns)"'
