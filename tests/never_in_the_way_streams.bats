@@ -103,7 +103,7 @@ lives() {
 
 # Whether the other end is there is shown by the request itself. There is nothing to gain, and so nothing is asked.
 @test "in a dialogue over pipes requests go as they are" {
-    # shellcheck disable=SC2016 # perl's
+    # shellcheck disable=SC2016,SC2154 # perl's; under_mode's
     dialogue() {
         "${under[@]}" perl -e 'pipe A, B; pipe C, D;
             if (!fork) { close B; syswrite D, $_ while sysread A, $_, 99; exit }

@@ -173,7 +173,7 @@ struct mount_attr;
 #define RECEIVE(type, name, parameters, arguments, fd)                                                                 \
     EXPORT type name parameters {                                                                                      \
         announce(#name);                                                                                               \
-        int error = unlikely(wb_attention()) ? error_due(fd) : 0;                                                     \
+        int error = unlikely(wb_attention()) ? error_due(fd) : 0;                                                      \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }
 #define FEED(type, name, parameters, arguments)                                                                        \
@@ -191,7 +191,7 @@ struct mount_attr;
 #define TAKE(type, name, parameters, arguments, fd)                                                                    \
     EXPORT type name parameters {                                                                                      \
         announce_touch(#name, fd);                                                                                     \
-        int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                              \
+        int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                               \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }
 #define NEWFILE(type, name, parameters, arguments, fd)                                                                 \

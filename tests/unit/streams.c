@@ -52,7 +52,10 @@ static void follow_straight_writes(void) {
     enum { SMALL = 100 };
     static char bytes[20000];
     struct inode inode = {.number = 1, .filled = STREAM_UNKNOWN};
-    struct ofd ofd = {.inode = &inode, .stream = STREAM_PIPE, };
+    struct ofd ofd = {
+        .inode = &inode,
+        .stream = STREAM_PIPE,
+    };
     struct thread self = {.stats = &self.own_stats};
     int ends[2];
     CHECK(pipe(ends) == 0);

@@ -78,7 +78,7 @@ static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n,
 #define READ(name)                                                                                                     \
     static ssize_t name##_otherwise(int fd, void *bytes, size_t n, int64_t at_position) {                              \
         ssize_t got = offer_unserved(#name, fd, bytes, n, at_position);                                                \
-        int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                              \
+        int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                               \
         if (unlikely(error))                                                                                           \
             return answer(-error);                                                                                     \
         return got != WINDOW_MISS ? got : read_passed(fd, REAL(name)(fd, bytes, n), at_position);                      \
