@@ -138,11 +138,13 @@ static int offer_straight(struct offer *offer, enum reason reason) {
     if (!ofd || !ofd->stream || !thread_free(self) || !thread_attached(self) || offer->offset >= 0)
         return PASS;
     long done = 0;
-    if (reason == REASON_input || reason == REASON_warming || reason == REASON_no_room)
+    if (reason == REASON_input || reason == REASON_warming || reason == REASON_no_room) {
         done = straight_write(self, offer->fd, ofd, offer->vector, offer->count, offer->total,
                               offer->offset != WB_AT_POSITION);
-    else if (reason == REASON_large)
+    } else if (reason == REASON_large) {
+        wb_rehearsal_ends(); /* it would have performed what was deferred before */
         straight_begins(self, offer->fd, ofd);
+    }
     return done == 0 ? PASS : done == (long)offer->total ? DEFERRED : PARTIAL + (int)done;
 }
 
