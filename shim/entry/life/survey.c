@@ -254,7 +254,7 @@ static void end_window(const char *call) {
 static bool would_defer(struct place *place, size_t n, uint64_t now) {
     bool slow = place->calls > 1 && now - place->last > ticks_of_us(POLICY_QUICK_US);
     place->last = now;
-    if ((!place->regular && !place->stream) || n >= WB_LARGE || n == 0 || (place->stream && n > STREAM_CALL_MAX)) {
+    if ((!place->regular && !place->stream) || n == 0 || policy_large(place->stream, n, false)) {
         place->large += (place->regular || place->stream) && n;
         return false;
     }
