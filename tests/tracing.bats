@@ -17,6 +17,7 @@ barrier 1
 defer 2
 fallback 2
 flush 3
+stream_wait 1
 window_end 2
 window_fill 3
 TEXT
@@ -76,6 +77,13 @@ TEXT
         [[ -n $next ]] || fail "no '$event' after line $at"
         at=$next
     done
+}
+
+@test "the debug log says where a call waits for room" {
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore URINGSHIM_LOG="debug:$SCRATCH/log" URINGSHIM_MAX_DELAY_US=1000000 \
+        "${PATIENTLY[@]}" "$VICTIMS/streams_between" reads
+    cat log
+    (($(grep -c 'waits for room in descriptor [0-9]' log) == $(stat_value stream.waits) && $(stat_value stream.waits) > 0))
 }
 
 @test "a refusal, and what stands against deferring, is in the log" {

@@ -74,6 +74,11 @@ void trace_barrier(const char *call) {
     });
 }
 
+void trace_stream_wait(int fd) {
+    PROBE1(stream_wait, fd);
+    SAY(words(&line, "waits for room in descriptor ", fd, ""));
+}
+
 void trace_window_fill(int fd, int64_t offset, int64_t bytes) {
     PROBE3(window_fill, fd, offset, bytes);
     SAY({

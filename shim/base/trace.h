@@ -6,6 +6,7 @@
  *   defer(descriptor, bytes)                  a write was answered and is not yet performed
  *   flush(cause, extents, bytes)              what was pending has been performed; an extent of a stream is a piece
  *   barrier(call)                             because of that libc function
+ *   stream_wait(descriptor)                   a call waits for a pipe or socket to take what is pending
  *   window_fill(descriptor, offset, bytes)    so much was read ahead
  *   window_end(cause, reads)                  the window's bytes are of no use any more, after so many reads
  *   fallback(what, errno)                     the kernel refused something, which is done without
@@ -34,6 +35,7 @@ void trace_start(const char *program);
 void trace_extent(int fd, int64_t offset); /* a new one; a negative offset: at the position */
 void trace_flush(const char *cause, uint32_t extents, uint64_t bytes);
 void trace_barrier(const char *call);
+void trace_stream_wait(int fd);
 void trace_window_fill(int fd, int64_t offset, int64_t bytes);
 void trace_window_end(const char *cause, uint64_t reads);
 void trace_fallback(const char *what, int error);

@@ -9,6 +9,7 @@
 #include "base/passing.h"
 #include "base/signals.h"
 #include "base/ticks.h"
+#include "base/trace.h"
 #include "behind/straight.h"
 #include "ring/direct.h"
 #include "ring/ring.h"
@@ -269,6 +270,7 @@ bool streams_wait(struct thread *self, int fd, uint32_t interrupted, bool interr
     struct timespec limit = {0, AGAIN_NS};
     uint64_t all = ~0ull, before;
     self->stats->count[COUNT_STREAM_WAITS]++;
+    trace_stream_wait(fd);
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
     self->waiting = true;
     bool on = !interruptibly || self->interrupted == interrupted;
