@@ -90,10 +90,10 @@ lives() {
 @test "the same to a socket" { lives unix; }
 @test "the same over TCP" { lives tcp; }
 
-@test "others fill a pipe before what was written to it is in: who reads it himself, and who ends" {
+@test "others fill a stream before what was written to it is in: who reads it himself, and who ends" {
     few_modes
     slow_modes
-    stream_works "$VICTIMS/streams_between" reads ends fifo_reads fifo_ends
+    stream_works "$VICTIMS/streams_between" reads ends fifo_reads fifo_ends unix_reads unix_ends
     assert_stream_deferred
 }
 

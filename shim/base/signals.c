@@ -177,6 +177,10 @@ static void arrive(int signal, siginfo_t *info, void *context) {
     }
     if (atomic_load(&program[signal].flags) & (int)SA_RESETHAND)
         reset(signal, handler);
+    if (unlikely(self->waiting && self->wait_masked)) { /* the mask that comes back with the handler is the program's */
+        signal_mask_to(context, self->wait_mask);
+        self->wait_masked = false;
+    }
     thread_handler_called(self, context);
     events->handler_begins(fault);
     /* one that takes a number only doesn't mind */

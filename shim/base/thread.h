@@ -27,15 +27,17 @@ struct thread {
     struct lock_holder holder;
     struct wb_log *log; /* where this thread defers; NULL until it first does */
     struct thread_ring writing, reading;
-    bool vfork_child;      /* this is a vfork child's use of its parent's memory: touch nothing */
-    int vfork_parent;      /* then: the parent's process id, which goes on with the flag still up */
-    bool vfork_exclusive;  /* and: what exclusive_begins said */
-    bool vfork_confined;   /* and: the child has put itself under a filter of system calls */
-    bool mask_known;       /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
-    bool faults_caught;    /* and it isn't: a bad buffer is noticed */
-    bool pipe_blocked;     /* and SIGPIPE is, as far as mask_known says */
-    bool pipe_swallowed;   /* a SIGPIPE that comes now is of the library's own doing */
-    bool waiting;          /* it waits for room in a stream, and a handler may be running */
+    bool vfork_child;     /* this is a vfork child's use of its parent's memory: touch nothing */
+    int vfork_parent;     /* then: the parent's process id, which goes on with the flag still up */
+    bool vfork_exclusive; /* and: what exclusive_begins said */
+    bool vfork_confined;  /* and: the child has put itself under a filter of system calls */
+    bool mask_known;      /* the kernel has been asked whether SIGSEGV or SIGBUS is blocked here */
+    bool faults_caught;   /* and it isn't: a bad buffer is noticed */
+    bool pipe_blocked;    /* and SIGPIPE is, as far as mask_known says */
+    bool pipe_swallowed;  /* a SIGPIPE that comes now is of the library's own doing */
+    bool waiting;         /* it waits for room in a stream, and a handler may be running */
+    bool wait_masked;     /* then: signals are blocked for that, where the program has the mask beside it */
+    uint64_t wait_mask;
     uint32_t interrupted;  /* counts handlers that would have ended a call that waits (no SA_RESTART) */
     uint64_t epoch_before; /* the epoch in which its write to a stream went into the kernel; 0: nobody asks */
     uint8_t page_after;    /* and what will be known of its last page, if it is a pipe (behind/straight.c) */

@@ -96,6 +96,7 @@ struct wb_log {
     uint32_t inline_for;         /* fillings still to be performed by the writer itself */
     _Atomic uint64_t open_batch; /* the batch being filled if it has anything, else 0; for the flusher */
     bool counted;                /* among wb_pending */
+    _Atomic bool stuck;          /* its piece is: the flusher comes less often */
     bool used;
     struct wb_log *next;
 };

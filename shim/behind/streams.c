@@ -170,13 +170,13 @@ static bool perform(struct thread *self, struct piece *piece, struct attempt *at
 }
 
 /*
- * There was room when it was accepted, so natively it would be in the pipe, and the process would go on; but others
- * have filled the pipe meanwhile, and who reads it may wait for what this process does next, or be this process. So the
- * pipe takes more than it did, and nothing is deferred to it any more.
+ * There was room when it was accepted, so natively it would be in the stream, and the process would go on. But others
+ * have filled that meanwhile, and who reads it may wait for what this process does next, or be this process. So the
+ * stream takes more than it did, and nothing is deferred to it any more.
  */
 static bool perform_wider(struct thread *self, struct piece *piece, struct attempt *attempt, uint32_t index) {
     struct extent *extent = &piece->extent[index];
-    return stream_is_pipe(extent->ofd->stream) && stream_widen(extent->fd) && perform(self, piece, attempt, index);
+    return stream_widen(extent->fd, extent->ofd->stream) && perform(self, piece, attempt, index);
 }
 
 /* Pipes that follow each other from there on, and don't have to wait. */
@@ -272,11 +272,14 @@ bool streams_wait(struct thread *self, int fd, uint32_t interrupted, bool interr
     self->stats->count[COUNT_STREAM_WAITS]++;
     trace_stream_wait(fd);
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    self->wait_mask = before;
+    self->wait_masked = true;
     self->waiting = true;
     bool on = !interruptibly || self->interrupted == interrupted;
     if (on)
         sys(SYS_ppoll, &one, 1, &limit, &before, sizeof before);
     self->waiting = false;
-    sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    if (self->wait_masked)
+        sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     return on && (!interruptibly || self->interrupted == interrupted);
 }

@@ -32,9 +32,9 @@ bool streams_wait(struct thread *self, int fd, uint32_t interrupted, bool interr
 /*
  * Performs a piece in which there are streams, in order. False: some of it is left, because a stream is full. Natively
  * its writer would wait, and others not; but they may know of what it wrote since. So at first all wait that comes
- * after it. If the reader doesn't come for some time, a pipe is made to take it; or else what others wrote overtakes it
- * (who reads may be one of them). Nothing is deferred to that stream any more. `file` performs an extent of a file.
- * With a ring of the caller's, or NULL.
+ * after it. If the reader doesn't come for some time, the stream is made to take it; or else what others wrote
+ * overtakes it (who reads may be one of them). Nothing is deferred to that stream any more. `file` performs an extent
+ * of a file. With a ring of the caller's, or NULL.
  */
 bool streams_perform(struct thread *self, struct piece *piece, struct ring *ring,
                      void (*file)(struct thread *self, struct piece *piece, struct extent *extent, uint32_t done));

@@ -379,6 +379,7 @@ static void flush(struct thread *self, struct wb_log *log, enum flush_cause caus
     perform_wait(self, log);
     if (log->filling->extents)
         perform_piece(self, log, cause);
+    atomic_store_explicit(&log->stuck, log->filling->stuck, memory_order_relaxed);
     settle(log);
 }
 
@@ -480,7 +481,9 @@ void wb_flush_number(struct thread *self, int fd) {
 static uint64_t seen_batch[LOGS_MAX];
 
 static bool perform_stale(struct thread *self) {
-    bool all = true;
+    enum { PATIENT_TICKS = 16 }; /* to look again at a stream that was full */
+    static uint32_t ticks;
+    bool all = true, patient = ++ticks % PATIENT_TICKS != 0;
     int fd = atomic_load_explicit(&watched, memory_order_relaxed);
     if (config.sqpoll && fd >= 0 && wb_any_pending())
         files_look_again(fd);
@@ -491,7 +494,7 @@ static bool perform_stale(struct thread *self) {
             batch = UINT64_MAX; /* nothing open; something may be in flight, to be noticed when it has landed */
         bool stale = batch && batch == seen_batch[i];
         seen_batch[i] = batch;
-        if (!stale)
+        if (!stale || (patient && atomic_load_explicit(&log->stuck, memory_order_relaxed)))
             continue;
         if (biased_trylock(&log->lock, &self->holder)) {
             expect_less(log);

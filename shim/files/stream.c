@@ -130,7 +130,16 @@ int stream_used(int fd) {
     return sys(SYS_ioctl, fd, FIONREAD, &used) == 0 ? used : -1;
 }
 
-bool stream_widen(int fd) {
+/* The kernel doubles what SO_SNDBUF is given, up to a limit (socket(7)). */
+static bool widen_socket(int fd) {
+    int before = number_option(fd, SOL_SOCKET, SO_SNDBUF);
+    sys(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &before, sizeof before);
+    return number_option(fd, SOL_SOCKET, SO_SNDBUF) > before;
+}
+
+bool stream_widen(int fd, enum stream kind) {
+    if (!stream_is_pipe(kind))
+        return widen_socket(fd);
     long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ);
     return size > 0 && sys(SYS_fcntl, fd, F_SETPIPE_SZ, 2 * size) > 0;
 }

@@ -54,8 +54,8 @@ long stream_open_again(int fd);
  * the writes lately. *filled is so much of the last page as it was after the last write; on return 0 if there is none.
  */
 uint32_t stream_room(int fd, enum stream kind, uint32_t largest, uint32_t *filled);
-/* Makes a pipe take twice as much as it does, if the kernel grants that (fcntl(2), F_SETPIPE_SZ). */
-bool stream_widen(int fd);
+/* Makes it take twice as much as it does, if the kernel grants that (fcntl(2), F_SETPIPE_SZ; socket(7), SO_SNDBUF). */
+bool stream_widen(int fd, enum stream kind);
 /* How many bytes are in a pipe, or -1. */
 int stream_used(int fd);
 

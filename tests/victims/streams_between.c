@@ -8,6 +8,7 @@
 
 enum { RECORDS = 40, SIZE = 64 };
 
+static const char *kind;
 static int ends[2], news[2];
 static volatile int written;
 static volatile sig_atomic_t told;
@@ -37,8 +38,10 @@ static void await_written(pid_t writer) {
     }
 }
 
+static void hang_up(void);
+
 // A writer that goes on with `way` when `others` have done their part. What it notes is told here.
-static void between(const char *kind, void (*others)(void), void (*way)(void)) {
+static void between(void (*others)(void), void (*way)(void)) {
     make_stream(kind, ends);
     require(pipe(news) == 0);
     pid_t writer = fork();
@@ -47,7 +50,7 @@ static void between(const char *kind, void (*others)(void), void (*way)(void)) {
         transcript_length = 0;
         signal(SIGUSR1, wake);
         signal(SIGPIPE, SIG_IGN);
-        if (is_socket(kind))
+        if (others == hang_up)
             close(ends[0]);
         write_records();
         way();
@@ -55,7 +58,7 @@ static void between(const char *kind, void (*others)(void), void (*way)(void)) {
         print_transcript();
         _exit(0);
     }
-    if (is_socket(kind))
+    if (others == hang_up)
         close(ends[1]);
     await_written(writer);
     others();
@@ -70,9 +73,14 @@ static void between(const char *kind, void (*others)(void), void (*way)(void)) {
     close(news[0]);
 }
 
-// Another process fills the pipe up.
+// Another process fills the stream up.
 static void fill_up(void) {
     static const char page[4096];
+    if (is_socket(kind)) {
+        while (send(ends[1], page, sizeof page, MSG_DONTWAIT) > 0 || send(ends[1], page, 1, MSG_DONTWAIT) > 0)
+            ;
+        return;
+    }
     char name[40];
     snprintf(name, sizeof name, "/proc/self/fd/%d", ends[1]);
     int filler = open(name, O_WRONLY | O_NONBLOCK);
@@ -208,6 +216,7 @@ static const struct way {
 } ways[] = {
     {"reads", "pipe", fill_up, reads_itself},      {"ends", "pipe", fill_up, ends_itself},
     {"fifo_reads", "fifo", fill_up, reads_itself}, {"fifo_ends", "fifo", fill_up, ends_itself},
+    {"unix_reads", "unix", fill_up, reads_itself}, {"unix_ends", "unix", fill_up, ends_itself},
     {"readv", "tcp", hang_up, by_readv},           {"sendmmsg", "tcp", hang_up, by_sendmmsg},
     {"option", "tcp", hang_up, by_option},         {"another_number", "tcp", hang_up, by_another_number},
     {"child", "tcp", hang_up, by_child},           {"unshare", "tcp", hang_up, not_at_all},
@@ -221,8 +230,9 @@ int main(int argc, char **argv) {
         while (strcmp(argv[i], ways[way].name) != 0)
             require(++way < COUNT_OF(ways));
         note("%s\n", ways[way].name);
+        kind = ways[way].kind;
         if (ways[way].others)
-            between(ways[way].kind, ways[way].others, ways[way].run);
+            between(ways[way].others, ways[way].run);
         else
             ways[way].run();
         if (ways[way].run == ends_itself)
