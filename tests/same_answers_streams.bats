@@ -27,6 +27,7 @@ load lib/streams
 
 # The kernel tells a socket's error once: to the library, when it performs what was written before.
 @test "a client of TCP resets, and the next call is told, whichever it is and whoever makes it" {
+    # shellcheck disable=SC2030 # for this test
     local STREAM_MODES=("${EAGER_MODES[@]/%/ $SLOW}")
     stream_works "$VICTIMS/streams_between" readv sendmmsg option another_number child unshare
     assert_stream_deferred
@@ -43,6 +44,7 @@ load lib/streams
 
 # ends_of PIPELINE…: bash's; each one's output, status, and what it said before it ended.
 ends_of() {
+    # shellcheck disable=SC2031 # as above
     local pipeline modes=("${STREAM_MODES[@]}") STREAM_MODES
     STREAM_MODES=("${modes[0]}" "${modes[1]}" "${modes[4]}") # starting programs is what takes the time
     for pipeline; do
