@@ -101,6 +101,18 @@ lives() {
     stream_works "$VICTIMS/streams_between" page page_twice
 }
 
+# Its reader waits for the writer to end, and reads then: what fits natively, to the last byte, must fit.
+@test "a pipe goes full to the last byte, though nothing is known of its first writes" {
+    # shellcheck disable=SC2016 # perl's
+    unread() {
+        "${PATIENTLY[@]}" perl -e 'pipe R, W; my $size = fcntl W, 1032, 0; # F_GETPIPE_SZ
+            if (!fork) { open STDOUT, ">&", \*W; exec @ARGV, $size }
+            close W; wait; exit 1 if $?; read R, my $all, 2 * $size; exit(length $all != $size)' \
+            "${under[@]}" perl -e '$| = 1; print "abc\n" for 1 .. $ARGV[0] / 4'
+    }
+    everywhere unread
+}
+
 # Whether the other end is there is shown by the request itself. There is nothing to gain, and so nothing is asked.
 @test "in a dialogue over pipes requests go as they are" {
     # shellcheck disable=SC2016,SC2154 # perl's; under_mode's

@@ -294,8 +294,6 @@ static bool verify_stream(int fd, struct fd_slot *slot, const struct stat *st, u
         ofd->reason = reason;
     struct inode *inode = ofd->inode;
     uint32_t filled = inode->filled;
-    if (filled == STREAM_UNKNOWN && !files_is_private(ofd)) /* another process reads it: some room more or less */
-        filled = 0;
     ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream, ofd->largest, &filled);
     if (!atomic_load_explicit(&inode->pending, memory_order_relaxed)) /* it goes behind what is pending otherwise */
         inode->filled = filled;
