@@ -25,7 +25,6 @@ extern int __open64(const char *path, int flags, ...);
 extern int __dup2(int from, int to);
 extern int __close(int fd);
 extern int __fcntl(int fd, int command, ...);
-extern int __pipe(int ends[2]);
 
 /* The mode is there only if the call makes a file (open(2)). */
 static mode_t mode_argument(int flags, va_list list) {
@@ -245,27 +244,6 @@ EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags) {
     int result = CALL(pidfd_getfd, (pidfd, fd, flags));
     number_taken(result);
     return result;
-}
-
-/* Who made a pipe and has passed it on to nobody may be the only one that reads it. */
-static int pipe_made(int result, const int ends[2]) {
-    if (result == 0) {
-        number_opened(ends[0]);
-        number_opened(ends[1]);
-    }
-    return result;
-}
-
-EXPORT int pipe(int ends[2]) {
-    return pipe_made(REAL(pipe)(ends), ends);
-}
-
-EXPORT int __pipe(int ends[2]) {
-    return pipe_made(REAL(__pipe)(ends), ends);
-}
-
-EXPORT int pipe2(int ends[2], int flags) {
-    return pipe_made(REAL(pipe2)(ends, flags), ends);
 }
 
 static void duplicated(int from, int to) {
