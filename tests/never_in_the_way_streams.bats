@@ -103,7 +103,7 @@ lives() {
 
 # Its reader waits for the writer to end, and reads then: what fits natively, to the last byte, must fit.
 @test "a pipe goes full to the last byte, though nothing is known of its first writes" {
-    # shellcheck disable=SC2016 # perl's
+    # shellcheck disable=SC2016,SC2154 # perl's
     unread() {
         "${PATIENTLY[@]}" perl -e 'pipe R, W; my $size = fcntl W, 1032, 0; # F_GETPIPE_SZ
             if (!fork) { open STDOUT, ">&", \*W; exec @ARGV, $size }
