@@ -201,6 +201,23 @@ static void send_signal(int turn) {
     }
 }
 
+// Where the victim's progress is to be seen. A debugger lets it go on meanwhile, whatever stops it before it has told.
+static void await_address(int from) {
+    require(!tracing || fcntl(from, F_SETFL, O_NONBLOCK) == 0);
+    for (;;) {
+        int status;
+        struct timespec pause = {.tv_nsec = 20000};
+        ssize_t length = read(from, &address, sizeof address);
+        if (length == sizeof address)
+            return;
+        require(tracing && length < 0 && errno == EAGAIN);
+        pid_t stopped = waitpid(-1, &status, __WALL | WNOHANG);
+        if (stopped > 0 && WIFSTOPPED(status))
+            traced_stop(stopped, status);
+        nanosleep(&pause, NULL);
+    }
+}
+
 // When the victim has come so far, which is seen in its memory and not told by it.
 static void await_and_send(const char *way, int turn) {
     unsigned enough = strcmp(way, "waiting") ? (unsigned)rng_below(&seed, 3000) : RECORDS;
@@ -263,7 +280,7 @@ static void watch(char *way, char **command, int turn) {
         require(ptrace(PTRACE_SEIZE, victim, 0, PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL) == 0);
     require(write(go[1], "g", 1) == 1);
     if (telling)
-        require(read(tell[0], &address, sizeof address) == sizeof address);
+        await_address(tell[0]);
     if (to_send)
         await_and_send(way, turn);
     int status = 0;
