@@ -31,8 +31,8 @@ void input_counted(uint32_t flags) {
     if (!(flags & WB_INPUTS))
         return;
     atomic_fetch_add(&input_epoch, 1);
-    atomic_fetch_and(&wb_pending,
-                     ~(uint32_t)WB_INPUTS); /* the next ones needn't be counted before somebody asks again */
+    /* the next ones needn't be counted before somebody asks again */
+    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_INPUTS);
 }
 
 /* What came while nobody counted is taken for one. */

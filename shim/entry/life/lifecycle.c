@@ -121,6 +121,7 @@ static void flush_around_handler(void) {
  */
 static void handler_begins(bool fault) {
     thread_mask_changed(thread_self());
+    thread_self()->epoch_before = 0; /* it may jump out of a write to a stream, which then has shown nothing */
     input_came();
     if (fault)
         flush_around_handler();
