@@ -94,3 +94,30 @@ NO_TABLE=io_uring_register:error=EINVAL:when=2
     (($(stat_value fallback.ring.EINVAL) == 1)) || fail "$(cat "$STATS")"
     (($(grep -c io_uring_setup "$BATS_TEST_TMPDIR/calls") == 2)) || fail "$(cat "$BATS_TEST_TMPDIR/calls")"
 }
+
+# Before Linux 4.6, in an emulator, or under a filter of system calls.
+@test "where a pipe can't be written to with flags, what was deferred to it is there" {
+    local error kind
+    seq 20000 >numbers
+    for error in ENOSYS EPERM EINVAL; do
+        # shellcheck disable=SC2016 # perl's
+        refusing "pwritev2:error=$error" perl -e '$| = 1; print "$_\n" for 1 .. 20000' | cat >got
+        cmp numbers got || fail "$error"
+        (($(stat_value stream.deferred) > 10000)) || fail "$error: $(cat "$STATS")"
+    done
+    mkfifo named
+    cat named >got &
+    # shellcheck disable=SC2016
+    refusing pwritev2:error=EPERM perl -e '$| = 1; print "$_\n" for 1 .. 20000' >named
+    wait $!
+    cmp numbers got
+}
+
+@test "who may write to a socket, and not send, writes" {
+    seq 20000 >numbers
+    # shellcheck disable=SC2016
+    refusing sendto,sendmsg:error=EPERM perl -MSocket -e 'socketpair A, B, AF_UNIX, SOCK_STREAM, 0 or die;
+        if (!fork) { close A; print while <B>; exit } close B; select A; $| = 1; print "$_\n" for 1 .. 20000; close A; wait' >got
+    cmp numbers got
+    (($(stat_value passed.stream_kind) > 10000)) || fail "$(cat "$STATS")"
+}

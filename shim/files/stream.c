@@ -65,9 +65,14 @@ static bool has_time_out(int fd) {
     return option(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 || limit.tv_sec || limit.tv_usec;
 }
 
+/* A filter of system calls may let the program write, and not send. */
+static bool may_send(int fd) {
+    return sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0) == 0;
+}
+
 static enum stream socket_kind(int fd) {
     int domain = number_option(fd, SOL_SOCKET, SO_DOMAIN), protocol = number_option(fd, SOL_SOCKET, SO_PROTOCOL);
-    if (number_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM || !is_connected(fd) || has_time_out(fd))
+    if (number_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM || !is_connected(fd) || has_time_out(fd) || !may_send(fd))
         return STREAM_NONE;
     if (domain == AF_UNIX)
         return number_option(fd, SOL_SOCKET, SO_SNDBUF) >= 4 * STREAM_UNIX_PIECE ? STREAM_UNIX : STREAM_NONE;

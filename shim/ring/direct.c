@@ -39,12 +39,19 @@ bool direct_signals(void) {
     return atomic_load_explicit(&signals, memory_order_relaxed);
 }
 
+/* As plainly as the program does it, if there are no flags. */
+static long write_flagged(int fd, const struct iovec *vector, int count, int flags) {
+    if (flags)
+        return sys(SYS_pwritev2, fd, vector, count, -1L, -1L, flags);
+    return count == 1 ? sys(SYS_write, fd, vector->iov_base, vector->iov_len) : sys(SYS_writev, fd, vector, count);
+}
+
 /* What the signal would do to this thread is none of the program's business. */
 static long pipe_with_signal(int fd, const struct iovec *vector, int count, int flags) {
     struct thread *self = thread_self();
     self->pipe_swallowed = true;
     atomic_signal_fence(memory_order_seq_cst);
-    long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, flags);
+    long done = write_flagged(fd, vector, count, flags);
     if (done == -EPIPE) { /* blocked, it is pending */
         uint64_t set = 1ull << (SIGPIPE - 1);
         struct timespec none = {0, 0};
@@ -55,15 +62,20 @@ static long pipe_with_signal(int fd, const struct iovec *vector, int count, int 
     return done;
 }
 
+/* A flag that the kernel doesn't know, or the call: emulators and filters of system calls refuse it in many ways. */
+static bool is_refused(long done) {
+    return done < 0 && done != -EPIPE && done != -EAGAIN;
+}
+
 long direct_pipe(int fd, const struct iovec *vector, int count, bool nowait) {
     int flags = nowait ? RWF_NOWAIT : 0;
     if (direct_signals())
         return pipe_with_signal(fd, vector, count, flags);
-    long done = sys(SYS_pwritev2, fd, vector, count, -1L, -1L, flags | RWF_NOSIGNAL);
-    if (done != -EOPNOTSUPP)
+    long done = write_flagged(fd, vector, count, flags | RWF_NOSIGNAL);
+    if (!is_refused(done))
         return done;
     done = pipe_with_signal(fd, vector, count, flags);
-    if (done != -EOPNOTSUPP) /* or else it is the other flag */
+    if (!is_refused(done)) /* or else it is the other flag */
         atomic_store_explicit(&signals, true, memory_order_relaxed);
     return done;
 }

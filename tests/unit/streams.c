@@ -52,13 +52,14 @@ static void follow_straight_writes(void) {
     enum { SMALL = 100 };
     static char bytes[20000];
     struct inode inode = {.number = 1, .filled = STREAM_UNKNOWN};
-    struct ofd ofd = {
-        .inode = &inode,
-        .stream = STREAM_PIPE,
-    };
+    struct ofd ofd = {.inode = &inode};
     struct thread self = {.stats = &self.own_stats};
+    struct stat st;
+    enum reason reason;
     int ends[2];
-    CHECK(pipe(ends) == 0);
+    CHECK(pipe(ends) == 0 && fstat(ends[1], &st) == 0);
+    ofd.stream = stream_look(ends[1], &st, &reason);
+    CHECK(reason == REASON_NONE && stream_is_pipe(ofd.stream));
     uint32_t page = stream_page(STREAM_PIPE), pages = (uint32_t)fcntl(ends[1], F_GETPIPE_SZ) / page, taken = 0;
     for (int i = 0; i < 8; i++) {
         uint32_t size = below(3) ? 1 + below(300) : 1 + below(2 * page), before = i ? inode.filled : 0,
