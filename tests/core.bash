@@ -20,6 +20,11 @@ core_cases() {
     check 'same answers: random programs with threads' core_random_threads
     check 'same answers: positions, streams, buffers, errors' core_answers
     check 'same answers: direct I/O' core_direct
+    check 'same answers: streams whose other end goes' core_streams
+    check 'same answers: random programs with streams' core_streams_random
+    check 'full streams, and who waits' core_streams_full
+    check 'streams: processes begin, become others, end' core_streams_life
+    check 'kill -9 with streams' core_streams_kill
     check 'kill -9' core_kill
     check 'kill -9 with direct I/O' core_kill_direct
     check 'freshness: channels' core_freshness
@@ -359,6 +364,80 @@ core_direct() {
         shim URINGSHIM_TEST_EAGER=1 "$mode" "${PATIENTLY[@]}" "$VICTIMS/direct_watch" fresh || fail "$mode, fresh"
     done
     fact direct_deferred "$(stat_value write.deferred)"
+}
+
+# How writes leave for a stream depends on the kernel: whether it lets an anonymous pipe be written without
+# waiting (before Linux 6.4 not, unless it is opened once more), and without a signal (since 6.18).
+core_streams() {
+    need_whole_machine
+    local kind mode
+    for kind in pipe fifo unix; do
+        STREAM_MODES=("${EAGER_MODES[@]}")
+        same_stream "$VICTIMS/streams_gone" $kind
+        STREAM_MODES=("${EAGER_MODES[@]:0:2}")
+        stream_works "$VICTIMS/streams_broken" $kind
+    done
+    stream_works "$VICTIMS/streams_reset"
+    stream_works "$VICTIMS/streams_errors"
+    cat "$STATS"
+    fact streams "$(stat_value stream.deferred)"
+    (($(stat_value stream.deferred) > 0)) || fail "no write to a stream was deferred"
+    for mode in ring direct; do
+        rm -f "$STATS"
+        # shellcheck disable=SC2016 # perl's
+        shim URINGSHIM_TEST_EAGER=1 URINGSHIM_ENGINE=$mode "${PATIENTLY[@]}" perl -e '$| = 1; print "$_\n" for 1 .. 20000' | cat >got
+        seq 20000 | cmp - got
+        fact "stream_pieces_$mode" "$(stat_value stream.pieces)"
+    done
+}
+
+core_streams_random() {
+    need_whole_machine
+    local seed mode options program=random_streams ops=40
+    for seed in 1 2 3 4 5 6; do
+        options=(--families "data,files,stdio,splices,ends,processes")
+        ((seed % 2)) || options=(--families "files,stdio,crowds,signals")
+        run_program native "$seed"
+        for mode in "${EAGER_MODES[@]}"; do
+            # shellcheck disable=SC2086 # words
+            compare_program "$seed" $mode
+        done
+    done
+    (($(stat_value stream.deferred) > 0)) || fail "no write to a stream was deferred"
+}
+
+core_streams_full() {
+    need_whole_machine
+    STREAM_MODES=("${EAGER_MODES[@]:0:2}")
+    stream_works "$VICTIMS/streams_full" pipe 64 interrupted restarted jumped calls deaths stopped
+    STREAM_MODES=("${EAGER_MODES[@]:0:1}")
+    stream_works "$VICTIMS/streams_full" page 1000 restarted jumped large
+    stream_works "$VICTIMS/streams_full" fifo 64 interrupted restarted deaths
+    stream_works "$VICTIMS/streams_full" unix 64 interrupted timed_out restarted threads
+}
+
+core_streams_life() {
+    need_whole_machine
+    local kind
+    STREAM_MODES=("${EAGER_MODES[@]:0:2}")
+    for kind in pipe fifo unix tcp; do
+        stream_works "$VICTIMS/streams_life" $kind
+    done
+    (($(stat_value stream.deferred) > 0)) || fail "no write to a stream was deferred"
+}
+
+core_streams_kill() {
+    need_whole_machine
+    local mode
+    # shellcheck disable=SC2317 # under_mode runs it
+    killed() {
+        "$VICTIMS/prefix_streams_check" 4000 1 7 "${under[@]}" "$VICTIMS/prefix_streams_writer" &&
+            "$VICTIMS/prefix_streams_check" 0 12 7 "${under[@]}" "$VICTIMS/prefix_streams_writer"
+    }
+    natively killed
+    for mode in "${EAGER_MODES[@]}"; do
+        under_mode "$mode" killed
+    done
 }
 
 core_kill() {
