@@ -97,7 +97,7 @@ NO_TABLE=io_uring_register:error=EINVAL:when=2
 
 # Before Linux 4.6, in an emulator, or under a filter of system calls.
 @test "where a pipe can't be written to with flags, what was deferred to it is there" {
-    local error kind
+    local error
     seq 20000 >numbers
     for error in ENOSYS EPERM EINVAL; do
         # shellcheck disable=SC2016 # perl's
