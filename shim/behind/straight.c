@@ -37,7 +37,7 @@ void straight_unsure(struct ofd *ofd) {
     uint64_t unsure = atomic_load(&input_unsure);
     if (!ofd || !ofd->stream || ofd->inode->unsure == unsure)
         return;
-    ofd->inode->filled = STREAM_UNKNOWN;
+    ofd->inode->end.filled = STREAM_UNKNOWN;
     ofd->inode->unsure = unsure;
 }
 
@@ -45,19 +45,23 @@ void straight_unsure(struct ofd *ofd) {
 static void look(int fd, struct ofd *ofd) {
     straight_unsure(ofd);
     if (!input_epoch_lasts(ofd->epoch))
-        ofd->inode->filled = STREAM_UNKNOWN;
-    if (ofd->inode->filled && stream_used(fd) == 0)
-        ofd->inode->filled = 0;
+        ofd->inode->end.filled = STREAM_UNKNOWN;
+    if (ofd->inode->end.filled && stream_used(fd) == 0)
+        ofd->inode->end = (struct stream_end){.sure = true};
 }
 
 static void follow(struct ofd *ofd, size_t total) {
     uint32_t page = stream_page(ofd->stream), rest = (uint32_t)(total % page);
-    if (ofd->inode->filled == STREAM_UNKNOWN)
+    ofd->inode->end.unread += (uint32_t)total;
+    if (ofd->largest < total)
+        ofd->largest = total < page ? (uint32_t)total : page;
+    if (ofd->inode->end.filled == STREAM_UNKNOWN)
         return;
     if (total <= page)
-        ofd->inode->filled = stream_filled(ofd->inode->filled, (uint32_t)total, page);
+        ofd->inode->end.filled = stream_filled(ofd->inode->end.filled, (uint32_t)total, page);
     else /* the rest comes first, if it fits there, and then whole pages */
-        ofd->inode->filled = !rest || (ofd->inode->filled && ofd->inode->filled + rest <= page) ? page : rest;
+        ofd->inode->end.filled =
+            !rest || (ofd->inode->end.filled && ofd->inode->end.filled + rest <= page) ? page : rest;
 }
 
 static void begin(struct thread *self, int fd, struct ofd *ofd, bool asks) {
@@ -93,7 +97,7 @@ long straight_write(struct thread *self, int fd, struct ofd *ofd, const struct i
         ofd->epoch = self->epoch_before;
         follow(ofd, total);
     } else {
-        ofd->inode->filled = STREAM_UNKNOWN;
+        ofd->inode->end.filled = STREAM_UNKNOWN;
     }
     self->epoch_before = 0;
     return done;
@@ -105,10 +109,10 @@ void straight_ends(struct thread *self, struct ofd *ofd, ssize_t written, size_t
     if (known)
         ofd->epoch = epoch;
     if (known && self->page_after == PAGE_BEGINS)
-        ofd->inode->filled = 0;
+        ofd->inode->end.filled = 0;
     if (known && self->page_after != PAGE_UNKNOWN && stream_is_pipe(ofd->stream))
         follow(ofd, total);
     else
-        ofd->inode->filled = STREAM_UNKNOWN;
+        ofd->inode->end.filled = STREAM_UNKNOWN;
     self->epoch_before = 0;
 }

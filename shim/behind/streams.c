@@ -19,12 +19,12 @@ enum { RING_WORTH = 3 }; /* pieces, from which on a submission costs less than a
 /* What is left of the last page, if the write begins another. */
 static uint32_t left_over(const struct ofd *ofd, uint32_t total) {
     uint32_t page = stream_page(ofd->stream);
-    return ofd->inode->filled && ofd->inode->filled + total > page ? page - ofd->inode->filled : 0;
+    return ofd->inode->end.filled && ofd->inode->end.filled + total > page ? page - ofd->inode->end.filled : 0;
 }
 
 bool streams_piece_ends(const struct ofd *ofd, uint32_t length, uint32_t total) {
     return ofd->stream &&
-           (length + total > stream_piece(ofd->stream) || ofd->inode->filled + total > stream_page(ofd->stream));
+           (length + total > stream_piece(ofd->stream) || ofd->inode->end.filled + total > stream_page(ofd->stream));
 }
 
 bool streams_after_input(struct ofd *ofd) {
@@ -47,11 +47,11 @@ enum reason streams_admit(const struct ofd *ofd, uint32_t total) {
 void streams_filled(struct ofd *ofd, uint32_t total) {
     ofd->straight = false;
     ofd->room -= left_over(ofd, total) + total;
-    ofd->inode->filled = stream_filled(ofd->inode->filled, total, stream_page(ofd->stream));
+    ofd->inode->end.filled = stream_filled(ofd->inode->end.filled, total, stream_page(ofd->stream));
 }
 
 uint32_t streams_left(const struct ofd *ofd, uint32_t length) {
-    uint32_t page = stream_page(ofd->stream) - ofd->inode->filled, piece = stream_piece(ofd->stream) - length;
+    uint32_t page = stream_page(ofd->stream) - ofd->inode->end.filled, piece = stream_piece(ofd->stream) - length;
     uint32_t left = page < piece ? page : piece;
     return left < ofd->room ? left : ofd->room;
 }
@@ -151,6 +151,7 @@ static bool perform(struct thread *self, struct piece *piece, struct attempt *at
         self->stats->count[COUNT_DIRECT_CALLS]++;
         self->stats->count[COUNT_STREAM_PIECES]++;
         extent->done += done > 0 ? (uint32_t)done : 0;
+        extent->ofd->inode->end.unread += done > 0 ? (uint32_t)done : 0;
     }
     if (done == -EOPNOTSUPP && extent->ofd->stream == STREAM_PIPE) { /* splice(2) and its like forbid it from then on */
         extent->ofd->stream = STREAM_FIFO;
@@ -213,6 +214,7 @@ static void perform_by_ring(struct thread *self, struct piece *piece, struct rin
         struct extent *extent = &piece->extent[tag];
         extent->done = result > 0 ? (uint32_t)result : 0;
         extent->performed = extent->done == extent->length;
+        extent->ofd->inode->end.unread += extent->done;
         self->stats->count[COUNT_RING_WRITES] += extent->performed;
         self->stats->count[COUNT_STREAM_PIECES] += extent->performed;
     }

@@ -99,7 +99,7 @@ static struct inode *inode_get(int fd, const struct stat *st) {
         .device = st->st_dev,
         .number = st->st_ino,
         .file_system = fs,
-        .filled = STREAM_UNKNOWN,
+        .end.filled = STREAM_UNKNOWN,
         .mapped = number_was_mapped(st->st_ino),
         .next = *bucket,
     };
@@ -293,12 +293,15 @@ static bool verify_stream(int fd, struct fd_slot *slot, const struct stat *st, u
     if (reason != REASON_NONE)
         ofd->reason = reason;
     struct inode *inode = ofd->inode;
-    uint32_t filled = inode->filled;
-    ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream, ofd->largest, &filled);
-    if (!atomic_load_explicit(&inode->pending, memory_order_relaxed)) /* it goes behind what is pending otherwise */
-        inode->filled = filled;
-    else if (inode->filled == STREAM_UNKNOWN)
-        ofd->room = 0;
+    struct stream_end end = inode->end;
+    ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream, ofd->largest, &end);
+    if (atomic_load_explicit(&inode->pending, memory_order_relaxed)) { /* it goes behind that */
+        ofd->room = inode->end.filled == STREAM_UNKNOWN ? 0 : ofd->room;
+        return true;
+    }
+    inode->end = end;
+    if (!end.unread) /* nothing is left of the pages that the last ones were in */
+        ofd->largest = 0;
     return true;
 }
 
@@ -417,6 +420,20 @@ void files_release(struct ofd *ofd) {
 
 int files_highest(void) {
     return (int)((top_page + 1) * PAGE - 1);
+}
+
+void files_learn_anew(void) {
+    for (int fd = 0; fd <= files_highest(); fd++) {
+        struct fd_slot *slot = files_slot(fd);
+        struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+        if (slot) {
+            slot->skip = 0;
+            slot->interruptions = 0;
+            slot->rehearsals = slot->rehearsals > 1 ? 1 : slot->rehearsals;
+        }
+        if (ofd)
+            ofd->habit = (struct habit){.paid = ofd->habit.paid};
+    }
 }
 
 void files_share(int from, int to) {

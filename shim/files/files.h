@@ -30,11 +30,10 @@ struct inode {
     struct file_system *file_system;
     _Atomic uint32_t pending; /* extents of it that are not yet in the file */
     _Atomic int error;        /* a positive errno of an accepted write, of storage or a socket; reported once */
-    /* of a stream's last page, or piece; STREAM_UNKNOWN: others may have written to it */
-    uint32_t filled;
-    uint64_t unsure; /* input_unsure when that was known */
-    bool mapped;     /* the process has, or had, a mapping of it */
-    bool kept;       /* for that, though nobody has it open */
+    struct stream_end end;    /* a stream's */
+    uint64_t unsure;          /* input_unsure when that was known */
+    bool mapped;              /* the process has, or had, a mapping of it */
+    bool kept;                /* for that, though nobody has it open */
     uint32_t references;
     struct inode *next;
     void *pool_link;
@@ -74,11 +73,16 @@ struct ofd {
     uint64_t epoch; /* a stream: a write has shown that it took what was written, and there was no input since */
     bool straight;  /* a stream: nothing was deferred to it since a write went straight through */
     /* a stream */
-    uint32_t room;     /* in this batch: so many bytes may still be deferred */
-    uint32_t largest;  /* the largest write to it lately; a hint */
-    uint64_t waits_in; /* the last attempt to perform a piece in which it was full */
-    bool flown;        /* a ring may be reading it, or has written it by its number and not let go of it yet */
-    bool pinned;       /* stands, or stood, in a ring's file table, under its serial number */
+    uint32_t room;                    /* in this batch: so many bytes may still be deferred */
+    uint32_t largest;                 /* the largest write to it lately; a hint */
+    uint64_t waits_in;                /* the last attempt to perform a piece in which it was full */
+    uint32_t alone_in;                /* a pipe that is read: nobody else could when files_passings was that */
+    bool peeked;                      /* some of its reads were served */
+    uint32_t served;                  /* reads, since the last look at who else could; */
+    uint32_t patience;                /* so many times its price the next one waits: doubled while they don't pay */
+    uint32_t small_reads, look_after; /* so many since the last look, and until the next */
+    bool flown;  /* a ring may be reading it, or has written it by its number and not let go of it yet */
+    bool pinned; /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;
     struct habit habit, reading;
     void *pool_link;
@@ -143,6 +147,11 @@ struct ofd *files_detach(int fd);
 void files_release(struct ofd *ofd);
 /* The number has been closed, or reused: until now nothing could be deferred through it. */
 void files_detached(int fd);
+/*
+ * What made writes not worth deferring may be over: what was learnt of those that are passed is forgotten. In a process
+ * with one thread.
+ */
+void files_learn_anew(void);
 /* Without a lock: is anything remembered of the number? */
 bool files_remembers(int fd);
 /* The highest number of which anything is known. */

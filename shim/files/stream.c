@@ -102,6 +102,8 @@ static bool opens_again(int fd) {
 static enum stream pipe_kind(int fd) {
     struct statfs st;
     bool made_by_pipe = sys(SYS_fstatfs, fd, &st) == 0 && st.f_type == PIPEFS_MAGIC;
+    if ((sys(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+        return made_by_pipe ? STREAM_PIPE : STREAM_FIFO;
     return made_by_pipe && pipes_without_waiting() ? STREAM_PIPE : opens_again(fd) ? STREAM_FIFO : STREAM_NONE;
 }
 
@@ -150,20 +152,28 @@ bool stream_widen(int fd, enum stream kind) {
 }
 
 /*
- * In pages: a write that doesn't fit behind the one before begins the next. So each but the first, of which the reader
- * may have taken a part, and the last has at most so much left as the largest write needs.
+ * In pages: a write that doesn't fit behind the one before begins the next. So each but the last and the first, of
+ * which the reader may have taken a part, has at most so much left as the largest write needs. Where the last one ends
+ * isn't sure, it counts as full.
  */
-static uint32_t pipe_room(int fd, uint32_t largest, uint32_t *filled) {
+static uint32_t pipe_room(int fd, uint32_t largest, struct stream_end *end) {
     int used = stream_used(fd);
     long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ);
-    if (used == 0)
-        *filled = 0;
-    if (size < 0 || used < 0 || *filled == STREAM_UNKNOWN)
+    uint32_t page = stream_page(STREAM_PIPE), pages = (uint32_t)size / page, bytes = (uint32_t)used;
+    if (size < 0 || used < 0)
         return 0;
-    uint32_t page = stream_page(STREAM_PIPE), bytes = (uint32_t)used, pages = (uint32_t)size / page;
-    uint32_t full = page - (largest < STREAM_CALL_MAX ? largest : STREAM_CALL_MAX);
-    uint32_t taken = bytes < page ? bytes > 0 : bytes / full + 2;
-    return (pages > taken ? pages - taken : 0) * page + (*filled ? page - *filled : 0);
+    if (!bytes)
+        *end = (struct stream_end){.sure = true};
+    if (end->filled == STREAM_UNKNOWN)
+        return 0;
+    end->sure = !bytes || (end->sure && bytes == end->unread);
+    end->unread = bytes;
+    if (!end->sure)
+        end->filled = page;
+    uint32_t full = largest < page ? page - largest : 1, last = end->sure ? end->filled : 1;
+    uint32_t before = bytes > last ? bytes - last : 0; /* in others than the last */
+    uint32_t taken = (bytes > 0) + (before ? 1 + (before - 1) / full : 0);
+    return (pages > taken ? pages - taken : 0) * page + (end->filled ? page - end->filled : 0);
 }
 
 /* The kernel counts its own buffers, too, on either side: twice what is in them is said to do (socket(7), SO_SNDBUF).
@@ -175,9 +185,9 @@ static uint32_t socket_room(int fd) {
     return size > used ? (uint32_t)(size - used) : 0;
 }
 
-uint32_t stream_room(int fd, enum stream kind, uint32_t largest, uint32_t *filled) {
+uint32_t stream_room(int fd, enum stream kind, uint32_t largest, struct stream_end *end) {
     if (stream_is_pipe(kind))
-        return pipe_room(fd, largest, filled);
-    *filled = 0;
+        return pipe_room(fd, largest, end);
+    *end = (struct stream_end){.sure = true};
     return socket_room(fd);
 }

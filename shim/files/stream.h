@@ -49,11 +49,22 @@ enum reason stream_flags(enum stream kind, long flags);
  * -errno. -ENXIO: nobody reads it. Between passing_begins and passing_ends.
  */
 long stream_open_again(int fd);
+#define STREAM_UNKNOWN UINT32_MAX
+/*
+ * The last page of a pipe. As soon as somebody has read from it, it isn't sure any more where that ends: the pipe may
+ * have been empty for a moment, so that the next write has begun a page.
+ */
+struct stream_end {
+    uint32_t filled; /* so much of it, or of a socket's piece; STREAM_UNKNOWN: others may have written to it */
+    uint32_t unread; /* so many bytes are in the pipe, if nobody has read from it since */
+    bool sure;       /* then: `filled` is what it is, and not just where ours would begin another */
+};
+
 /*
  * How many bytes go in now without waiting, by all that can be known: others may be faster. `largest` is the largest of
- * the writes lately. *filled is so much of the last page as it was after the last write; on return 0 if there is none.
+ * the writes lately. *end is what was known after the last write, and is what is known now.
  */
-uint32_t stream_room(int fd, enum stream kind, uint32_t largest, uint32_t *filled);
+uint32_t stream_room(int fd, enum stream kind, uint32_t largest, struct stream_end *end);
 /* Makes it take twice as much as it does, if the kernel grants that (fcntl(2), F_SETPIPE_SZ; socket(7), SO_SNDBUF). */
 bool stream_widen(int fd, enum stream kind);
 /* How many bytes are in a pipe, or -1. */
@@ -64,7 +75,6 @@ int stream_used(int fd);
  * another (pipe_write in fs/pipe.c). What is deferred must take no more of them than natively: a program may fill a
  * pipe up, and read it itself.
  */
-#define STREAM_UNKNOWN UINT32_MAX
 uint32_t stream_page(enum stream kind);
 /* How much of the last page is filled after a write of so many bytes, up to a page. */
 static inline uint32_t stream_filled(uint32_t filled, uint32_t bytes, uint32_t page) {
