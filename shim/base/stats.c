@@ -53,6 +53,10 @@ static const char *const counter_names[COUNTERS] = {
     [COUNT_READS] = "read.served",
     [COUNT_READ_BYTES] = "read.bytes",
     [COUNT_SEEKS] = "lseek.served",
+    [COUNT_PEEKS] = "peek.filled",
+    [COUNT_PEEKS_SETTLED] = "peek.settled",
+    [COUNT_PEEK_READS] = "peek.served",
+    [COUNT_PEEK_BYTES] = "peek.bytes",
 };
 static const char *const cause_names[FLUSH_CAUSES] = {
     [FLUSH_FULL] = "flush.full",   [FLUSH_BARRIER] = "flush.barrier", [FLUSH_DELAY] = "flush.delay",

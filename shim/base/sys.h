@@ -57,6 +57,9 @@ static inline void *thread_pointer(void) {
 
 #define SYS_IS_ERROR(result) ((unsigned long)(result) > -4096UL)
 
+/* Said of what quick ways look at, where it is declared: or else it is looked for in a table first. */
+#define HIDDEN __attribute__((visibility("hidden")))
+
 /*
  * A large object that a short process doesn't touch. It lies apart from the small ones, which then share few pages:
  * each page that is touched costs a fault at start. (AddressSanitizer doesn't guard what has a section of its own.)

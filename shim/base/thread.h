@@ -35,8 +35,10 @@ struct thread {
     bool faults_caught;   /* and it isn't: a bad buffer is noticed */
     bool pipe_blocked;    /* and SIGPIPE is, as far as mask_known says */
     bool pipe_swallowed;  /* a SIGPIPE that comes now is of the library's own doing */
-    bool waiting;         /* it waits for room in a stream, and a handler may be running */
-    bool wait_masked;     /* then: signals are blocked for that, where the program has the mask beside it */
+    bool mask_kept;       /* and what `mask` says is all of it */
+    uint64_t mask;
+    bool waiting;     /* it waits for room in a stream, and a handler may be running */
+    bool wait_masked; /* then: signals are blocked for that, where the program has the mask beside it */
     uint64_t wait_mask;
     uint32_t interrupted;  /* counts handlers that would have ended a call that waits (no SA_RESTART) */
     uint64_t epoch_before; /* the epoch in which its write to a stream went into the kernel; 0: nobody asks */
@@ -89,7 +91,7 @@ static inline bool thread_free(const struct thread *self) {
 
 /* The thread's signal mask may have changed. */
 static inline void thread_mask_changed(struct thread *self) {
-    self->mask_known = self->faults_caught = false;
+    self->mask_known = self->faults_caught = self->mask_kept = false;
 }
 
 /* Our handler has called one of the program's. */

@@ -96,6 +96,22 @@ void trace_window_end(const char *cause, uint64_t reads) {
     });
 }
 
+void trace_peek_fill(int fd, int64_t bytes) {
+    PROBE2(peek_fill, fd, bytes);
+    SAY({
+        words(&line, "looked at what is in descriptor ", fd, "");
+        words(&line, ": ", bytes, " bytes");
+    });
+}
+
+void trace_peek_settle(int fd, uint64_t reads, uint64_t bytes) {
+    PROBE3(peek_settle, fd, reads, bytes);
+    SAY({
+        words(&line, "took from descriptor ", fd, " what was read");
+        words(&line, ": ", (long)bytes, " bytes");
+    });
+}
+
 void trace_fallback(const char *what, int error) {
     PROBE2(fallback, what, error);
     if (log_level < LOG_INFO)

@@ -9,6 +9,8 @@
  *   stream_wait(descriptor)                   a call waits for a pipe or socket to take what is pending
  *   window_fill(descriptor, offset, bytes)    so much was read ahead
  *   window_end(cause, reads)                  the window's bytes are of no use any more, after so many reads
+ *   peek_fill(descriptor, bytes)              so much of a stream was looked at, and is still in it
+ *   peek_settle(descriptor, reads, bytes)     so much of it was read, and has been taken from the kernel
  *   fallback(what, errno)                     the kernel refused something, which is done without
  *
  * Causes, calls and what was refused are strings, as in the statistics.
@@ -38,6 +40,8 @@ void trace_barrier(const char *call);
 void trace_stream_wait(int fd);
 void trace_window_fill(int fd, int64_t offset, int64_t bytes);
 void trace_window_end(const char *cause, uint64_t reads);
+void trace_peek_fill(int fd, int64_t bytes);
+void trace_peek_settle(int fd, uint64_t reads, uint64_t bytes);
 void trace_fallback(const char *what, int error);
 void trace_hindrance(const char *reason, bool up);
 

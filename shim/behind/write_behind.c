@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ahead/peek.h"
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/real.h"
@@ -130,6 +131,7 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
  * it has to wait.
  */
 static bool make_room(struct thread *self, struct wb_log *log) {
+    peeks_settle_amid(self);
     log->fill_ticks = ticks_now() - log->filling->opened_at;
     if (!perform_in_background(self, log) && !perform_piece(self, log, FLUSH_FULL))
         return false;
@@ -375,6 +377,7 @@ static void flush(struct thread *self, struct wb_log *log, enum flush_cause caus
     if (!log->filling) /* another thread's, which isn't equipped yet */
         return;
     close_last(log);
+    peeks_settle_amid(self);
     log->position_of = 0;
     perform_wait(self, log);
     if (log->filling->extents)
@@ -483,6 +486,9 @@ static uint64_t seen_batch[LOGS_MAX];
 static bool perform_stale(struct thread *self) {
     enum { PATIENT_TICKS = 16 }; /* to look again at a stream that was full */
     static uint32_t ticks;
+    bool settled = peeks_tick(self);
+    if (stats_wanted) /* the flusher isn't in the list of threads */
+        stats_collect(self->stats);
     bool all = true, patient = ++ticks % PATIENT_TICKS != 0;
     int fd = atomic_load_explicit(&watched, memory_order_relaxed);
     if (config.sqpoll && fd >= 0 && wb_any_pending())
@@ -492,7 +498,7 @@ static bool perform_stale(struct thread *self) {
         uint64_t batch = atomic_load_explicit(&log->open_batch, memory_order_relaxed);
         if (!batch && wb_any_pending())
             batch = UINT64_MAX; /* nothing open; something may be in flight, to be noticed when it has landed */
-        bool stale = batch && batch == seen_batch[i];
+        bool stale = batch && (settled || batch == seen_batch[i]);
         seen_batch[i] = batch;
         if (!stale || (patient && atomic_load_explicit(&log->stuck, memory_order_relaxed)))
             continue;
@@ -523,6 +529,7 @@ int wb_sync(struct thread *self, int fd, bool data_only) {
     int result = WB_SYNC_YOURSELF;
     critical_enter();
     bool waits = flush_others(self, log, FLUSH_FSYNC) >= 0 || ofd->stream;
+    peeks_settle_amid(self);
     biased_lock(&log->lock, &self->holder);
     close_last(log);
     if (ofd->stream || !perform_with_sync(self, log, ofd, fd, data_only, &result))
@@ -566,7 +573,7 @@ static void idle(struct thread *self) {
 }
 
 static bool pending(void) {
-    return wb_any_pending();
+    return wb_any_pending() || peeks_exist();
 }
 
 int wb_start(void) {

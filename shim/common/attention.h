@@ -17,8 +17,8 @@ struct fd_slot;
 
 /*
  * How many logs have anything that is not yet performed; a bit that says that calls are to be counted, one that there
- * is a window (window.h), one that there is a rehearsal, and one that an error of a socket's is still to be told: so a
- * call that is only passed through looks at one word.
+ * is a window (window.h), one that there is a rehearsal, one that an error of a socket's is still to be told, and one
+ * that there is a peek (peek.h): so a call that is only passed through looks at one word.
  * The last bit says that inputs are to be counted; it is no reason to look further.
  */
 enum {
@@ -27,7 +27,8 @@ enum {
     WB_REHEARSAL = 1 << 28,
     WB_INPUTS = 1 << 27,
     WB_ERROR = 1 << 26,
-    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR
+    WB_PEEK = 1 << 25,
+    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR | WB_PEEK
 };
 extern _Atomic uint32_t wb_pending;
 

@@ -8,6 +8,7 @@
 #include "base/kernel.h"
 #include "base/signals.h"
 #include "entry/data/descriptors.h"
+#include "entry/data/read.h"
 #include "entry/data/sharing.h"
 #include "entry/data/write.h"
 #include "entry/entry.h"
@@ -17,6 +18,7 @@
 #include "entry/processes/child_program.h"
 #include "entry/processes/fork.h"
 #include "entry/processes/rights.h"
+#include "files/readers.h"
 
 static long forward(long number, const long a[6]) {
     return CALL(syscall, (number, a[0], a[1], a[2], a[3], a[4], a[5]));
@@ -63,6 +65,10 @@ static long raw_fork(long number, const long a[6], unsigned long flags) {
 static long raw_write(long number, const long a[6], int verdict, size_t total) {
     return verdict == PASS ? write_passed((int)a[0], REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]), total)
                            : answer_offer(verdict, total);
+}
+
+static long raw_read(long number, const long a[6], bool served, size_t n) {
+    return served ? (long)n : read_passed((int)a[0], forward(number, a), WINDOW_AT_POSITION);
 }
 
 static long raw_writev(long number, const long a[6]) {
@@ -177,7 +183,8 @@ EXPORT long syscall(long number, ...) {
     case SYS_vmsplice:
     case SYS_sendfile:
         input_now_unsure();
-        announce("syscall");
+        atomic_fetch_or(&readers_forbidden, READERS_PAGES);
+        announce_reads("syscall");
         break;
     case SYS_close:
         give_up_number("syscall", (int)a[0]);
@@ -233,14 +240,14 @@ EXPORT long syscall(long number, ...) {
         thread_mask_changed(thread_self());
         break;
     case SYS_setsockopt:
-        announce("syscall");
+        announce_reads("syscall");
         if (wb_started())
             atomic_fetch_add(&files_generation, 1);
         break;
     case SYS_sendmsg:
         return raw_sendmsg(number, a);
     case SYS_sendmmsg:
-        sharing_passed_on();
+        sharing_sent();
         announce("syscall");
         break;
     case SYS_ioctl:
@@ -290,8 +297,16 @@ EXPORT long syscall(long number, ...) {
     case SYS_prctl:
         announce_prctl("syscall", (int)a[0], (unsigned long)a[1]);
         break;
+    case SYS_read:
+        return raw_read(number, a, stream_read("syscall", (int)a[0], (void *)a[1], (size_t)a[2], false), (size_t)a[2]);
+    case SYS_recvfrom:
+        if (!a[3] && !a[4])
+            return raw_read(number, a, stream_read("syscall", (int)a[0], (void *)a[1], (size_t)a[2], true),
+                            (size_t)a[2]);
+        announce_reads("syscall");
+        break;
     default:
-        announce("syscall");
+        announce_reads("syscall");
     }
     return forward(number, a);
 }

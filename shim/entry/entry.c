@@ -1,5 +1,6 @@
 #include "entry/entry.h"
 #include "entry/life/survey.h"
+#include "entry/life/trial.h"
 
 #include <signal.h>
 
@@ -13,6 +14,14 @@ struct thread *attached_self(void) {
     struct thread *made = thread_attach();
     errno = saved;
     return made ? made : self;
+}
+
+struct ofd *looked_up(int fd, struct fd_slot *slot) {
+    critical_enter();
+    trial_of_streams(); /* which calls may be made to find out what it is */
+    struct ofd *ofd = files_ofd(fd, slot);
+    critical_leave();
+    return ofd;
 }
 
 bool faults_reach_us(struct thread *self) {
@@ -39,6 +48,7 @@ static void announce_attended(const char *call) {
     if (unlikely(survey_wanted))
         survey_call(call);
     window_close(self, call);
+    peeks_settle(self);
     if (wb_any_pending())
         flush_for(self, call);
 }
@@ -61,6 +71,7 @@ bool announce_write(const char *call, int fd) {
     }
     struct thread *self = attached_self();
     self->stats->count[COUNT_CALLS]++;
+    peeks_settle(self);
     if (!thread_free(self) || !wb_any_pending())
         return true;
     stats_barrier(call);
@@ -68,19 +79,12 @@ bool announce_write(const char *call, int fd) {
 }
 
 /* May the number be a file that has something pending? One that isn't known yet is looked at. */
-static bool touches_pending(int fd) {
+static bool looked_at(int fd) {
     struct fd_slot *slot = files_slot_make(fd);
     if (!slot || slot->other)
         return true;
-    struct ofd *ofd = files_ofd(fd, slot);
+    struct ofd *ofd = looked_up(fd, slot);
     return !ofd || ofd->stream || atomic_load_explicit(&ofd->inode->pending, memory_order_acquire) != 0;
-}
-
-static bool looked_at(int fd) {
-    critical_enter();
-    bool touches = touches_pending(fd);
-    critical_leave();
-    return touches;
 }
 
 /* Would it, if the write that is rehearsed had been deferred? */
@@ -101,6 +105,8 @@ void announce_touch_slowly(const char *call, int fd) {
         survey_touch(call, fd);
     window_close(self, call);
     if (!wb_any_pending()) {
+        if (!known_file(fd))
+            peeks_settle(self);
         if (atomic_load_explicit(&wb_rehearsed, memory_order_relaxed) && touches_rehearsed(fd))
             wb_rehearsal_ends();
     } else if (looked_at(fd)) {
@@ -110,6 +116,7 @@ void announce_touch_slowly(const char *call, int fd) {
 
 void drain(const char *call) {
     announce(call);
+    peeks_drop(attached_self());
     window_drain(attached_self(), call);
     if (wb_started() && thread_free(thread_self()))
         wb_flush_all(attached_self(), FLUSH_BARRIER, WB_WAIT);
@@ -197,6 +204,7 @@ void number_taken(int fd) {
         return;
     struct ofd *stale = files_detach(fd);
     files_detached(fd);
+    peeks_drop(thread_self());
     if (stale) {
         wb_unpin(attached_self(), stale);
         window_settle(attached_self(), stale);

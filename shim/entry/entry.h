@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "ahead/peek.h"
 #include "ahead/window.h"
 #include "base/real.h"
 #include "behind/straight.h"
@@ -102,6 +103,20 @@ static inline void announce_touch(const char *call, int fd) {
         announce_touch_slowly(call, fd);
 }
 
+/* The same before a call that may read a stream by that number, or, with announce_reads, by any. */
+static inline void announce_read(const char *call, int fd) {
+    if (peeks_exist() && peeks_drop_number(thread_self(), fd))
+        announce(call);
+    else
+        announce_touch(call, fd);
+}
+
+static inline void announce_reads(const char *call) {
+    if (peeks_exist())
+        peeks_drop(thread_self());
+    announce(call);
+}
+
 /*
  * Before a write that goes straight through: performs all that is pending. A regular file can't answer with a message,
  * so the window stays; see write_passed. False: what is pending has to wait for a stream, and a handler has run that
@@ -125,6 +140,9 @@ void visits_forked(void);
 
 /* Is a fault in this thread's copying delivered to our handler? Asked of the kernel once, and after each change. */
 bool faults_reach_us(struct thread *self);
+
+/* The number's OFD, looked for if it isn't known (files_ofd). */
+struct ofd *looked_up(int fd, struct fd_slot *slot);
 
 /* The calling thread's own structure, made if need be. Keeps errno. */
 struct thread *attached_self(void);

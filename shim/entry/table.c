@@ -82,6 +82,7 @@
 #include "entry/entry.h"
 #include "entry/processes/child_environment.h"
 #include "entry/processes/child_program.h"
+#include "files/readers.h"
 
 /* Before glibc 2.34 <resolv.h> gives these names to others, which libc exports, too. */
 #undef res_mkquery
@@ -162,7 +163,7 @@ struct mount_attr;
 #define HELPER(type, name, parameters, arguments)                                                                      \
     EXPORT type name parameters {                                                                                      \
         window_forbid();                                                                                               \
-        announce(#name);                                                                                               \
+        announce_reads(#name);                                                                                         \
         return CALL(name, arguments);                                                                                  \
     }
 #define BARRIER(type, name, parameters, arguments)                                                                     \
@@ -172,13 +173,14 @@ struct mount_attr;
     }
 #define RECEIVE(type, name, parameters, arguments, fd)                                                                 \
     EXPORT type name parameters {                                                                                      \
-        announce(#name);                                                                                               \
+        announce_reads(#name);                                                                                         \
         int error = unlikely(wb_attention()) ? error_due(fd) : 0;                                                      \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }
 #define FEED(type, name, parameters, arguments)                                                                        \
     EXPORT type name parameters {                                                                                      \
-        announce(#name);                                                                                               \
+        atomic_fetch_or(&readers_forbidden, READERS_PAGES);                                                            \
+        announce_reads(#name);                                                                                         \
         type result = CALL(name, arguments);                                                                           \
         input_now_unsure();                                                                                            \
         return result;                                                                                                 \
@@ -190,7 +192,7 @@ struct mount_attr;
     }
 #define TAKE(type, name, parameters, arguments, fd)                                                                    \
     EXPORT type name parameters {                                                                                      \
-        announce_touch(#name, fd);                                                                                     \
+        announce_read(#name, fd);                                                                                      \
         int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                               \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }

@@ -54,7 +54,7 @@ static void print_process(void) {
     printf("ring_memory %d\n", RING_MEMORY);
 }
 
-/* Nobody reads the pipe: they fit into its smallest size, a page (F_SETPIPE_SZ in fcntl(2)). */
+/* Nobody else reads the pipe: they fit into its smallest size, a page (F_SETPIPE_SZ in fcntl(2)). */
 static int work(const char *path) {
     enum { CALLS = 1000, TO_PIPE = 50 };
     char line[64] = "";
@@ -68,6 +68,8 @@ static int work(const char *path) {
     done = done && pipe(ends) == 0;
     for (int i = 0; done && i < TO_PIPE; i++)
         done = write(ends[1], line, sizeof line) == sizeof line;
+    for (int i = 0; done && i < CALLS; i++)
+        done = read(ends[0], line, 1) == 1;
     return done ? 0 : 1;
 }
 

@@ -1,4 +1,5 @@
 /* Calls that change what a descriptor number means. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <pty.h>
@@ -67,6 +68,8 @@ OPENAT(openat64)
         type position = unlikely(window_is_on(fd)) ? window_seek(thread_self(), fd, offset, whence) : WINDOW_MISS;     \
         if (position != WINDOW_MISS)                                                                                   \
             return position;                                                                                           \
+        if (peek_is_on(fd) && (unsigned)whence <= SEEK_HOLE)                                                           \
+            return (type)answer(-ESPIPE);                                                                              \
         announce_touch(#name, fd);                                                                                     \
         position = CALL(name, (fd, offset, whence));                                                                   \
         files_moved(fd, position);                                                                                     \
@@ -146,6 +149,14 @@ EXPORT void closefrom(int first) {
     }
 
 CLOSE_STREAM(fclose)
+
+EXPORT int closedir(DIR *directory) {
+    int fd = REAL(dirfd)(directory);
+    give_up_number("closedir", fd);
+    int result = CALL(closedir, (directory));
+    files_detached(fd);
+    return result;
+}
 
 /* How many characters of a mode libc looks at (libio/iofdopen.c, libio/fileops.c). */
 enum { FDOPEN_LOOKS_AT = 5, FOPEN_LOOKS_AT = 7 };

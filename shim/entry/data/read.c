@@ -1,9 +1,12 @@
 /* The read family: served from the window if policy says so; what goes straight through closes it first. */
 #include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/earlier.h"
+#include "base/single.h"
 #include "entry/data/read.h"
 #include "entry/life/own_calls.h"
 
@@ -15,13 +18,76 @@ static bool readable(int fd, struct fd_slot *slot, bool at_position) {
         return false;
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     if (!ofd) {
-        critical_enter();
-        ofd = files_ofd(fd, slot);
-        critical_leave();
+        ofd = looked_up(fd, slot);
     }
     return ofd && ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped &&
            (!at_position || files_position_is_ours(ofd)) &&
            (ofd->direct ? activate(ofd->inode) : prepare_to_read(ofd->inode)) == REASON_NONE;
+}
+
+static bool is_stream(int fd) {
+    const struct ofd *ofd = known_ofd(fd);
+    return ofd && ofd->stream;
+}
+
+/* The same for a stream, by a peek. recv(2) is for sockets. */
+static bool peeked(int fd, struct fd_slot *slot, const struct iovec *parts, int count, size_t n, bool received) {
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    struct thread *self = attached_self();
+    if (n > PEEK_CALL_MAX || slot->other || !thread_free(self) || !thread_attached(self))
+        return false;
+    if (!ofd && single_threaded()) {
+        ofd = looked_up(fd, slot);
+    }
+    if (!ofd || !ofd->stream || (received && stream_is_pipe(ofd->stream)) ||
+        (!peeks_exist() && !policy_read(ofd, config.eager)))
+        return false;
+    if (!peek_promises(fd, ofd, n, config.eager) || activate(ofd->inode) != REASON_NONE || !handlers_are_ours(self) ||
+        !faults_reach_us(self))
+        return false;
+    enum peek_answer got = peek_more(self, fd, slot, parts, count, n);
+    if (got == PEEK_FLUSH) {
+        wb_flush_all(self, FLUSH_BARRIER, WB_WAIT);
+        stats_barrier("peek");
+        got = peek_more(self, fd, slot, parts, count, n);
+    }
+    return got == PEEK_SERVED;
+}
+
+static bool stream_served(const char *call, int fd, const struct iovec *parts, int count, size_t n, bool received) {
+    struct fd_slot *slot = likely(n - 1 < PEEK_CALL_MAX) ? files_slot(fd) : NULL;
+    bool served = false;
+    if (unlikely(survey_wanted) && n)
+        survey_read(call, fd, n, WINDOW_AT_POSITION);
+    if (slot && read_promises(slot)) {
+        int saved = errno;
+        served = peeked(fd, slot, parts, count, n, received);
+        errno = saved;
+    }
+    if (!served)
+        announce_read(call, fd);
+    return served;
+}
+
+bool stream_read(const char *call, int fd, void *bytes, size_t n, bool received) {
+    const struct ofd *ofd = known_ofd(fd);
+    if (wb_attention() && n - 1 < PEEK_CALL_MAX && !(received && ofd && stream_is_pipe(ofd->stream)) &&
+        peek_read(thread_self(), fd, bytes, n))
+        return true;
+    struct iovec one = {bytes, n};
+    return stream_served(call, fd, &one, 1, n, received);
+}
+
+/* The caller's vector may not be readable: it is looked at only where faults are caught. */
+static ssize_t stream_readv(const char *call, int fd, const struct iovec *vector, int count) {
+    enum { PARTS = 16 };
+    struct iovec parts[PARTS];
+    size_t n = 0;
+    if (count > 0 && count <= PARTS && is_stream(fd) && thread_self()->faults_caught && thread_free(thread_self()) &&
+        copy_in(parts, vector, (size_t)count * sizeof *parts))
+        for (int i = 0; i < count; i++)
+            n += parts[i].iov_len <= PEEK_CALL_MAX ? parts[i].iov_len : PEEK_CALL_MAX + 1;
+    return stream_served(call, fd, parts, count, n, false) ? (ssize_t)n : WINDOW_MISS;
 }
 
 /* Served from the window, or a new one. What costs a call comes last. */
@@ -34,6 +100,11 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         slot->reads = 0;
         return WINDOW_MISS;
     }
+    struct iovec one = {bytes, n};
+    if (offset == WINDOW_AT_POSITION && peeked(fd, slot, &one, 1, n, false))
+        return (ssize_t)n;
+    if (is_stream(fd))
+        return WINDOW_MISS;
     int direction = policy_direction(window_last(fd, slot->read_at), n, offset);
     struct thread *self = attached_self();
     if (!direction || !thread_free(self) || !thread_attached(self))
@@ -58,7 +129,7 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
     ssize_t got = by_window(call, fd, slot, bytes, n, offset);
     errno = saved;
     if (got == WINDOW_MISS)
-        announce_touch(call, fd);
+        announce_read(call, fd);
     else
         policy_read_served(slot, got, offset);
     return got;
@@ -69,7 +140,7 @@ typedef ssize_t rest_of_read(int fd, void *bytes, size_t n, int64_t offset);
 /* A read while there is a window, or something pending: with few registers to save, as long as the window has it. */
 static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n, int64_t offset,
                                                   rest_of_read *otherwise) {
-    if (likely(n - 1 < WINDOW_CALL_MAX) && window_read(thread_self(), fd, bytes, n, offset))
+    if (likely(n - 1 < WINDOW_CALL_MAX) && read_quickly(fd, bytes, n, offset))
         return (ssize_t)n;
     return otherwise(fd, bytes, n, offset);
 }
@@ -78,10 +149,10 @@ static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n,
 #define READ(name)                                                                                                     \
     static ssize_t name##_otherwise(int fd, void *bytes, size_t n, int64_t at_position) {                              \
         ssize_t got = offer_unserved(#name, fd, bytes, n, at_position);                                                \
+        if (got != WINDOW_MISS)                                                                                        \
+            return got;                                                                                                \
         int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                               \
-        if (unlikely(error))                                                                                           \
-            return answer(-error);                                                                                     \
-        return got != WINDOW_MISS ? got : read_passed(fd, REAL(name)(fd, bytes, n), at_position);                      \
+        return unlikely(error) ? answer(-error) : read_passed(fd, REAL(name)(fd, bytes, n), at_position);              \
     }                                                                                                                  \
     EXPORT ssize_t name(int fd, void *bytes, size_t n) {                                                               \
         if (wb_attention() || read_promises(files_slot(fd)))                                                           \
@@ -130,15 +201,67 @@ EXPORT ssize_t __read_chk(int fd, void *bytes, size_t n, size_t room) {
 PREAD_CHK(__pread_chk)
 PREAD_CHK(__pread64_chk)
 
-/* Asked by shells before each line that they read. What there is a window on is a regular file. */
+/* Asked by shells before each line that they read. What there is a window on is a regular file, and a peek, a stream.
+ */
 EXPORT int isatty(int fd) {
-    if (window_is_on(fd)) {
+    if (window_is_on(fd) || peek_is_on(fd)) {
         errno = ENOTTY;
         return 0;
     }
     announce_touch("isatty", fd);
     return CALL(isatty, (fd));
 }
+
+/* What files have pending is seen; and windows are for single buffers. */
+EXPORT ssize_t readv(int fd, const struct iovec *vector, int count) {
+    ssize_t got = stream_readv("readv", fd, vector, count);
+    if (got != WINDOW_MISS)
+        return got;
+    int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;
+    return unlikely(error) ? answer(-error) : read_passed(fd, REAL(readv)(fd, vector, count), WINDOW_AT_POSITION);
+}
+
+/* Without flags it is a read of a socket (recv(2)). */
+EXPORT ssize_t recv(int fd, void *bytes, size_t n, int flags) {
+    if (!flags && stream_read("recv", fd, bytes, n, true))
+        return (ssize_t)n;
+    if (flags)
+        announce_reads("recv");
+    int error = unlikely(wb_attention()) ? error_due(fd) : 0;
+    return unlikely(error) ? answer(-error) : read_passed(fd, REAL(recv)(fd, bytes, n, flags), WINDOW_AT_POSITION);
+}
+
+EXPORT ssize_t recvfrom(int fd, void *bytes, size_t n, int flags, __SOCKADDR_ARG from, socklen_t *size) {
+    if (!flags && !from.__sockaddr__ && stream_read("recvfrom", fd, bytes, n, true))
+        return (ssize_t)n;
+    if (flags || from.__sockaddr__)
+        announce_reads("recvfrom");
+    int error = unlikely(wb_attention()) ? error_due(fd) : 0;
+    return unlikely(error) ? answer(-error)
+                           : read_passed(fd, REAL(recvfrom)(fd, bytes, n, flags, from, size), WINDOW_AT_POSITION);
+}
+
+/* Asked by busybox's shell before each byte. */
+static bool poll_answered(struct pollfd *fds, nfds_t n) {
+    struct pollfd one;
+    if (n != 1 || !thread_self()->faults_caught || !thread_free(thread_self()) || !copy_in(&one, fds, sizeof one) ||
+        one.events != POLLIN || (one.revents = peek_polled(thread_self(), one.fd)) == 0)
+        return false;
+    return copy_in(&fds->revents, &one.revents, sizeof one.revents);
+}
+
+#define POLL(name)                                                                                                     \
+    EXPORT int name(struct pollfd *fds, nfds_t n, int limit) {                                                         \
+        if (peeks_exist() && poll_answered(fds, n))                                                                    \
+            return 1;                                                                                                  \
+        announce(#name);                                                                                               \
+        return CALL(name, (fds, n, limit));                                                                            \
+    }
+
+extern int __poll(struct pollfd *fds, nfds_t n, int limit);
+
+POLL(poll)
+POLL(__poll)
 
 /* A negative clock is another process's, a thread's, or a device's (clock_getcpuclockid(3)): it may be a message. */
 EXPORT int clock_gettime(clockid_t clock, struct timespec *t) {

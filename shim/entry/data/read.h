@@ -8,6 +8,12 @@
 #include "entry/life/survey.h"
 #include "policy/policy.h"
 
+/* From the window or the peek that is read now: are all n bytes there? */
+static inline __attribute__((always_inline)) bool read_quickly(int fd, void *bytes, size_t n, int64_t offset) {
+    struct thread *self = thread_self();
+    return window_read(self, fd, bytes, n, offset) || (offset == WINDOW_AT_POSITION && peek_read(self, fd, bytes, n));
+}
+
 /* As offer_read, for a read that may be worth a window. */
 ssize_t read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset);
 
@@ -17,6 +23,12 @@ static inline bool read_promises(const struct fd_slot *slot) {
            policy_reads_on(slot, prepared_to_read(), config.eager);
 }
 
+/*
+ * A read of a stream that doesn't come by the names in read.c: are all n bytes there? If not, it is announced. recv(2)
+ * is for sockets.
+ */
+bool stream_read(const char *call, int fd, void *bytes, size_t n, bool received);
+
 /* As offer_read, for a read that the open window hasn't. */
 static inline __attribute__((always_inline)) ssize_t offer_unserved(const char *call, int fd, void *bytes, size_t n,
                                                                     int64_t offset) {
@@ -25,14 +37,14 @@ static inline __attribute__((always_inline)) ssize_t offer_unserved(const char *
         survey_read(call, fd, n, offset);
     if (read_promises(slot))
         return read_ahead(call, fd, slot, bytes, n, offset);
-    announce_touch(call, fd);
+    announce_read(call, fd);
     return WINDOW_MISS;
 }
 
 /* The answer to a read of n bytes, or WINDOW_MISS: announced, and the caller makes the real call. */
 static inline __attribute__((always_inline)) ssize_t offer_read(const char *call, int fd, void *bytes, size_t n,
                                                                 int64_t offset) {
-    if (wb_attention() && n - 1 < WINDOW_CALL_MAX && window_read(thread_self(), fd, bytes, n, offset))
+    if (wb_attention() && n - 1 < WINDOW_CALL_MAX && read_quickly(fd, bytes, n, offset))
         return (ssize_t)n;
     return offer_unserved(call, fd, bytes, n, offset);
 }

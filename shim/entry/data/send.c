@@ -44,7 +44,7 @@ int offer_message(const char *call, int fd, const struct msghdr *message, int fl
         return offer_vector(call, fd, copy.msg_iov, (int)copy.msg_iovlen,
                             flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT, flags & ~MSG_NOSIGNAL, total);
     announce(call);
-    sharing_passed_on();
+    sharing_sent();
     return PASS;
 }
 
@@ -59,13 +59,13 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     int late = unlikely(wb_attention()) ? error_due(fd) : 0;
     if (unlikely(late))
         return (int)answer(-late);
-    sharing_passed_on();
+    sharing_sent();
     return CALL(sendmmsg, (fd, messages, count, flags));
 }
 
 /* Time-outs, layers above, buffers: what was known of sockets is out of date. */
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
-    announce("setsockopt");
+    announce_reads("setsockopt"); /* SO_PEEK_OFF */
     int result = CALL(setsockopt, (fd, level, name, value, size));
     if (wb_started())
         atomic_fetch_add(&files_generation, 1);
@@ -74,7 +74,7 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 
 /* The kernel has told us the error of an earlier send, and tells it once. */
 EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
-    announce_touch("getsockopt", fd);
+    announce_read("getsockopt", fd); /* TCP_ZEROCOPY_RECEIVE */
     int result = CALL(getsockopt, (fd, level, name, value, size));
     if (likely(!wb_attention() || result != 0 || level != SOL_SOCKET || name != SO_ERROR || *size != sizeof(int)))
         return result;
@@ -82,4 +82,53 @@ EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
     if (late && memcmp(value, &none, sizeof none) == 0)
         memcpy(value, &late, sizeof late);
     return result;
+}
+
+EXPORT int socketpair(int domain, int type, int protocol, int ends[2]) {
+    announce("socketpair");
+    int result = CALL(socketpair, (domain, type, protocol, ends));
+    if (result == 0) {
+        number_opened(ends[0]);
+        number_opened(ends[1]);
+    }
+    return result;
+}
+
+/* Without an address it undoes the connection, and what has been received is lost (connect(2)). */
+#define CONNECT(name)                                                                                                  \
+    EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t n) {                                               \
+        announce_reads(#name);                                                                                         \
+        return CALL(name, (fd, address, n));                                                                           \
+    }
+
+extern int __connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t n);
+
+CONNECT(connect)
+CONNECT(__connect)
+
+/* Descriptors may have come, which others have as well: none is this process's own any more. */
+static void received(size_t control) {
+    if (control)
+        files_passed_on();
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+    announce_reads("recvmsg");
+    int error = unlikely(wb_attention()) ? error_due(fd) : 0;
+    if (unlikely(error))
+        return answer(-error);
+    ssize_t got = CALL(recvmsg, (fd, message, flags));
+    received(got >= 0 ? message->msg_controllen : 0);
+    return got;
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit) {
+    announce_reads("recvmmsg");
+    int error = unlikely(wb_attention()) ? error_due(fd) : 0;
+    if (unlikely(error))
+        return (int)answer(-error);
+    int got = CALL(recvmmsg, (fd, messages, count, flags, limit));
+    for (int i = 0; i < got; i++)
+        received(messages[i].msg_hdr.msg_controllen);
+    return got;
 }

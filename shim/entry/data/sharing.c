@@ -3,6 +3,7 @@
 #include "base/config.h"
 #include "base/kernel.h"
 #include "entry/entry.h"
+#include "files/readers.h"
 #include "files/shared_memory.h"
 
 /* With the lock held: does what is shared now forbid deferring? */
@@ -58,6 +59,7 @@ void sharing_hidden(void) {
 void sharing_passed_on(void) {
     files_passed_on();
     window_close(thread_self(), "passing on"); /* which may have been opened since the call was announced */
+    peeks_drop(thread_self());
     if (!shared_memory_any_alone())
         return;
     sharing_begins();
@@ -66,7 +68,12 @@ void sharing_passed_on(void) {
     drain("passing on"); /* what other threads have deferred, or fetched, since the call was announced */
 }
 
+void sharing_sent(void) {
+    atomic_fetch_or(&readers_forbidden, READERS_SENT);
+    sharing_passed_on();
+}
+
 void sharing_by_ioctl(unsigned long request) {
     if (request == IOCTL_SECCOMP_ADD_FD || request == IOCTL_BINDER_WRITE_READ)
-        sharing_passed_on();
+        sharing_sent();
 }

@@ -23,6 +23,8 @@ void sharing_fork_done(void);
 void sharing_names_changed(void);
 /* A descriptor goes to another process. */
 void sharing_passed_on(void);
+/* The same by a message, to whichever process that has it then. */
+void sharing_sent(void);
 /* Few ioctls can do that: those of a seccomp supervisor, and of Android's binder. */
 void sharing_by_ioctl(unsigned long request);
 

@@ -74,9 +74,7 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
     if (!thread_attached(self))
         return REASON_no_memory;
     if (!ofd) {
-        critical_enter();
-        ofd = files_ofd(fd, slot);
-        critical_leave();
+        ofd = looked_up(fd, slot);
         reason = ofd ? policy_write(&facts, slot, ofd) : slot->other ? (enum reason)slot->other : REASON_bad_fd;
     }
     if (reason == REASON_NONE)
@@ -306,9 +304,7 @@ static bool sync_is_shared(int fd) {
     struct fd_slot *slot = files_slot_make(fd);
     if (!slot)
         return false;
-    critical_enter();
-    struct ofd *ofd = files_ofd(fd, slot);
-    critical_leave();
+    struct ofd *ofd = looked_up(fd, slot);
     return ofd && prepare_to_read(ofd->inode) == REASON_NONE;
 }
 

@@ -117,11 +117,13 @@ static enum reason prepare(const struct inode *inode, bool to_write) {
     uint64_t barred = atomic_load(&wb_hindrances) &
                       (1ull << REASON_seccomp | 1ull << REASON_disabled | WB_VISITING | 1ull << REASON_unready);
     enum reason reason = barred ? wb_first_hindrance(barred) : look_around(inode, to_write);
-    if (reason == REASON_NONE)
-        window_start();
-    else
+    if (reason != REASON_NONE) {
         atomic_store(&prepared, false);
-    return reason;
+        return reason;
+    }
+    window_start();
+    peeks_start();
+    return REASON_NONE;
 }
 
 static enum reason start(const struct inode *inode, bool to_write) {
@@ -162,6 +164,7 @@ static bool stop(struct thread *self, bool reading_too) {
     wb_hinder(REASON_pausing); /* only with the lock: two pauses can't end each other */
     if (reading_too)
         window_stop(self);
+    peeks_stop(self); /* nobody would settle */
     bool stopped = !activated() || wb_stop(self);
     if (stopped)
         atomic_store(&active, false);
@@ -229,7 +232,8 @@ void code_changed(const char *call, void *start, size_t length, bool of_file) {
 
 void rest(void) {
     struct thread *self = attached_self();
-    if (activated() && !config.sqpoll && !self->reading.ring && single_threaded() && thread_free(self))
+    if (activated() && !config.sqpoll && !self->reading.ring && !peeks_exist() && single_threaded() &&
+        thread_free(self))
         stop_once(self, false);
 }
 

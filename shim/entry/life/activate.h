@@ -22,7 +22,7 @@ void deactivate(const char *call);
 /*
  * Deferring gives the program nothing at present: ends the helper thread, if it is the only other one, because of which
  * the kernel counts a reference at each call on a descriptor (fdget). Deferring starts anew as it did the first time.
- * Not where something reads by a ring, which is of no use without it.
+ * Not where something reads by a ring, which is of no use without it, or is peeked at.
  */
 void rest(void);
 /*

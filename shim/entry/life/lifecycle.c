@@ -46,6 +46,7 @@ void finish(const char *call, enum flush_cause cause) {
         return;
     if (window_exists())
         window_close(attached_self(), call);
+    peeks_drop(self);
     if (wb_any_pending()) {
         wb_flush_all(attached_self(), cause, WB_WAIT);
         if (cause == FLUSH_BARRIER)
@@ -71,6 +72,7 @@ void finish_for_good(const char *call) {
     if (!thread_free(thread_self()))
         return;
     wb_hinder(REASON_unready);
+    peeks_drop(thread_self());
     if (wb_started())
         wb_flush_all(attached_self(), FLUSH_EXIT, WB_WAIT);
     finish(call, FLUSH_EXIT);
@@ -129,11 +131,13 @@ static void handler_begins(bool fault) {
 
 /*
  * It may have interrupted a call between our announcing it and the kernel: what the handler wrote comes before that
- * call, and the kernel's position is where the handler has read to.
+ * call, and the kernel's position is where the handler has read to. Or that call reads the stream that the handler has
+ * looked into.
  */
 static void handler_ended(void) {
     thread_mask_changed(thread_self());
     window_close(thread_self(), "signal handler");
+    peeks_drop(thread_self());
     flush_around_handler();
 }
 
@@ -147,6 +151,7 @@ static void dying(bool fault) {
     if (!thread_free(thread_self()))
         return;
     wb_hinder(REASON_unready);
+    peeks_drop(thread_self());
     if (wb_started())
         wb_flush_all(attached_self(), FLUSH_EXIT, fault ? WB_WAIT : WB_DONT_WAIT);
     if (prepared_to_read())
@@ -157,6 +162,7 @@ static const struct signals_events events = {handler_begins, handler_ended, dyin
 
 static void thread_ends(struct thread *self) {
     window_thread_ends(self);
+    peeks_thread_ends(self);
     wb_thread_ends(self);
 }
 

@@ -11,12 +11,15 @@
 #include <unistd.h>
 #include <unwind.h>
 
+#include "ahead/peek.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/real.h"
+#include "base/single.h"
 #include "base/text.h"
 #include "entry/data/libc_reads.h"
 #include "entry/life/libc_version.h"
+#include "files/readers.h"
 #include "files/shared_memory.h"
 #include "files/stream.h"
 #include "policy/policy.h"
@@ -39,10 +42,12 @@ struct place {
     uint64_t shown;      /* the epoch in which a write has shown that the stream's other end is there */
     char file[200];
     uint64_t calls, bytes, saved, large, slow, quick, hindered;
-    enum reason hindrance;
+    const char *hindrance;
     uint64_t last;  /* ticks */
     int64_t next;   /* where the last call ended; -1: at the position */
-    uint32_t batch; /* calls in the batch or window that is open */
+    uint32_t batch; /* calls in the batch or window that is open, or since what was peeked at was settled */
+    uint32_t there; /* bytes of a stream that would have been peeked at, and are still in it */
+    bool shared;    /* a look has found another process that may read it */
     struct {
         const char *call;
         uint64_t count;
@@ -62,7 +67,9 @@ static const struct place *extended; /* the last write that would be pending was
 static uint32_t piece;               /* bytes that it goes on after, in the same piece for a stream */
 static uint64_t epoch = 1;           /* counts inputs; and the call that was the last */
 static const char *last_input;
-static struct place *ahead; /* the last read that would have one */
+static struct place *ahead;  /* the last read that would have one */
+static struct place *peeked; /* the last one that would have been served from a peek, and could be again */
+static char scratch[READERS_SCRATCH] APART;
 static bool pending, started;
 static uint64_t pending_since;
 static const char *last_read; /* which is announced, too */
@@ -197,7 +204,7 @@ static struct place *find(bool reads, int fd) {
                             .inode = st.st_ino,
                             .regular = S_ISREG(st.st_mode),
                             .next = INT64_MIN};
-    if (!place->regular && !(reads && S_ISFIFO(st.st_mode))) /* a FIFO may be opened for that: a reader would notice */
+    if (!place->regular)
         place->stream = stream_look(fd, &st, &place->against);
     name_place(place, fd, &st);
     return place;
@@ -250,6 +257,14 @@ static void end_window(const char *call) {
     ahead = NULL;
 }
 
+/* What was served since it was last taken from the kernel is now. */
+static void settle(const char *call) {
+    if (peeked && peeked->batch < SHORT)
+        cut_short(peeked, call);
+    if (peeked)
+        peeked->batch = 0;
+}
+
 /* As policy.c has it: small, quick, and enough of them; of a stream, not the first one after a pause. */
 static bool would_defer(struct place *place, size_t n, uint64_t now) {
     bool slow = place->calls > 1 && now - place->last > ticks_of_us(POLICY_QUICK_US);
@@ -291,11 +306,12 @@ static void written(const char *call, int fd, size_t n, int64_t offset) {
     enum reason hindrance = against(place, fd);
     if (hindrance != REASON_NONE) {
         place->hindered++;
-        place->hindrance = hindrance;
+        place->hindrance = stats_reason(hindrance);
     }
     bool straight = place->stream && first_after_input(place);
     if (!would_defer(place, n, now) || straight || hindrance != REASON_NONE) {
         end_batch(call);
+        settle(call);
         if (!place->regular && !place->stream)
             input(call);
         return;
@@ -313,12 +329,72 @@ static void written(const char *call, int fd, size_t n, int64_t offset) {
     extended = place;
 }
 
+/* Why no read of a stream would be served, or not yet; NULL: the process is its only reader. */
+static const char *against_peek(struct place *place, struct ofd *ofd, int fd, bool worth) {
+    bool due;
+    if (place->against != REASON_NONE)
+        return stats_reason(place->against);
+    if (!ofd || !ofd->stream || !readers_peekable(ofd, fd))
+        return stats_reason(REASON_stream_kind);
+    if (!single_threaded())
+        return "several threads";
+    if (readers_alone(ofd, &due))
+        return NULL;
+    bool looks = due && worth && ofd->look_after;
+    if (due && worth && readers_look(ofd, scratch, false))
+        return NULL;
+    place->shared |= looks || !stream_is_pipe(ofd->stream) || atomic_load(&readers_forbidden);
+    return place->shared ? "another process may read it, too" : "too few to find out who else may read it";
+}
+
+/* Would there be a peek from which the next reads of that size are served? */
+static bool would_peek(struct place *place, int fd, size_t n) {
+    struct fd_slot *slot = files_slot_make(fd);
+    struct ofd *ofd = slot && !slot->other ? files_ofd(fd, slot) : NULL;
+    int used = stream_used(fd);
+    bool worth = used >= (int)(PEEK_WORTH * n);
+    const char *why = against_peek(place, ofd, fd, worth);
+    place->slow += !worth;
+    if (worth && why) {
+        place->hindered = place->shared ? place->calls : place->hindered + 1;
+        place->hindrance = why;
+    }
+    place->there = !worth || why ? 0 : used < PEEK_MAX ? (uint32_t)used : PEEK_MAX;
+    return place->there;
+}
+
+/* The read of a stream that is served is no input, and what is pending stays so. Each settling costs some reads. */
+static void read_stream(struct place *place, const char *call, int fd, size_t n) {
+    if (peeked && peeked != place && same_file(peeked, place))
+        peeked->there = 0;
+    if (n && n <= place->there) {
+        place->there -= (uint32_t)n;
+        place->saved += ++place->batch > PEEK_SETTLE;
+        peeked = place;
+        return;
+    }
+    place->there = 0;
+    place->batch = 0;
+    input(call);
+    end_window(call);
+    end_batch(call);
+    place->large += n > PEEK_CALL_MAX;
+    if (n && n <= PEEK_CALL_MAX && would_peek(place, fd, n)) {
+        place->there -= (uint32_t)n;
+        peeked = place;
+    }
+}
+
 static void read_from(const char *call, int fd, size_t n, int64_t offset) {
     struct place *place = find(true, fd);
     if (!place)
         return;
     place->calls++;
     place->bytes += n;
+    if (place->stream || (!place->regular && place->against != REASON_not_regular)) {
+        read_stream(place, call, fd, n);
+        return;
+    }
     bool near = offset < 0 || (place->next >= 0 && policy_near(place->next - (int64_t)n, n, offset));
     place->next = offset < 0 ? -1 : offset + (int64_t)n;
     if (!place->regular || n - 1 >= WINDOW_CALL_MAX) {
@@ -369,15 +445,17 @@ void survey_call(const char *call) {
         input(call);
         end_batch(call);
         end_window(call);
+        settle(call);
     });
 }
 
 static void touched(const char *call, int fd) {
     struct stat st;
-    if (call == last_read)
-        return;
+    if (call == last_read || (peeked && sys(SYS_fstat, fd, &st) == 0 && st.st_ino == peeked->inode && peeked->there))
+        return; /* what shells ask before each line is known of a stream (isatty, lseek) */
     input(call);
     end_window(call);
+    settle(call);
     if (extended && sys(SYS_fstat, fd, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_ino == extended->inode))
         end_batch(call);
 }
@@ -415,7 +493,7 @@ static void report_place(int to, const struct place *place) {
     text_add(&line, place->file);
     text_add(&line, "\t");
     describe_site(&line, place->site);
-    bool no_file = place->reads ? !place->regular : place->against == REASON_not_regular;
+    bool no_file = place->against == REASON_not_regular;
     const uint64_t fields[] = {place->calls, place->bytes, place->saved,
                                place->large, place->slow,  no_file ? place->calls : 0};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -427,7 +505,7 @@ static void report_place(int to, const struct place *place) {
     text_add(&line, place->cut[worst].call ? place->cut[worst].call : "-");
     add_field(&line, place->cut[worst].count);
     text_add(&line, "\t");
-    text_add(&line, place->hindered ? stats_reason(place->hindrance) : "-");
+    text_add(&line, place->hindered ? place->hindrance : "-");
     add_field(&line, place->hindered);
     text_add(&line, "\n");
     text_write(&line, to);
@@ -457,7 +535,7 @@ static void report_hindrances(int to) {
 
 static void begin_anew(void) {
     place_count = 0;
-    ahead = NULL;
+    ahead = peeked = NULL;
     extended = NULL;
     last_input = NULL;
     pending = started = false;

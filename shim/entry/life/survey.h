@@ -1,9 +1,9 @@
 /*
  * What could be gained in a program, found out without doing it (URINGSHIM=observe with URINGSHIM_SURVEY): which places
  * in the code make small writes and reads of which files and streams, how many of them would go away, and which calls
- * come in between. The rules are those of policy.h and behind/streams.h, on a model of one log and one window, and of
- * streams that always have room. Takes a walk through the caller's stack for each call: a program that is surveyed is
- * slower.
+ * come in between. The rules are those of policy.h, behind/streams.h and ahead/peek.h, on a model of one log, one
+ * window and one peek, and of streams that always have room. Takes a walk through the caller's stack for each call: a
+ * program that is surveyed is slower.
  *
  * The report has a line for each process image, and then one for each place, with tabs between the fields; `uringshim
  * advise` reads it:
@@ -11,10 +11,13 @@
  *   process  ID  NAME
  *   against  REASON                  one for each thing that stands against all of it
  *   write    FILE  PLACE  calls  bytes  saved  large  slow  no-file  CALL  count  REASON  count
- *   read     …                      CALL: which cut short most batches, or windows, and how many
+ *   read     …                      CALL: which cut short most batches, windows or peeks, and how many
+ *
+ * REASON: what stands against it, of base/reasons.def, or in words what keeps a stream from being peeked at; of one
+ * that is read, slow counts the reads that found too little in it.
  *
  * What has no path stands there in the place of FILE as what it is, "pipe (descriptor 1)"; FIFOs as "FIFO PATH".
- * no-file: neither a file nor a stream, or, read, no file.
+ * no-file: neither a file nor a stream.
  */
 #ifndef URINGSHIM_ENTRY_LIFE_SURVEY_H
 #define URINGSHIM_ENTRY_LIFE_SURVEY_H

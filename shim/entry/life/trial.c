@@ -10,7 +10,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
+#include "base/config.h"
 #include "base/kernel.h"
 #include "base/passing.h"
 #include "base/stats.h"
@@ -57,6 +59,28 @@ static void try_essentials(void) {
     sys(SYS_unshare, 0);
     sys(SYS_process_vm_readv, 0, NULL, 0, NULL, 0, 0);
     sys(SYS_clone, CLONE_THREAD, 0, 0, 0, 0); /* invalid without CLONE_SIGHAND: filters see the flags alone */
+}
+
+static void try_streams(void) {
+    struct timespec none = {0, 0};
+    uint64_t nothing = 0;
+    sys(SYS_ioctl, -1, 0, NULL);
+    sys(SYS_getsockopt, -1, 0, 0, NULL, NULL);
+    sys(SYS_setsockopt, -1, 0, 0, NULL, 0);
+    sys(SYS_getpeername, -1, NULL, NULL);
+    sys(SYS_sendto, -1, NULL, 0, 0, NULL, 0);
+    sys(SYS_sendmsg, -1, NULL, 0);
+    sys(SYS_recvfrom, -1, NULL, 0, 0, NULL, NULL);
+    sys(SYS_writev, -1, NULL, 0);
+    sys(SYS_ppoll, NULL, 0, &none, NULL, sizeof(uint64_t));
+    sys(SYS_rt_sigtimedwait, &nothing, NULL, &none, sizeof(uint64_t));
+    sys(SYS_pipe2, NULL, 0);
+    sys(SYS_tee, -1, -1, 0, 0);
+    sys(SYS_read, -1, NULL, 0);
+    sys(SYS_getdents64, -1, NULL, 0);
+    sys(SYS_readlinkat, -1, "", NULL, 0);
+    sys(SYS_faccessat, -1, "", 0);
+    sys(SYS_getsid, 0);
 }
 
 static void try_ring(void) {
@@ -114,6 +138,17 @@ static bool survived(void (*attempt)(void)) {
 /* A kernel without filters, or an emulator, refuses the question by which that is found out without a file. */
 static bool is_under_none(void) {
     return status_of(sys(SYS_getpid), "\nSeccomp:\t") == 0;
+}
+
+void trial_of_streams(void) {
+    static bool tried;
+    if (tried)
+        return;
+    tried = true;
+    if (trial_needed() && !is_under_none() && (!may_make_processes() || !survived(try_streams))) {
+        stats_fallback("streams.killed_by_seccomp", 0);
+        config.no_streams = true;
+    }
 }
 
 bool trial_passed(void) {

@@ -10,5 +10,8 @@
 bool trial_needed(void);
 /* False: don't defer. Where only io_uring is fatal, no rings are made from now on. */
 bool trial_passed(void);
+/* Once, before the first stream is looked at: where that may be fatal, streams are left alone. In a critical section.
+ */
+void trial_of_streams(void);
 
 #endif

@@ -47,6 +47,7 @@ static void lock_for_fork(struct thread *self) {
     activation_fork_prepare();
     window_fork_prepare(self);
     wb_fork_prepare(self);
+    peeks_fork_prepare(self);
     files_fork_prepare();
     sharing_fork_prepare();
     thread_fork_prepare();
@@ -80,6 +81,7 @@ void fork_prepare(void) {
         rest_between_forks();
     find_ways_out();
     window_close(self, "fork");
+    peeks_drop(self);
     wb_rehearsal_ends();
     files_passed_on();
     if ((prepared = how_to_prepare()) == PLAIN)
@@ -106,6 +108,7 @@ static void unlock_after_fork(struct thread *self, bool child) {
             live_restart();
         thread_count_in_sight();
     }
+    peeks_fork_done(child);
     window_fork_done(child);
     activation_fork_done(child);
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <ucontext.h>
 
+#include "base/earlier.h"
 #include "base/put_off.h"
 #include "base/signals.h"
 #include "entry/entry.h"
@@ -201,7 +202,30 @@ static bool mask_concerns(const sigset_t *set) {
     return set && (!self->faults_caught || self->pipe_blocked || *signals_in((sigset_t *)set) & looked_for);
 }
 
+static bool contexts; /* there are some (makecontext(3)): libc changes the mask at the end of one, too */
+
+/*
+ * What is blocked? bash asks for each line that it reads. Answered from what the kernel said the last time, if nothing
+ * can have changed it: while ours is the handler of every signal that has one.
+ */
+static bool mask_answered(const sigset_t *set, sigset_t *old) {
+    struct thread *self = thread_self();
+    if (set)
+        self->mask_kept = false;
+    uint64_t confined = 1ull << REASON_seccomp | 1ull << REASON_disabled;
+    if (set || contexts || critical_is_bare() || !self->faults_caught || !thread_free(self) ||
+        atomic_load(&wb_hindrances) & confined)
+        return false;
+    if (!self->mask_kept && handlers_are_ours(self)) {
+        sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &self->mask, sizeof self->mask);
+        self->mask_kept = true;
+    }
+    return self->mask_kept && (!old || copy_in(old, &self->mask, sizeof self->mask));
+}
+
 EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+    if (mask_answered(set, old))
+        return 0;
     if (mask_concerns(set)) {
         pipe_signal_changes("sigprocmask");
         mask_changed();
@@ -210,6 +234,8 @@ EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
 }
 
 EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
+    if (mask_answered(set, old))
+        return 0;
     if (mask_concerns(set)) {
         pipe_signal_changes("pthread_sigmask");
         mask_changed();
@@ -229,8 +255,16 @@ MASK(int, sigrelse, (int number), (number))
 MASK(int, sigblock, (int mask), (mask))
 MASK(int, sigsetmask, (int mask), (mask))
 
-MASK(int, setcontext, (const ucontext_t *context), (context))
-MASK(int, swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
+#define CONTEXT(name, parameters, arguments)                                                                           \
+    EXPORT int name parameters {                                                                                       \
+        contexts = true;                                                                                               \
+        pipe_signal_changes(#name);                                                                                    \
+        mask_changed();                                                                                                \
+        return REAL(name) arguments;                                                                                   \
+    }
+
+CONTEXT(setcontext, (const ucontext_t *context), (context))
+CONTEXT(swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
 
 /* A jump out of a handler sets the mask inside libc. */
 #define JUMP(name, type)                                                                                               \
