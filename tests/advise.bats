@@ -58,6 +58,38 @@ row() {
     [[ $(row "unix socket (descriptor $output)") == $'0 300 write\nread comes in between, 299 times' ]]
 }
 
+# A pipe that has all in it: neither the clock nor a writer matters. Whether others may read it is looked for after eight
+# reads for each process that there is, and where new ones come all the time once more after twice as many, and so on.
+@test "what it says of reads of a pipe does go away, and what nobody may serve doesn't" {
+    local reads begin program gone calls kind saved
+    reads=$((20000 + 80 * $(awk '{ split($4, tasks, "/"); print tasks[2] }' /proc/loadavg)))
+    begin="pipe R, W; fcntl W, 1031, 1 << 20; syswrite W, 'x' x ($reads + 1000);" # F_SETPIPE_SZ
+    program="$begin sysread R, \$x, 1 for 1 .. $reads"
+    advise perl -e "$program; print fileno R"
+    read -r gone calls kind < <(row "pipe (descriptor $output)")
+    shim URINGSHIM_OWN_CALLS=ignore perl -e "$program"
+    saved=$(($(stat_value peek.served) - $(stat_value peek.filled)))
+    [[ $kind == read ]] && ((calls == reads && saved > reads / 4 && gone > saved / 2 && gone < saved * 2)) ||
+        fail "$gone said, $saved saved"
+    # The child has it, too, until its own standard input ends.
+    mkfifo end
+    sleep 100 >end 3>&- &
+    advise perl -e "$begin print fileno R; STDOUT->flush; \$child = fork // die;
+        if (!\$child) { sysread STDIN, \$x, 1; exit } sysread R, \$x, 1 for 1 .. $reads; kill 9, \$child; wait" <end
+    kill $!
+    [[ $(row "pipe (descriptor $output)" | tail -n 1) == "stands against it: another process may read it, too" ]]
+    advise perl -e 'pipe R, W; print fileno R; for (1 .. 500) { syswrite W, "x" x 20; sysread R, $x, 1 for 1 .. 20 }'
+    [[ $(row "pipe (descriptor $output)" | tail -n 1) == "too little in it at a time" ]]
+    advise perl -e "$begin print fileno R; for (1 .. $reads) { sysread R, \$x, 1; -e 'nothing' }"
+    [[ $(row "pipe (descriptor $output)" | tail -n 1) =~ ^stat64\ comes\ in\ between,\ [0-9]+\ times$ ]]
+    advise perl -e 'use Socket; socketpair A, B, AF_UNIX, SOCK_STREAM, 0; syswrite A, "x" x 60000; print fileno B;
+        sysread B, $x, 1 for 1 .. 10000'
+    read -r gone calls kind < <(row "unix socket (descriptor $output)")
+    [[ $kind == read ]] && ((calls == 10000 && gone > 9000)) || fail "$gone of $calls"
+    URINGSHIM_STREAMS=0 advise perl -e "$program; print fileno R"
+    [[ $(row "pipe (descriptor $output)" | tail -n 1) == "stands against it: streams_off" ]]
+}
+
 @test "streams are named as what they are, and what can't be done with some is said" {
     mkfifo fifo
     advise perl -e 'use IO::Handle; use IO::Socket::INET; use Socket; use Fcntl;
@@ -109,7 +141,7 @@ row() {
     [[ $(row 'pipe (descriptor 1)' | tail -n 1) == "large calls: nothing to gain" ]]
     advise perl -e 'open F, ">", "/dev/null"; syswrite F, "x" for 1 .. 200; open G, "<", "/dev/zero"; sysread G, $x, 1 for 1 .. 200'
     [[ $(row null | tail -n 1) == "neither a file nor a pipe or stream socket" ]]
-    [[ $(row zero | tail -n 1) == "no regular file" ]]
+    [[ $(row zero | tail -n 1) == "neither a file nor a pipe or stream socket" ]]
 }
 
 @test "what stands in the way: memory shared with another process" {

@@ -148,6 +148,20 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
     (($(value 'to pipes and sockets') == 0 && $(value streams_off) > 900)) || fail "$stderr"
 }
 
+# The writer has ended before the reader begins; nobody but these two has the pipe.
+@test "stat tells how many reads of a pipe were answered from peeks" {
+    local reader='seq 3000 | { sleep 1; exec perl -e "sysread STDIN, \$x, 1 for 1 .. 10000; print qq(done\n)"; }'
+    URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore run -0 --separate-stderr "$COMMAND" stat bash -c "$reader"
+    [ "$output" = "done" ]
+    (($(value 'reads from peeks') > 9900 && $(value 'peeks at streams') > 0)) || fail "$stderr"
+    (($(value settled) >= $(value 'peeks at streams'))) || fail "$stderr"
+    local variable
+    for variable in STREAMS READAHEAD; do
+        run -0 --separate-stderr env "URINGSHIM_$variable=0" URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore "$COMMAND" stat bash -c "$reader"
+        (($(value 'reads from peeks') == 0 && $(value 'peeks at streams') == 0)) || fail "$variable: $stderr"
+    done
+}
+
 @test "a wrong value of URINGSHIM_STREAMS gets one line, and the default" {
     URINGSHIM_STREAMS=2 URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore URINGSHIM_MAX_DELAY_US=1000000 URINGSHIM_STATS=$STATS run -0 --separate-stderr \
         "$COMMAND" perl -e '$| = 1; print "line $_\n" for 1 .. 1000'

@@ -58,6 +58,15 @@ counter() {
     end
 }
 
+@test "top shows how many reads of a pipe were answered from peeks" {
+    # shellcheck disable=SC2016
+    begin URINGSHIM_LIVE=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=100000 perl -e 'pipe READER, PIPE; $| = 1; syswrite PIPE, "x" x 20000;
+        sysread READER, $x, 1 for 1 .. 10000; print "read\n"; <STDIN>'
+    run -0 "$COMMAND" top -n 1 "$pid"
+    (($(counter peek.served) > 9900 && $(counter peek.filled) > 0)) || fail "$output"
+    end
+}
+
 @test "the counters of threads, also of those that have ended, are in the sum" {
     begin URINGSHIM_LIVE=1 URINGSHIM_TEST_EAGER=1 python3 -c '
 import os, sys, threading

@@ -33,6 +33,22 @@ measure() { # SCRIPT [ARGUMENT]…
     done
     [ "$seen" -eq 8 ] # each with its latency
     [ "$(grep -c '^  latency, 99th percentile' <<<"$output")" -eq 4 ]
+    # Reads: strace counts all that were started, of which the reader natively makes a call for each.
+    for name in '1 B' '64 B' '512 B'; do
+        grep -qE "^$name +([0-9.]+ +){3}- +([0-9.]+ +){2}[0-9.]+ \\([0-9.]+ to [0-9.]+\\) +[0-9.]+\$" <<<"$output" || fail "no row of $name"
+        grep -F '"group":"Small reads of a pipe"' results | grep -qF "\"name\":\"$name\""
+    done
+    [ "$(grep -cE '^  all reads +[0-9]+ -> [0-9]+, all calls [0-9]+ -> [0-9]+ \([0-9]+ reads\)$' <<<"$output")" -eq 3 ]
+    grep -E '^  all reads' <<<"$output" | while read -r _ _ made _ _ _ _ _ _ _ records _; do
+        [ "$made" -ge "${records#(}" ]
+    done
+    grep -qE '^wc -c +[0-9.]+ ' <<<"$output"
+    local shell
+    for shell in bash dash; do
+        for name in 'into a file' 'into wc -l' 'a child reads, too'; do
+            grep -qE "^$shell, $name +([0-9.]+ +){3}" <<<"$output" || grep -q "^$shell, $name +skipped" <<<"$output" || fail "no row of $shell, $name"
+        done
+    done
     # The results are what the chart is drawn from.
     run -0 "$ROOT/scripts/bench-chart" results
     [ "$(grep -oF '64 B, pipe, to cat' <<<"$output" | wc -l)" -eq 2 ] # wall, and CPU

@@ -149,3 +149,25 @@ C
         fi
     done
 }
+
+# What the library would ask of a stream, or of who else has it, may be fatal. The program reads, or writes, byte by byte.
+@test "calls for pipes and sockets that kill whoever makes them" {
+    local family action how
+    seq 20000 >numbers
+    for family in look peek send; do
+        for action in KILL EPERM; do
+            for how in URINGSHIM_TEST_EAGER=1 URINGSHIM_TEST_EAGER=0; do
+                # shellcheck disable=SC2016 # perl's
+                cat numbers | "$VICTIMS/refuse_seccomp" $action $family env "$PRELOAD=$LIB" URINGSHIM_OWN_CALLS=ignore $how \
+                    perl -e '$| = 1; while (sysread STDIN, $byte, 1) { print $byte }' | cat >got
+                cmp numbers got || fail "$action $family $how"
+                # shellcheck disable=SC2016
+                "$VICTIMS/refuse_seccomp" $action $family env "$PRELOAD=$LIB" URINGSHIM_OWN_CALLS=ignore $how perl -e '
+                    pipe my $from, my $to; open STDIN, "<", "numbers"; $to->autoflush(1);
+                    if (!fork) { close $to; while (sysread $from, $byte, 1) { print $byte } exit }
+                    close $from; print $to $_ while <STDIN>; close $to; wait' >got
+                cmp numbers got || fail "$action $family $how"
+            done
+        done
+    done
+}

@@ -17,6 +17,8 @@ barrier 1
 defer 2
 fallback 2
 flush 3
+peek_fill 2
+peek_settle 3
 stream_wait 1
 window_end 2
 window_fill 3
@@ -77,6 +79,19 @@ TEXT
         [[ -n $next ]] || fail "no '$event' after line $at"
         at=$next
     done
+}
+
+@test "the debug log says what of a pipe was looked at, and how much of it was taken, by whatever thread" {
+    # shellcheck disable=SC2016
+    shim URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore URINGSHIM_MAX_DELAY_US=100 URINGSHIM_LOG="debug:$SCRATCH/log" perl -e 'pipe R, W;
+        syswrite W, "x" x 60000; sysread R, $x, 1 for 1 .. 20000; print -s "nothing"; sysread R, $x, 1 for 1 .. 30000'
+    cat log
+    grep -q 'looked at what is in descriptor [0-9]*: [1-6][0-9][0-9][0-9][0-9] bytes$' log
+    (($(grep -c 'looked at what is in descriptor' log) == $(stat_value peek.filled)))
+    (($(grep -c 'took from descriptor [0-9]* what was read: ' log) == $(stat_value peek.settled) && $(stat_value peek.settled) >= 2))
+    (($(awk '/ what was read: / { sum += $(NF - 1) } END { print sum }' log) == $(stat_value peek.bytes)))
+    # Reads of one byte: no more than were made.
+    (($(stat_value peek.bytes) == $(stat_value peek.served) && $(stat_value peek.bytes) > 20000 && $(stat_value peek.bytes) <= 50000))
 }
 
 @test "the debug log says where a call waits for room" {

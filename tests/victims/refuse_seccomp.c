@@ -1,5 +1,5 @@
-// refuse_seccomp EPERM|ENOSYS|KILL io_uring|clone|statx CMD [ARG]…: runs CMD under a seccomp filter that refuses these
-// calls.
+// refuse_seccomp EPERM|ENOSYS|KILL io_uring|clone|statx|look|peek|send CMD [ARG]…: runs CMD under a seccomp filter that
+// refuses these calls.
 
 #include "common.h"
 
@@ -17,11 +17,21 @@ static uint32_t action_of(const char *name) {
 }
 
 int main(int argc, char **argv) {
-    static const int families[3][3] = {{SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register},
-                                       {SYS_clone, SYS_clone3, SYS_clone3},
-                                       {SYS_statx, SYS_statx, SYS_statx}};
+    static const struct {
+        const char *name;
+        int calls[3];
+    } families[] = {{"io_uring", {SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register}},
+                    {"clone", {SYS_clone, SYS_clone3, SYS_clone3}},
+                    {"statx", {SYS_statx, SYS_statx, SYS_statx}},
+                    {"look", {SYS_getdents64, SYS_readlinkat, SYS_faccessat}},
+                    {"peek", {SYS_tee, SYS_getsockopt, SYS_getpeername}},
+                    {"send", {SYS_sendto, SYS_recvfrom, SYS_pwritev2}}};
     require(argc >= 4);
-    const int *refused = families[!strcmp(argv[2], "clone") ? 1 : !strcmp(argv[2], "statx") ? 2 : 0];
+    const int *refused = NULL;
+    for (size_t i = 0; i < COUNT_OF(families); i++)
+        if (strcmp(argv[2], families[i].name) == 0)
+            refused = families[i].calls;
+    require(refused);
     uint32_t action = action_of(argv[1]);
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
