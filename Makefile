@@ -172,7 +172,7 @@ help:
 	@echo 'check-distributions  builds and tries it in clean Debians, from the oldest libc to the newest'
 	@echo 'check-kernels  the same on other kernels, in emulated machines; what works where is written into build/kernels'
 	@echo 'check-aarch64  builds for aarch64 with the cross compiler, and tries that with programs emulated one by one'
-	@echo 'check-foreign  the test suites of CPython and stress-ng, natively and shimmed, compared case by case'
+	@echo 'check-foreign  the test suites of CPython, shells and stress-ng, natively and shimmed, compared case by case'
 	@echo 'bench    benchmarks, natively and shimmed: tables, build/bench.json and build/bench.svg; bench-quick: the core'
 	@echo 'format   clang-format over the tree'
 	@echo 'clean    remove build/'

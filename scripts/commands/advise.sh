@@ -28,13 +28,13 @@ advice() {
         if (hindered[key] * 2 >= calls[key])
             return "stands against it: " reason[key]
         if (no_file[key] == calls[key])
-            return kind[key] == "read" ? "no regular file" : "neither a file nor a pipe or stream socket"
+            return "neither a file nor a pipe or stream socket"
         if (saved[key] * 2 >= calls[key])
             return ""
         if (large[key] * 2 >= calls[key])
             return "large calls: nothing to gain"
         if (slow[key] * 2 >= calls[key])
-            return "too far apart in time"
+            return kind[key] == "read" ? "too little in it at a time" : "too far apart in time"
         for (cutter in cuts) {
             split(cutter, call, SUBSEP)
             if (call[1] == key && cuts[cutter] > most + 0) {

@@ -426,7 +426,7 @@ look_at_stdio() {
 }
 
 look_at_trial() {
-    shim_streams=$(counted stream.deferred) shim_served=$(counted read.served)
+    shim_streams=$(counted stream.deferred) shim_served=$(counted read.served) shim_peeked=$(counted peek.served)
     shim_deferred=$(($(counted write.deferred) - shim_streams))
     if [ "$shim_deferred" -gt 0 ]; then
         found ok "trial: $shim_deferred of 1000 small writes were deferred"
@@ -445,6 +445,13 @@ look_at_trial() {
     else
         found no "trial: nothing was read ahead"
         partly "nothing is read ahead"
+    fi
+    if [ "$shim_peeked" -gt 0 ]; then
+        found ok "trial: $shim_peeked of 1000 small reads of a pipe were answered from peeks"
+    else # which may be so for another moment only: no verdict
+        found warn "trial: no read of a pipe was answered from a peek"
+        means "Nothing is deferred, it is turned off, this is a PID namespace of its own, or there are young processes \
+whose descriptors can't be read (/proc/PID/fd): one of them could read the pipe, too."
     fi
     if [ "$(counted ring.writes)" -gt 0 ]; then
         found ok "trial: written by a ring"

@@ -2,8 +2,8 @@
  * pipeline [-a] FILE KIND [NAME=VALUE]… WRITER [ARG]… '|' READER [ARG]…: runs both, with WRITER's standard output
  * connected to READER's standard input by a stream of KIND: pipe, unix (a socket pair) or tcp (over the loopback
  * device). The variables are set for WRITER alone. FILE gets the time at which both had ended, in nanoseconds of the
- * monotonic clock, and the nanoseconds of processor time that WRITER and READER took, with what they started. Fails
- * where one of them does.
+ * monotonic clock, the nanoseconds of processor time that WRITER and READER took, with what they started, and the time
+ * at which they were started. Fails where one of them does. While they run nobody else has the stream.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -110,10 +110,11 @@ int main(int argc, char **argv) {
     if (apart)
         place(&writers, &readers);
     struct stream stream = connected(argv[2]);
+    double began = wall_ns();
     pid_t reads = start(reader, stream.in, STDIN_FILENO, apart ? &readers : NULL);
     pid_t writes = start(argv + 3, stream.out, STDOUT_FILENO, apart ? &writers : NULL);
     double writer_cpu = ended(writes), reader_cpu = ended(reads);
-    fprintf(out, "%.0f %.0f %.0f\n", wall_ns(), writer_cpu, reader_cpu);
+    fprintf(out, "%.0f %.0f %.0f %.0f\n", wall_ns(), writer_cpu, reader_cpu, began);
     require(fclose(out) == 0);
     return 0;
 }
