@@ -413,17 +413,30 @@ void peeks_stop(struct thread *self) {
     biased_unlock(&peeks.lock);
 }
 
+/* Until then a fork touches nothing of it, which would cost a page. Only a process of one thread begins. */
+static bool begun(void) {
+    return scratch != NULL;
+}
+
 void peeks_fork_prepare(struct thread *self) {
+    if (!begun())
+        return;
     biased_lock(&peeks.lock, &self->holder);
     for (int i = 0; i < PEEKS; i++)
         drop(self, &peeks.one[i]);
 }
 
 void peeks_fork_done(bool child) {
-    biased_unlock(&peeks.lock);
+    bool locked = begun();
+    if (locked)
+        biased_unlock(&peeks.lock);
     if (!child)
         return;
-    scratch = look_memory = NULL; /* as the peeks' memory, it didn't come along */
+    if (look_memory)
+        look_memory = NULL; /* as the rest, it didn't come along */
+    if (!locked)
+        return;
+    scratch = NULL;
     for (int i = 0; i < PEEKS; i++)
         peeks.one[i].data = NULL;
     atomic_store_explicit(&peeks.lock.owner, NULL, memory_order_relaxed);
