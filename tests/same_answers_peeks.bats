@@ -141,6 +141,10 @@ random() {
     peeked_everywhere programs "$@"
 }
 
+@test "what is asked around reads: lseek, isatty, poll, the signals that are blocked" {
+    same_peeks "$VICTIMS/peeks_asked"
+}
+
 @test "random programs: every call, on a pipe" { random pipe calls; }
 @test "random programs: other numbers of a pipe, and of a socket" {
     random pipe numbers

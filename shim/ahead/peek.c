@@ -140,7 +140,7 @@ static uint32_t worth(int fd, size_t n) {
     return there < (int)(PEEK_WORTH * n) ? 0 : there > PEEK_MAX ? PEEK_MAX : (uint32_t)there;
 }
 
-/* Fills it anew. What was there of it has been settled, for all of it was served. */
+/* Fills it anew. What was served of it has been settled; the rest is in the stream still, and comes again. */
 static bool fill(struct thread *self, struct peek *peek, size_t n) {
     uint32_t bytes = worth(peek->fd, n);
     long got = 0;

@@ -26,11 +26,10 @@ _Atomic int readers_forbidden;
 /* Directories that are read at the same time. */
 enum { PROCESSES, THREADS, DESCRIPTORS, DEPTHS, PART = READERS_SCRATCH / DEPTHS & ~7 };
 
-enum {
-    MOST_PATIENT = 1 << 12,
-    LOOK_US = 10000,
-    LOOK_EACH = 16
-}; /* no look takes longer; the time is asked for each so many descriptors */
+enum { MOST_PATIENT = 1 << 12 };
+
+/* No look takes longer. The time is asked for each process, and each so many descriptors. */
+enum { LOOK_US = 10000, LOOK_EACH = 16 };
 
 enum { FIRST = 1, KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD (include/linux/sched.h) */
 
@@ -164,6 +163,10 @@ static void visit_threads(struct look *look, int directory, const char *name) {
 static void visit_process(struct look *look, int directory, const char *name) {
     if (look->shared || look->unsure || text_parse(name, &(const char *){NULL}) == look->own)
         return;
+    if (ticks_now() > look->ends) {
+        look->unsure = true;
+        return;
+    }
     look->unreadable = false;
     look->seen = 0;
     visit_descriptors(look, directory, name);
