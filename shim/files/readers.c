@@ -50,13 +50,20 @@ struct relations {
     uint64_t began;
 };
 
+enum { PATH = 48 };
+
+static char *joined(char path[PATH], const char *before, const char *name, const char *after) {
+    struct text text = {path, PATH - 1, 0};
+    text_add(&text, before);
+    text_add(&text, name);
+    text_add(&text, after);
+    path[text.length] = '\0';
+    return path;
+}
+
 static bool relations_of(const char *process, struct relations *found) {
-    char text[512], path[40];
-    struct text name = {path, sizeof path - 1, 0};
-    text_add(&name, "/proc/");
-    text_add(&name, process);
-    text_add(&name, "/stat");
-    path[name.length] = '\0';
+    char text[512], path[PATH];
+    joined(path, "/proc/", process, "/stat");
     if (text_read(path, text, sizeof text) <= 0)
         return false;
     const char *rest = strrchr(text, ')'); /* the name may have any letters */
@@ -127,11 +134,8 @@ static void visit_descriptor(struct look *look, int directory, const char *name)
 
 /* The descriptors of a process or, in its own directory of tasks, of a thread. */
 static void visit_descriptors(struct look *look, int directory, const char *name) {
-    char path[40];
-    struct text text = {path, sizeof path - 1, 0};
-    text_add(&text, name);
-    text_add(&text, "/fd");
-    path[text.length] = '\0';
+    char path[PATH];
+    joined(path, "", name, "/fd");
     long descriptors = sys(SYS_openat, directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     look->unreadable |= descriptors < 0 && descriptors != -ENOENT && descriptors != -ESRCH;
     if (descriptors < 0)
@@ -144,12 +148,9 @@ static void visit_descriptors(struct look *look, int directory, const char *name
 /* Whose first thread has ended shows none of its own: they are the other threads', if there are any. */
 static void visit_threads(struct look *look, int directory, const char *name) {
     enum { ONE_THREAD = 3 }; /* links of its directory of tasks: two, and one for each */
-    char path[40];
+    char path[PATH];
     struct stat st;
-    struct text text = {path, sizeof path - 1, 0};
-    text_add(&text, name);
-    text_add(&text, "/task");
-    path[text.length] = '\0';
+    joined(path, "", name, "/task");
     if (sys(SYS_newfstatat, directory, path, &st, 0) != 0 || st.st_nlink <= ONE_THREAD)
         return;
     long threads = sys(SYS_openat, directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -193,13 +194,9 @@ static void look_at_young(struct look *look, int processes, long after, long las
     enum { FEW = 256 };
     look->unsure |= last < after || last - after > FEW;
     for (long number = after + 1; number <= last && !look->unsure && !look->shared; number++) {
-        char name[24], path[48];
-        struct text text = {path, sizeof path - 1, 0};
+        char name[24], path[PATH];
         number_name(name, sizeof name, number);
-        text_add(&text, "self/task/");
-        text_add(&text, name);
-        path[text.length] = '\0';
-        if (sys(SYS_faccessat, processes, path, F_OK) != 0)
+        if (sys(SYS_faccessat, processes, joined(path, "self/task/", name, ""), F_OK) != 0)
             visit_process(look, processes, name);
     }
 }
