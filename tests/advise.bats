@@ -61,6 +61,7 @@ row() {
 # A pipe that has all in it: neither the clock nor a writer matters. Whether others may read it is looked for after eight
 # reads for each process that there is, and where new ones come all the time once more after twice as many, and so on.
 @test "what it says of reads of a pipe does go away, and what nobody may serve doesn't" {
+    need_sight
     local reads begin program gone calls kind saved
     reads=$((20000 + 80 * $(awk '{ split($4, tasks, "/"); print tasks[2] }' /proc/loadavg)))
     begin="pipe R, W; fcntl W, 1031, 1 << 20; syswrite W, 'x' x ($reads + 1000);" # F_SETPIPE_SZ

@@ -150,6 +150,7 @@ writer=(perl -e 'open F, ">$ARGV[0]" or die; syswrite F, "line $_\n" for 1 .. 10
 
 # The writer has ended before the reader begins; nobody but these two has the pipe.
 @test "stat tells how many reads of a pipe were answered from peeks" {
+    need_sight
     local reader='seq 3000 | { sleep 1; exec perl -e "sysread STDIN, \$x, 1 for 1 .. 10000; print qq(done\n)"; }'
     URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore run -0 --separate-stderr "$COMMAND" stat bash -c "$reader"
     [ "$output" = "done" ]

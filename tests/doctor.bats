@@ -128,7 +128,11 @@ written_to() {
     fi
     found ok 'sockets: written to without waiting'
     found ok 'trial: (4.|50) of 50 small writes to a pipe were deferred'
-    found ok 'trial: (9..|1000) of 1000 small reads of a pipe were answered from peeks'
+    if blinded; then
+        found warn 'trial: no read of a pipe was answered from a peek'
+    else
+        found ok 'trial: (9..|1000) of 1000 small reads of a pipe were answered from peeks'
+    fi
     URINGSHIM_STREAMS=0 run "${PATIENTLY[@]}" "$COMMAND" doctor
     found ok 'trial: (9..|1000) of 1000 small writes were deferred'
     found no 'trial: no write to a pipe was deferred: passed\.streams_off'

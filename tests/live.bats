@@ -59,6 +59,7 @@ counter() {
 }
 
 @test "top shows how many reads of a pipe were answered from peeks" {
+    need_sight
     # shellcheck disable=SC2016
     begin URINGSHIM_LIVE=1 URINGSHIM_TEST_EAGER=1 URINGSHIM_MAX_DELAY_US=100000 perl -e 'pipe READER, PIPE; $| = 1; syswrite PIPE, "x" x 20000;
         sysread READER, $x, 1 for 1 .. 10000; print "read\n"; <STDIN>'

@@ -23,7 +23,7 @@ fed() {
         case $1 in
         *URINGSHIM_STREAMS=0* | *URINGSHIM_READAHEAD=0*) (($(stat_value peek.filled) == 0)) || fail "$1: a stream was peeked at" ;;
         *URINGSHIM_TEST_EAGER=1*)
-            (($(grep -c '"peek.filled":[1-9]' "$STATS") * 2 >= cases)) || fail "$1: few streams were peeked at" || return
+            (($(grep -c '"peek.filled":[1-9]' "$STATS") * 2 >= cases)) || blinded || fail "$1: few streams were peeked at" || return
             ;;
         esac
     }

@@ -82,6 +82,7 @@ TEXT
 }
 
 @test "the debug log says what of a pipe was looked at, and how much of it was taken, by whatever thread" {
+    need_sight
     # shellcheck disable=SC2016
     shim URINGSHIM_TEST_EAGER=1 URINGSHIM_OWN_CALLS=ignore URINGSHIM_MAX_DELAY_US=100 URINGSHIM_LOG="debug:$SCRATCH/log" perl -e 'pipe R, W;
         syswrite W, "x" x 60000; sysread R, $x, 1 for 1 .. 20000; print -s "nothing"; sysread R, $x, 1 for 1 .. 30000'

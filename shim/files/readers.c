@@ -31,7 +31,8 @@ enum { MOST_PATIENT = 1 << 12 };
 /* No look takes longer. The time is asked for each process, and each so many descriptors. */
 enum { LOOK_US = 10000, LOOK_EACH = 16 };
 
-enum { FIRST = 1, KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD (include/linux/sched.h) */
+enum { NOBODY = 0, FIRST = 1 };      /* parents: of the first process, of orphans and services */
+enum { KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD (include/linux/sched.h) */
 
 /* One look: for what, with which memory, and what it has found. */
 struct look {
@@ -85,17 +86,18 @@ static void number_name(char *name, size_t size, long number) {
 }
 
 /*
- * Its descriptors can't be read. It has nothing to do with us if it is the kernel's, or the first process or a child of
- * that, of another session and older than ours. Then it can't have inherited what was made in this session; and whoever
- * made a pipe for a session to read doesn't read from it himself.
+ * Its descriptors can't be read. It has nothing to do with us if it is the kernel's, or the first process, or a child
+ * of that, of another session and older than ours. Then it can't have inherited what was made in this session; and
+ * whoever made a pipe for others to read doesn't read from it himself. The first one may be of our session, where none
+ * has been made (setsid(2)) on the way from it to us: such a machine was made for one program.
  */
 static bool is_stranger(const struct look *look, const char *process) {
     struct relations one;
     if (!relations_of(process, &one))
         return false;
-    if (one.flags & KERNEL_THREAD)
+    if (one.flags & KERNEL_THREAD || one.parent == NOBODY)
         return true;
-    return one.parent <= FIRST && one.session != look->session && look->session_began &&
+    return one.parent == FIRST && one.session != look->session && look->session_began &&
            one.began < look->session_began;
 }
 
