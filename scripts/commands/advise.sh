@@ -54,6 +54,7 @@ advice() {
         hindrance = ""
         processes++
     }
+    $1 == "left-out" { left_out[$2] += $3; all_left_out += $3 }
     $1 == "against" { hindrance = hindrance (hindrance == "" ? "" : ", ") $2 }
     function count(key) {
         if (!(key in calls)) {
@@ -89,6 +90,15 @@ advice() {
     END {
         printf "uringshim advise: %d of %d reads and writes would go away%s, in %d process%s\n", \
             gone, all, all ? sprintf(" (%.0f%%)", 100 * gone / all) : "", processes, processes == 1 ? "" : "es"
+        if (all_left_out) {
+            most = ""
+            for (name in left_out)
+                if (most == "" || left_out[name] > left_out[most])
+                    most = name
+            printf "%d program%s left out, for they can\047t gain (URINGSHIM_LEAVE_OUT): %s %d times%s\n", \
+                all_left_out, all_left_out == 1 ? " was" : "s were", most, left_out[most], \
+                left_out[most] < all_left_out ? ", and others" : ""
+        }
         if (!all)
             exit
         print ""

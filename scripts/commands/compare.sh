@@ -28,6 +28,18 @@ timed() { # FILE PRELOAD CMD…
     shim_ended="$shim_ended $?"
 }
 
+# Did CMD start more than itself?
+starts_others() {
+    awk '$NF ~ /^execve(at)?$/ && $4 ~ /^[0-9]+$/ { calls += $4 } END { exit calls < 2 }' "$shim_temp/native"
+}
+
+# A run of its own: a report costs system calls, which the others are there to count.
+count_left_out() { # CMD…
+    : >"$shim_temp/stats.json"
+    timed /dev/null "$shim_preload" env "URINGSHIM_STATS=$shim_temp/stats.json" "$@"
+    grep -o '"left_out\.[^,}]*' "$shim_temp/stats.json" | sed 's/.*:/left out /' >"$shim_temp/left_out"
+}
+
 command_main() { # [--json] [--runs N] [--output FILE] [--] CMD…
     shim_form=table shim_runs=1 shim_output=/dev/stderr
     while :; do
@@ -70,6 +82,8 @@ command_main() { # [--json] [--runs N] [--output FILE] [--] CMD…
         timed "$shim_temp/shimmed.time" "$shim_preload" "$@"
         shim_run=$((shim_run + 1))
     done
+    : >"$shim_temp/left_out"
+    starts_others && count_left_out "$@"
     compared "$shim_form" "$*" >"$shim_temp/compared"
     if [ "$shim_output" = /dev/stderr ]; then # opened anew it would be written from its beginning
         cat "$shim_temp/compared" >&2
@@ -107,6 +121,7 @@ compared() { # table|json COMMAND
     function pair(name, native, shimmed) {
         return "\"" name "\":{\"native\":" native ",\"shimmed\":" shimmed "}"
     }
+    $1 == "left" { left_out += $3; next }
     FNR == 1 { file++ }
     { gsub(/,/, ".") }
     file <= 2 && $4 ~ /^[0-9]+$/ && $NF != "total" {
@@ -128,7 +143,7 @@ compared() { # table|json COMMAND
             gsub(/[^ !#-\[\]-~]/, "?", command)
             for (name in names)
                 list = list (list == "" ? "" : ",") pair(name, calls[name, 1] + 0, calls[name, 2] + 0)
-            printf "{\"command\":\"%s\",\"runs\":%d,\"calls\":{%s},%s,%s,%s}\n", command, runs[3], list, \
+            printf "{\"command\":\"%s\",\"runs\":%d,\"calls\":{%s},\"left_out\":%d,%s,%s,%s}\n", command, runs[3], list, left_out, \
                 pair("total", total[1] + 0, total[2] + 0), pair("wall_seconds", native_wall, shimmed_wall), \
                 pair("cpu_seconds", native_cpu, shimmed_cpu)
             exit
@@ -143,5 +158,7 @@ compared() { # table|json COMMAND
         row("total", total[1], total[2], "d")
         row(runs[3] > 1 ? "wall time, s, median of " runs[3] : "wall time, s", native_wall, shimmed_wall, ".3f")
         row("CPU time (user + system), s", native_cpu, shimmed_cpu, ".3f")
-    }' "$shim_temp/native" "$shim_temp/shimmed" "$shim_temp/native.time" "$shim_temp/shimmed.time"
+        if (left_out)
+            printf "%-32s %15s %15d\n", "started without, can\047t gain", "", left_out
+    }' "$shim_temp/native" "$shim_temp/shimmed" "$shim_temp/native.time" "$shim_temp/shimmed.time" "$shim_temp/left_out"
 }

@@ -103,6 +103,13 @@ report() {
         family("input.", "    ")
         print "  fallbacks"
         family("fallback.", "  ")
+        for (key in sum)
+            if (index(key, "left_out.") == 1)
+                left += sum[key]
+        if (left) {
+            row("programs left out", left, "they can\047t gain (URINGSHIM_LEAVE_OUT)")
+            family("left_out.", "  ")
+        }
         if (sum["late.errors"])
             row("late storage errors", sum["late.errors"])
         printf "  write system calls: %.0f without uringshim, %.0f with it%s\n", \

@@ -114,7 +114,7 @@ void config_read(char *const *environment) {
     }
 }
 
-static bool any_glob_matches(const char *globs, const char *program) {
+bool config_matches(const char *globs, const char *name) {
     char glob[256];
     __typeof__(&fnmatch) matches = LIBC(fnmatch);
     while (*globs) {
@@ -122,7 +122,7 @@ static bool any_glob_matches(const char *globs, const char *program) {
         if (length && length < sizeof glob) {
             memcpy(glob, globs, length);
             glob[length] = '\0';
-            if (matches(glob, program, 0) == 0)
+            if (matches(glob, name, 0) == 0)
                 return true;
         }
         globs += length + (globs[length] == ':');
@@ -131,8 +131,8 @@ static bool any_glob_matches(const char *globs, const char *program) {
 }
 
 bool config_excludes(const char *program) {
-    return (config.only && !any_glob_matches(config.only, program)) ||
-           (config.skip && any_glob_matches(config.skip, program));
+    return (config.only && !config_matches(config.only, program)) ||
+           (config.skip && config_matches(config.skip, program));
 }
 
 const char *config_choice(const char *variable, int value) {

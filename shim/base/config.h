@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "base/sys.h"
+
 enum config_mode { MODE_ON, MODE_OBSERVE, MODE_OFF };
 enum config_engine { ENGINE_AUTO, ENGINE_RING, ENGINE_DIRECT };
 enum config_order { ORDER_PROCESS, ORDER_THREAD };
@@ -20,7 +22,7 @@ struct config {
 #include "base/options.def"
 };
 
-extern struct config config;
+extern struct config config HIDDEN;
 
 /*
  * Fills `config` from an environment (NULL-terminated "NAME=value" strings, which must live as long as the process).
@@ -30,6 +32,9 @@ void config_read(char *const *environment);
 
 /* Does one of the `:`-separated globs of URINGSHIM_ONLY and URINGSHIM_SKIP keep us out of this program? */
 bool config_excludes(const char *program);
+
+/* Does the name match one of the `:`-separated globs? One of 256 bytes and more matches nothing. */
+bool config_matches(const char *globs, const char *name);
 
 /* The name of a choice's value, as the user writes it: config_choice("URINGSHIM_ENGINE", ENGINE_RING) is "ring". */
 const char *config_choice(const char *variable, int value);

@@ -25,8 +25,14 @@ struct named_list {
 
 bool stats_wanted;
 
+const char *const stats_one_shots[ONE_SHOTS] = {
+#define ONE_SHOT(name) name,
+#include "base/one_shots.def"
+};
+static _Atomic uint32_t left_out[ONE_SHOTS] APART;
+
 static struct mutex lock;
-static struct stats own_total, *total = &own_total;
+static struct stats own_total LATER, *total = &own_total;
 static struct named_list barriers APART, inputs APART, fallbacks APART;
 
 static const char *const counter_names[COUNTERS] = {
@@ -142,6 +148,24 @@ void stats_fallback(const char *what, int error) {
         named_count(&fallbacks, what, error);
 }
 
+void stats_left_out(int one_shot) {
+    if (stats_wanted)
+        atomic_fetch_add(&left_out[one_shot], 1);
+}
+
+uint32_t stats_times_left_out(int one_shot) {
+    return atomic_load(&left_out[one_shot]);
+}
+
+/* What is kept beside `total`: the next report begins from zero. */
+static void forget_names(void) {
+    memset(&barriers, 0, sizeof barriers);
+    memset(&inputs, 0, sizeof inputs);
+    memset(&fallbacks, 0, sizeof fallbacks);
+    for (int i = 0; i < ONE_SHOTS; i++)
+        atomic_store(&left_out[i], 0);
+}
+
 void stats_collect(struct stats *thread) {
     mutex_lock(&lock);
     uint64_t *to = (uint64_t *)total;
@@ -217,6 +241,9 @@ static void add_numbers(struct text *text, const struct form *form) {
         name_bytes[name.length < 63 ? name.length : 63] = '\0';
         add(text, form, "fallback.", name_bytes, fallbacks.entry[i].count);
     }
+    for (int i = 0; i < ONE_SHOTS; i++)
+        if (stats_times_left_out(i))
+            add(text, form, "left_out.", stats_one_shots[i], stats_times_left_out(i));
 }
 
 /* A program's name inside a JSON string: anything unusual becomes '?'. */
@@ -238,7 +265,9 @@ static void add_word(struct text *text, const char *key, const char *word) {
 
 void stats_report(const char *program, const char *mode) {
     static char bytes[16384] APART;
-    int fd;
+    int fd = -1;
+    if (stats_wanted && !config.stats)
+        forget_names();
     if (!stats_wanted || !config.stats || (fd = text_open_target(config.stats)) < 0)
         return;
     mutex_lock(&lock);
@@ -267,9 +296,7 @@ void stats_report(const char *program, const char *mode) {
     text_write(&text, fd);
     text_close_target(fd);
     memset(total, 0, sizeof *total);
-    memset(&barriers, 0, sizeof barriers);
-    memset(&inputs, 0, sizeof inputs);
-    memset(&fallbacks, 0, sizeof fallbacks);
+    forget_names();
     mutex_unlock(&lock);
 }
 
@@ -280,9 +307,7 @@ void stats_fork_prepare(void) {
 void stats_fork_done(bool child) {
     if (child && stats_wanted) { /* the parent reports what was before */
         stats_move(NULL);
-        memset(&barriers, 0, sizeof barriers);
-        memset(&inputs, 0, sizeof inputs);
-        memset(&fallbacks, 0, sizeof fallbacks);
+        forget_names();
     }
     mutex_unlock(&lock);
 }

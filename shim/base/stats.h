@@ -72,6 +72,19 @@ void stats_window_closed(const char *call);
 /* Something was refused and done without: `what` a string constant, `error` a positive errno. Any thread. */
 void stats_fallback(const char *what, int error);
 
+/*
+ * A program was started without the library, for it couldn't gain: by its line in one_shots.def, from 0 on. For the
+ * report only; any thread, and a vfork child. And how often since the last report.
+ */
+enum {
+#define ONE_SHOT(name) +1
+    ONE_SHOTS = 0
+#include "base/one_shots.def"
+};
+extern const char *const stats_one_shots[ONE_SHOTS]; /* their names */
+void stats_left_out(int one_shot);
+uint32_t stats_times_left_out(int one_shot);
+
 /* A struct stats as an array of 64-bit numbers: how many, and the name of each, in two parts. */
 enum { STATS_KEYS = sizeof(struct stats) / sizeof(uint64_t) };
 const char *stats_key_family(int index); /* "passed." or "" */

@@ -66,9 +66,18 @@ static inline void *thread_pointer(void) {
  */
 #ifdef __SANITIZE_ADDRESS__
 #define APART
+#define LATER
 #else
 #define APART __attribute__((section(".bss.apart")))
+/* A small one that is first touched when something is deferred or read ahead: these lie together, behind the others. */
+#define LATER __attribute__((section(".bss.later")))
 #endif
+
+/*
+ * The address of a function elsewhere, found when it is first called. They lie together, between the small objects and
+ * the large ones: a program uses some here and there, and each page of them costs two faults.
+ */
+#define ADDRESS_OF_ANOTHER __attribute__((section(".bss.addresses")))
 
 /*
  * A thread's own small variable, beside the thread pointer, where libc writes as well in the child of a fork: or else

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/kernel.h"
+#include "base/live.h"
 #include "base/signals.h"
 #include "entry/data/descriptors.h"
 #include "entry/data/read.h"
@@ -108,9 +109,12 @@ static long raw_limit(long number, const long a[6]) {
 /* The environment is the argument after the list of arguments. */
 static long raw_exec(long number, const long a[6]) {
     bool exclusive = exclusive_begins("syscall"), at = number == SYS_execveat;
+    CHILD_ENVIRONMENT(
+        child, (char *const *)a[2 + at],
+        child_program_takes_us(&child.choice, at ? (int)a[0] : AT_FDCWD, (const char *)a[at], at ? (int)a[4] : 0));
     finish("syscall", FLUSH_BARRIER);
-    CHILD_ENVIRONMENT(child, (char *const *)a[2 + at],
-                      child_program_takes_us(at ? (int)a[0] : AT_FDCWD, (const char *)a[at], at ? (int)a[4] : 0));
+    if (child.words)
+        live_end();
     long changed[6] = {a[0], a[1], a[2], a[3], a[4], a[5]};
     changed[2 + at] = (long)child_environment(&child, child_memory);
     long result = forward(number, changed);

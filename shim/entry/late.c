@@ -41,8 +41,8 @@ struct sched_attr;
         return error == -1 ? ENOSYS : error;                                                                           \
     }
 
-LATE_SPAWN(pidfd_spawn, child_program_takes_us(AT_FDCWD, path, 0))
-LATE_SPAWN(pidfd_spawnp, child_program_in_path_takes_us(path))
+LATE_SPAWN(pidfd_spawn, child_program_takes_us(&child.choice, AT_FDCWD, path, 0))
+LATE_SPAWN(pidfd_spawnp, child_program_in_path_takes_us(&child.choice, path))
 
 LATE("GLIBC_2.39", pid_t, pidfd_getpid, (int pidfd)) {
     announce("pidfd_getpid");

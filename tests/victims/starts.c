@@ -1,11 +1,13 @@
 /*
  * starts WAY PROGRAM [NAME=VALUE]…: starts a program in one of the ways there are, and says how it ended. It gets this
- * one's environment or, if one is given, just that, from memory that can't be written.
- * starts refused: what the ways answer when they are given what can't be used.
+ * one's environment or, if one is given, just that, from memory that can't be written. thread_WAY: from a second
+ * thread; handler_WAY: from a handler. starts refused: what the ways answer when they are given what can't be used.
  * starts left PROGRAM [NAME=VALUE]…: what is left in this process of having started it many times.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -136,8 +138,39 @@ static int spawned(bool in_path, posix_spawn_file_actions_t *actions) {
     return wait_for(pid);
 }
 
+static int start(const char *way);
+
+static const char *inner_way;
+static int inner_status;
+
+static void start_inner(int signal) {
+    (void)signal;
+    inner_status = start(inner_way);
+}
+
+static void *start_in_thread(void *unused) {
+    start_inner(0);
+    return unused;
+}
+
+static int from_elsewhere(const char *way, bool thread) {
+    pthread_t id;
+    inner_way = way;
+    if (!thread) {
+        signal(SIGUSR1, start_inner);
+        raise(SIGUSR1);
+    } else if (pthread_create(&id, NULL, start_in_thread, NULL) || pthread_join(id, NULL)) {
+        die("pthread_create");
+    }
+    return inner_status;
+}
+
 static int start(const char *way) {
     posix_spawn_file_actions_t actions;
+    if (strncmp(way, "thread_", 7) == 0)
+        return from_elsewhere(way + 7, true);
+    if (strncmp(way, "handler_", 8) == 0)
+        return from_elsewhere(way + 8, false);
     bool virtual = strncmp(way, "vfork_", 6) == 0;
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         if (strcmp(way + (virtual ? 6 : 0), ways[i].name) == 0)

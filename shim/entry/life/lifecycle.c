@@ -59,9 +59,9 @@ void finish(const char *call, enum flush_cause cause) {
         self->stats->count[COUNT_CALLS]++;
         wb_count_polling(self);
         thread_collect_stats();
-        stats_report(program, state_name());
         if (survey_wanted)
             survey_report(program);
+        stats_report(program, state_name());
         if (cause == FLUSH_EXIT)
             live_end();
         errno = saved;
@@ -217,7 +217,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     trace_start(program);
     stats_start();
     live_start(program);
-    if (stats_wanted)
+    if (stats_wanted || config.eager) /* none goes the quick way */
         atomic_fetch_or(&wb_pending, WB_WATCHED);
     thread_at_exit = thread_ends;
     earlier_start(argv);

@@ -533,6 +533,19 @@ static void report_hindrances(int to) {
     }
 }
 
+static void report_left_out(int to) {
+    for (int i = 0; i < ONE_SHOTS; i++) {
+        uint32_t times = stats_times_left_out(i);
+        TEXT(line, 128);
+        text_add(&line, "left-out\t");
+        text_add(&line, stats_one_shots[i]);
+        add_field(&line, times);
+        text_add(&line, "\n");
+        if (times)
+            text_write(&line, to);
+    }
+}
+
 static void begin_anew(void) {
     place_count = 0;
     ahead = peeked = NULL;
@@ -553,6 +566,7 @@ static void report(const char *program) {
     text_add(&line, "\n");
     text_write(&line, to);
     report_hindrances(to);
+    report_left_out(to);
     for (int i = 0; i < place_count; i++)
         report_place(to, &places[i]);
     text_close_target(to);

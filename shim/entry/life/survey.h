@@ -10,6 +10,7 @@
  *
  *   process  ID  NAME
  *   against  REASON                  one for each thing that stands against all of it
+ *   left-out PROGRAM  count          started without the library, for it can't gain (base/one_shots.def)
  *   write    FILE  PLACE  calls  bytes  saved  large  slow  no-file  CALL  count  REASON  count
  *   read     …                      CALL: which cut short most batches, windows or peeks, and how many
  *

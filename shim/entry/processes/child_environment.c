@@ -7,7 +7,7 @@
 #include "base/real.h"
 #include "base/thread.h"
 
-static const char variable[] = "LD_PRELOAD=", separators[] = ": "; /* ld.so(8) */
+static const char preload[] = "LD_PRELOAD=", separators[] = ": "; /* ld.so(8) */
 
 enum { PAGE = 4096, PAGES = 8, STACK_WORDS = 1024 };
 
@@ -43,9 +43,9 @@ static const char *string_at(struct reader *reader, char *const *at) {
     return can_read(reader, at) && can_read(reader, (const char *)(at + 1) - 1) ? *at : NULL;
 }
 
-static bool is_preload(struct reader *reader, const char *string) {
-    for (size_t i = 0; i < sizeof variable - 1; i++)
-        if (byte_at(reader, string + i) != variable[i])
+static bool begins_with(struct reader *reader, const char *string, const char *prefix) {
+    for (size_t i = 0; prefix[i]; i++)
+        if (byte_at(reader, string + i) != prefix[i])
             return false;
     return true;
 }
@@ -68,6 +68,23 @@ static size_t size_of(struct reader *reader, const char *string) {
     while (byte_at(reader, string + size++))
         ;
     return size;
+}
+
+/* The value of the variable that the prefix names, with its "=", if it can be read to its end; or NULL. */
+static const char *value_of(struct reader *reader, const char *string, const char *prefix) {
+    if (!begins_with(reader, string, prefix))
+        return NULL;
+    size_of(reader, string);
+    return reader->failed ? NULL : string + strlen(prefix);
+}
+
+/* What the user wants of programs that could be left out: the child's environment says it. */
+static void choose(struct child_choice *choice, struct reader *reader, const char *string) {
+    const char *value = value_of(reader, string, "URINGSHIM_LEAVE_OUT=");
+    if (value)
+        choice->all = strcmp(value, "0") == 0;
+    if ((value = value_of(reader, string, "URINGSHIM_ONLY=")) && *value)
+        choice->only = value;
 }
 
 /* Copies a list of entries without ours; with each goes the separator behind it, or else the one before it. */
@@ -101,21 +118,22 @@ struct child_environment child_environment_of(char *const *envp) {
     struct reader reader = {0};
     size_t count = 0, bytes = 0;
     const char *string;
+    struct child_choice choice = {0};
     bool named = false;
     if (thread_is_confined()) /* to look costs system calls */
         return (struct child_environment){.given = envp};
     for (; envp && (string = string_at(&reader, envp + count)); count++) {
-        if (!is_preload(&reader, string))
-            continue;
-        size_t size = size_of(&reader, string);
-        if (reader.failed || !names_us(string + sizeof variable - 1))
-            continue;
-        named = true;
-        bytes += size;
+        const char *list = value_of(&reader, string, preload);
+        if (list && names_us(list)) {
+            named = true;
+            bytes += size_of(&reader, string);
+        }
+        choose(&choice, &reader, string);
     }
     return (struct child_environment){
         .given = envp,
         .words = named && !reader.failed ? count + 1 + (bytes + sizeof(char *) - 1) / sizeof(char *) : 0,
+        .choice = choice,
     };
 }
 
@@ -134,17 +152,18 @@ static bool copy(char *const *given, char **to, size_t words) {
         return false;
     for (size_t i = 0; i < count && given[i]; i++) {
         const char *string = given[i];
-        if (!is_preload(&reader, string) || !names_us(string + sizeof variable - 1)) {
+        const char *list = value_of(&reader, string, preload);
+        if (!list || !names_us(list)) {
             *to++ = (char *)string;
             continue;
         }
         if (size_of(&reader, string) > (size_t)(end - bytes))
             return false;
-        memcpy(bytes, variable, sizeof variable - 1);
-        size_t length = copy_without_us(bytes + sizeof variable - 1, string + sizeof variable - 1);
+        memcpy(bytes, preload, sizeof preload - 1);
+        size_t length = copy_without_us(bytes + sizeof preload - 1, list);
         if (length)
             *to++ = bytes;
-        bytes += sizeof variable + length;
+        bytes += sizeof preload + length;
     }
     *to = NULL;
     return true;

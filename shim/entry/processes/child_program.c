@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/config.h"
 #include "base/critical.h"
 #include "base/passing.h"
+#include "base/stats.h"
 #include "base/text.h"
 #include "base/thread.h"
 
@@ -126,14 +128,41 @@ static void number_was_ours(bool vfork_child) {
     critical_leave();
 }
 
+static bool is_in_bin(const char *path, const char *name) {
+    static const char *const places[] = {"/bin/", "/sbin/"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        size_t length = strlen(places[i]);
+        if ((size_t)(name - path) >= length && memcmp(name - length, places[i], length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* It can't gain: its number among the one-shots, or -1. */
+static int one_shot(const struct child_choice *choice, const char *path) {
+    const char *name = name_of(path);
+    if (choice->all || !is_in_bin(path, name))
+        return -1;
+    for (int i = 0; i < ONE_SHOTS; i++)
+        if (strcmp(name, stats_one_shots[i]) == 0)
+            return choice->only && config_matches(choice->only, name) ? -1 : i;
+    return -1;
+}
+
 /* Only a regular file is opened, for that does nothing but be noticed, as starting it is. */
-static enum verdict look_at(int dir, const char *path, int flags, char interpreter[SCRIPT_LINE]) {
+static enum verdict look_at(const struct child_choice *choice, int dir, const char *path, int flags,
+                            char interpreter[SCRIPT_LINE]) {
     const int open_flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     bool vfork_child = thread_self()->vfork_child;
     enum verdict verdict = TAKES_US;
     struct stat st;
     if (sys(SYS_newfstatat, dir, path, &st, flags & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0 || !S_ISREG(st.st_mode))
         return TAKES_US;
+    int left_out = choice ? one_shot(choice, path) : -1;
+    if (left_out >= 0) {
+        stats_left_out(left_out);
+        return REFUSES_US;
+    }
     number_is_ours(vfork_child);
     long fd = sys(SYS_openat, dir, path, open_flags | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0));
     if (fd >= 0) {
@@ -152,7 +181,7 @@ static void path_of_number(char path[64], int fd) {
     path[text.length] = '\0';
 }
 
-static enum verdict look_up(int dir, const char *path, int flags) {
+static enum verdict look_up(const struct child_choice *choice, int dir, const char *path, int flags) {
     char interpreter[SCRIPT_LINE], number[64];
     struct stat st;
     if (flags & AT_EMPTY_PATH && sys(SYS_newfstatat, dir, path, &st, 0) != 0 &&
@@ -161,14 +190,14 @@ static enum verdict look_up(int dir, const char *path, int flags) {
         path = number;
         flags = 0;
     }
-    enum verdict verdict = look_at(dir, path, flags, interpreter);
+    enum verdict verdict = look_at(choice, dir, path, flags, interpreter);
     for (int scripts = 0; verdict == IS_SCRIPT && scripts < SCRIPTS; scripts++)
-        verdict = look_at(AT_FDCWD, interpreter, 0, interpreter);
+        verdict = look_at(NULL, AT_FDCWD, interpreter, 0, interpreter);
     return verdict;
 }
 
-bool child_program_takes_us(int dir, const char *path, int flags) {
-    return look_up(dir, path, flags) != REFUSES_US;
+bool child_program_takes_us(const struct child_choice *choice, int dir, const char *path, int flags) {
+    return look_up(choice, dir, path, flags) != REFUSES_US;
 }
 
 static const char *search_path(void) {
@@ -197,13 +226,15 @@ static bool find_in_path(const char *file, char path[PATH_LONG]) {
     return false;
 }
 
-bool child_program_in_path_takes_us(const char *file) {
+bool child_program_in_path_takes_us(const struct child_choice *choice, const char *file) {
     char path[PATH_LONG];
-    if (file && !strchr(file, '/')) {
+    if (!file)
+        return true;
+    if (!strchr(file, '/')) {
         if (!find_in_path(file, path))
             return true;
         file = path;
     }
-    enum verdict verdict = look_up(AT_FDCWD, file, 0);
-    return verdict == NO_FORMAT ? child_program_takes_us(AT_FDCWD, _PATH_BSHELL, 0) : verdict != REFUSES_US;
+    enum verdict verdict = look_up(choice, AT_FDCWD, file, 0);
+    return verdict == NO_FORMAT ? look_up(NULL, AT_FDCWD, _PATH_BSHELL, 0) != REFUSES_US : verdict != REFUSES_US;
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "base/live.h"
 #include "entry/entry.h"
 #include "entry/life/lifecycle.h"
 #include "entry/processes/child_environment.h"
@@ -15,8 +16,10 @@
 #define EXEC(name, parameters, given, with_us, as_it_is, changed)                                                      \
     EXPORT int name parameters {                                                                                       \
         bool exclusive = exclusive_begins(#name);                                                                      \
-        finish(#name, FLUSH_BARRIER);                                                                                  \
         CHILD_ENVIRONMENT(child, given, with_us);                                                                      \
+        finish(#name, FLUSH_BARRIER);                                                                                  \
+        if (child.words) /* the next program won't take over the counters that are watched */                          \
+            live_end();                                                                                                \
         char *const *environment = child_environment(&child, child_memory);                                            \
         int result = child.words ? changed : as_it_is;                                                                 \
         child_environment_end(&child);                                                                                 \
@@ -26,18 +29,18 @@
 /* The call has the environment among its arguments. */
 #define EXEC_WITH(name, parameters, with_us, call) EXEC(name, parameters, envp, with_us, call, call)
 
-EXEC(execv, (const char *path, char *const argv[]), environ, child_program_takes_us(AT_FDCWD, path, 0),
+EXEC(execv, (const char *path, char *const argv[]), environ, child_program_takes_us(&child.choice, AT_FDCWD, path, 0),
      REAL(execv)(path, argv), REAL(execve)(path, argv, environment))
-EXEC(execvp, (const char *file, char *const argv[]), environ, child_program_in_path_takes_us(file),
+EXEC(execvp, (const char *file, char *const argv[]), environ, child_program_in_path_takes_us(&child.choice, file),
      REAL(execvp)(file, argv), REAL(execvpe)(file, argv, environment))
-EXEC_WITH(execve, (const char *path, char *const argv[], char *const envp[]), child_program_takes_us(AT_FDCWD, path, 0),
-          REAL(execve)(path, argv, environment))
+EXEC_WITH(execve, (const char *path, char *const argv[], char *const envp[]),
+          child_program_takes_us(&child.choice, AT_FDCWD, path, 0), REAL(execve)(path, argv, environment))
 EXEC_WITH(execveat, (int dir, const char *path, char *const argv[], char *const envp[], int flags),
-          child_program_takes_us(dir, path, flags), REAL(execveat)(dir, path, argv, environment, flags))
-EXEC_WITH(execvpe, (const char *file, char *const argv[], char *const envp[]), child_program_in_path_takes_us(file),
-          REAL(execvpe)(file, argv, environment))
-EXEC_WITH(fexecve, (int fd, char *const argv[], char *const envp[]), child_program_takes_us(fd, "", AT_EMPTY_PATH),
-          REAL(fexecve)(fd, argv, environment))
+          child_program_takes_us(&child.choice, dir, path, flags), REAL(execveat)(dir, path, argv, environment, flags))
+EXEC_WITH(execvpe, (const char *file, char *const argv[], char *const envp[]),
+          child_program_in_path_takes_us(&child.choice, file), REAL(execvpe)(file, argv, environment))
+EXEC_WITH(fexecve, (int fd, char *const argv[], char *const envp[]),
+          child_program_takes_us(&child.choice, fd, "", AT_EMPTY_PATH), REAL(fexecve)(fd, argv, environment))
 
 static int count_arguments(const char *first, va_list list) {
     int count = 1;
