@@ -21,6 +21,44 @@ setup_file() {
     assert_no_machinery
 }
 
+# An empty library costs some, too. Averages, for where the kernel puts what differs from run to run.
+@test "a program that does nothing touches at most five pages more than with an empty library" {
+    local empty shimmed
+    echo 'int main(void) { return 0; }' >nothing.c
+    gcc -o nothing nothing.c
+    gcc -shared -fPIC -o empty.so -x c /dev/null
+    faults() {
+        /usr/bin/python3 -c 'import os, resource, sys
+for i in range(200):
+    os.waitpid(os.posix_spawn("./nothing", ["nothing"], {"LD_PRELOAD": sys.argv[1]}), 0)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt)' "$1"
+    }
+    empty=$(faults ./empty.so)
+    shimmed=$(faults "$LIB")
+    ((shimmed - empty <= 5 * 200)) || fail "200 times: $empty pages with an empty library, $shimmed with this one"
+    ((shimmed > empty)) || fail "nothing was measured"
+}
+
+# What was measured, of a build by gcc -O2, with a margin.
+@test "a call that is only passed through takes few instructions" {
+    local kind most native shimmed
+    skip_unless "a sanitizer has instructions of its own" test -z "${URINGSHIM_TEST_LIB:-}"
+    while read -r kind most; do
+        native=$("$VICTIMS/instructions" "$kind")
+        shimmed=$(env LD_PRELOAD="$LIB" "$VICTIMS/instructions" "$kind")
+        ((shimmed - native <= most * 100 && native > 1000)) || fail "$kind: $native hundredths natively, $shimmed shimmed"
+    done <<LIST
+read 42
+Read 44
+write 42
+Write 42
+fcntl 25
+open 100
+stat 30
+lseek 28
+LIST
+}
+
 @test "switched off it costs no more either" {
     local native
     trace_native /bin/true

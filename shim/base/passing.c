@@ -18,7 +18,7 @@ enum { PLACES = 16 };
 static struct {
     _Alignas(64) _Atomic int32_t count;
     _Atomic int32_t stay;
-} closing[PLACES];
+} closing[PLACES] LATER;
 
 static __thread int32_t own_closing BESIDE;
 

@@ -8,7 +8,9 @@
 
 #include <stdbool.h>
 
-extern const char *single_word; /* libc's, or ours */
+#include "base/sys.h"
+
+extern const char *single_word HIDDEN; /* libc's, or ours */
 
 static inline bool single_threaded(void) {
     return __atomic_load_n(single_word, __ATOMIC_RELAXED);

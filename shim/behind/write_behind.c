@@ -481,7 +481,7 @@ void wb_flush_number(struct thread *self, int fd) {
  * The flusher's work: what it sees pending at one tick and still at the next is performed. At two fifths of the delay a
  * tick, nothing gets older than four fifths.
  */
-static uint64_t seen_batch[LOGS_MAX];
+static uint64_t seen_batch[LOGS_MAX] LATER;
 
 static bool perform_stale(struct thread *self) {
     enum { PATIENT_TICKS = 16 }; /* to look again at a stream that was full */

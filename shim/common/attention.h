@@ -30,13 +30,13 @@ enum {
     WB_PEEK = 1 << 25,
     WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR | WB_PEEK
 };
-extern _Atomic uint32_t wb_pending;
+extern _Atomic uint32_t wb_pending HIDDEN;
 
 /*
  * Bit 1 << reason for each reason why nothing may be deferred in this process now. The last of them, visiting, has all
  * the bits from its own on, and counts there how many calls are under way: so it takes no lock.
  */
-extern _Atomic uint64_t wb_hindrances; /* REASON_unready from the beginning */
+extern _Atomic uint64_t wb_hindrances HIDDEN; /* REASON_unready from the beginning */
 #define WB_VISITING (~0ull << REASON_visiting)
 void wb_hinder(enum reason reason);
 void wb_unhinder(enum reason reason);
@@ -117,13 +117,17 @@ void input_counted(uint32_t flags);
  * Is it followed what the program writes to streams? Counted are the times after which it isn't known any more what was
  * written meanwhile, because nobody looked, or by a call that isn't a write.
  */
-extern _Atomic bool input_followed;
+extern _Atomic bool input_followed HIDDEN;
 extern _Atomic uint64_t input_unsure;
 void input_now_unsure(void);
 
+static inline uint32_t inputs_counted(void) {
+    return atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_INPUTS);
+}
+
 /* A call of the program's has come back from the kernel, or a handler runs. */
 static inline void input_came(void) {
-    uint32_t flags = atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_INPUTS);
+    uint32_t flags = inputs_counted();
     if (unlikely(flags))
         input_counted(flags);
 }

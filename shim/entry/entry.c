@@ -214,8 +214,9 @@ void number_taken(int fd) {
     }
 }
 
-void number_opened(int fd) {
+void number_opened_slowly(int fd) {
     number_taken(fd);
-    if (likely(fd >= 0) && thread_free(thread_self()))
-        files_opened(fd);
+    struct fd_slot *slot = files_slot(fd);
+    if (slot && thread_free(thread_self()))
+        files_opened(slot);
 }

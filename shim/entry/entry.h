@@ -10,6 +10,7 @@
 #include "ahead/peek.h"
 #include "ahead/window.h"
 #include "base/real.h"
+#include "base/single.h"
 #include "behind/straight.h"
 #include "behind/write_behind.h"
 
@@ -39,11 +40,12 @@ static inline void learned(const char *unused) {
     (void)unused;
     input_came();
 }
-#define CALL(name, arguments)                                                                                          \
+#define CALL_BY(real, arguments)                                                                                       \
     ({                                                                                                                 \
         __attribute__((cleanup(learned), unused)) char learned_ = 0;                                                   \
-        REAL(name) arguments;                                                                                          \
+        real arguments;                                                                                                \
     })
+#define CALL(name, arguments) CALL_BY(REAL(name), arguments)
 
 void announce_slowly(const char *call);
 void announce_touch_slowly(const char *call, int fd);
@@ -150,7 +152,26 @@ struct thread *attached_self(void);
 /* A number was given by the kernel for something new: what was known of it is out of date. */
 void number_taken(int fd);
 /* The same, and this process opened it: nobody else has it yet. */
-void number_opened(int fd);
+void number_opened_slowly(int fd);
+static inline void number_opened(int fd) {
+    struct fd_slot *slot = files_slot_near(fd);
+    if (likely(slot && !files_remembers(fd) && thread_free(thread_self())))
+        files_opened(slot);
+    else
+        number_opened_slowly(fd);
+}
+/*
+ * Is nothing to be done when the number is closed, but to forget what it was used for? So it is with one of which
+ * nothing more is known, in a process with one thread.
+ */
+static inline bool given_up_at_once(int fd) {
+    struct fd_slot *slot = files_slot_near(fd);
+    if (wb_attention() || !slot || slot->other || atomic_load_explicit(&slot->ofd, memory_order_relaxed) ||
+        !single_threaded() || !thread_free(thread_self()))
+        return false;
+    files_forget_hints(slot, 0);
+    return true;
+}
 /* A number is given up: close and its relatives. Returns a late error (positive errno) or 0. */
 int give_up_number(const char *call, int fd);
 void give_up_range(const char *call, unsigned first, unsigned last);

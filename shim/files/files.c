@@ -137,12 +137,6 @@ static long stat_fd(int fd, struct stat *st) {
 
 _Atomic uint32_t files_passings = 1;
 
-void files_opened(int fd) {
-    struct fd_slot *slot = files_slot(fd);
-    if (slot)
-        slot->born = atomic_load_explicit(&files_passings, memory_order_relaxed);
-}
-
 bool files_is_private(const struct ofd *ofd) {
     return ofd->born == atomic_load_explicit(&files_passings, memory_order_relaxed);
 }
@@ -357,14 +351,7 @@ static void release_locked(struct ofd *ofd) {
 static struct ofd *slot_clear(struct fd_slot *slot, uint8_t other) {
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
     atomic_store_explicit(&slot->ofd, NULL, memory_order_relaxed);
-    slot->other = other;
-    slot->quick = 0;
-    slot->rehearsals = 0;
-    slot->interruptions = 0;
-    slot->skip = 0;
-    slot->reads = 0;
-    slot->read_at = 0;
-    slot->born = 0;
+    files_forget_hints(slot, other);
     return ofd;
 }
 
@@ -403,11 +390,6 @@ void files_detached(int fd) {
     if (slot->other == REASON_closing)
         slot->other = 0;
     mutex_unlock(&files_lock);
-}
-
-bool files_remembers(int fd) {
-    struct fd_slot *slot = files_slot(fd);
-    return slot && (atomic_load_explicit(&slot->ofd, memory_order_relaxed) || slot->other || slot->quick || slot->born);
 }
 
 void files_release(struct ofd *ofd) {

@@ -108,7 +108,7 @@ extern _Atomic uint32_t files_generation;
 
 /* Numbers below 256 cost no mapping; the rest of the first million is a sparse table of pages of 256. */
 enum { FILES_PAGE = 256, FILES_PAGES = 4096 };
-extern struct fd_slot files_first[FILES_PAGE];
+extern struct fd_slot files_first[FILES_PAGE] HIDDEN;
 struct fd_slot *files_slot_beyond(int fd);
 
 /* Nothing will be learned of numbers any more: closing one of which nothing is known takes no lock from now on. */
@@ -118,6 +118,11 @@ bool files_at_rest(void);
 /* The slot of a number, or NULL: none was needed so far (or the number is negative, or beyond a million). */
 static inline struct fd_slot *files_slot(int fd) {
     return likely((unsigned)fd < FILES_PAGE) ? &files_first[fd] : files_slot_beyond(fd);
+}
+
+/* The same for the quick ways of calls that nothing is done about: only of those numbers that cost no mapping. */
+static inline struct fd_slot *files_slot_near(int fd) {
+    return likely((unsigned)fd < FILES_PAGE) ? &files_first[fd] : NULL;
 }
 
 /* The same, made if there is none; NULL without memory or for an impossible number. */
@@ -153,7 +158,21 @@ void files_detached(int fd);
  */
 void files_learn_anew(void);
 /* Without a lock: is anything remembered of the number? */
-bool files_remembers(int fd);
+static inline bool files_remembers(int fd) {
+    const struct fd_slot *slot = files_slot(fd);
+    return slot && ((slot->other | slot->quick | slot->born) || atomic_load_explicit(&slot->ofd, memory_order_relaxed));
+}
+/* Forgets what isn't its OFD. */
+static inline void files_forget_hints(struct fd_slot *slot, uint8_t other) {
+    slot->born = 0;
+    slot->quick = 0;
+    slot->other = other;
+    slot->rehearsals = 0;
+    slot->interruptions = 0;
+    slot->skip = 0;
+    slot->reads = 0;
+    slot->read_at = 0;
+}
 /* The highest number of which anything is known. */
 int files_highest(void);
 /*
@@ -161,8 +180,10 @@ int files_highest(void);
  * opened itself is its own until the next passing on: a fork, a spawned program, a descriptor sent away. And until
  * there is a second thread, that may be on its way into the kernel with a call that uses it.
  */
-extern _Atomic uint32_t files_passings; /* never 0 */
-void files_opened(int fd);
+extern _Atomic uint32_t files_passings HIDDEN; /* never 0 */
+static inline void files_opened(struct fd_slot *slot) {
+    slot->born = atomic_load_explicit(&files_passings, memory_order_relaxed);
+}
 static inline void files_passed_on(void) {
     if (unlikely(atomic_fetch_add_explicit(&files_passings, 1, memory_order_relaxed) == UINT32_MAX))
         atomic_store_explicit(&files_passings, 1, memory_order_relaxed);

@@ -32,7 +32,7 @@ static bool hidden; /* something that can't be followed */
 static struct {
     dev_t device;
     ino_t number;
-} private_inodes[PRIVATE_FDS_MAX]; /* memfds */
+} private_inodes[PRIVATE_FDS_MAX] LATER; /* memfds */
 static int private_count;
 
 static bool forking;        /* a child is about to have, or has, whatever this process has attached */

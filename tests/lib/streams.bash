@@ -25,7 +25,7 @@ under_mode() {
     # What was passed through has proved nothing.
     case $1 in
     *URINGSHIM_STREAMS=0*) (($(stat_value stream.deferred) == 0)) || fail "$*: streams were deferred" ;;
-    *URINGSHIM_TEST_EAGER=1*) (($(stat_value stream.deferred) > 0)) || fail "$*: no write to a stream was deferred" ;;
+    *URINGSHIM_TEST_EAGER=1*) (($(stat_value stream.deferred) > 0)) || fail "$*: no write to a stream was deferred: $(cat "$STATS")" ;;
     esac
 }
 

@@ -69,7 +69,7 @@ static int made(char *name) {
 
 static struct ofd *classified(void) {
     struct fd_slot *slot = files_slot_make(fd);
-    files_opened(fd);
+    files_opened(files_slot_make(fd));
     struct ofd *ofd = files_ofd(fd, slot);
     require(ofd);
     return ofd;

@@ -128,7 +128,7 @@ int main(int argc, char **argv) {
     if (argc == 1)
         window_start(); // with any argument, nobody goes in by bias
     struct fd_slot *slot = files_slot_make(fd);
-    files_opened(fd);
+    files_opened(files_slot_make(fd));
     if (!files_ofd(fd, slot))
         abort();
     exactly_once(self);

@@ -27,30 +27,41 @@ extern int __dup2(int from, int to);
 extern int __close(int fd);
 extern int __fcntl(int fd, int command, ...);
 
-/* The mode is there only if the call makes a file (open(2)). */
-static mode_t mode_argument(int flags, va_list list) {
-    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(list, mode_t) : 0;
-}
-
+/*
+ * The mode needn't be there: then it is anything, as libc would find it, which takes it only if the call makes a file
+ * (open(2)). It comes where a declared argument would on the processors we know.
+ */
 #define OPEN(name)                                                                                                     \
-    EXPORT int name(const char *path, int flags, ...) {                                                                \
-        va_list list;                                                                                                  \
-        va_start(list, flags);                                                                                         \
-        mode_t mode = mode_argument(flags, list);                                                                      \
-        va_end(list);                                                                                                  \
+    REAL_SLOT(name)                                                                                                    \
+    static __attribute__((noinline)) int name##_attended(const char *path, int flags, mode_t mode) {                   \
         announce(#name);                                                                                               \
-        int fd = CALL(name, (path, flags, mode));                                                                      \
+        int fd = CALL_BY(REAL_OF(name), (path, flags, mode));                                                          \
+        number_opened(fd);                                                                                             \
+        return fd;                                                                                                     \
+    }                                                                                                                  \
+    EXPORT int shell_of_##name(const char *path, int flags, mode_t mode) __asm__(#name);                               \
+    int shell_of_##name(const char *path, int flags, mode_t mode) {                                                    \
+        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
+        if (!real || wb_attention())                                                                                   \
+            return name##_attended(path, flags, mode);                                                                 \
+        int fd = CALL_BY(real, (path, flags, mode));                                                                   \
         number_opened(fd);                                                                                             \
         return fd;                                                                                                     \
     }
 #define OPENAT(name)                                                                                                   \
-    EXPORT int name(int dir, const char *path, int flags, ...) {                                                       \
-        va_list list;                                                                                                  \
-        va_start(list, flags);                                                                                         \
-        mode_t mode = mode_argument(flags, list);                                                                      \
-        va_end(list);                                                                                                  \
+    REAL_SLOT(name)                                                                                                    \
+    static __attribute__((noinline)) int name##_attended(int dir, const char *path, int flags, mode_t mode) {          \
         announce(#name);                                                                                               \
-        int fd = CALL(name, (dir, path, flags, mode));                                                                 \
+        int fd = CALL_BY(REAL_OF(name), (dir, path, flags, mode));                                                     \
+        number_opened(fd);                                                                                             \
+        return fd;                                                                                                     \
+    }                                                                                                                  \
+    EXPORT int shell_of_##name(int dir, const char *path, int flags, mode_t mode) __asm__(#name);                      \
+    int shell_of_##name(int dir, const char *path, int flags, mode_t mode) {                                           \
+        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
+        if (!real || wb_attention())                                                                                   \
+            return name##_attended(dir, path, flags, mode);                                                            \
+        int fd = CALL_BY(real, (dir, path, flags, mode));                                                              \
         number_opened(fd);                                                                                             \
         return fd;                                                                                                     \
     }
@@ -64,16 +75,24 @@ OPENAT(openat64)
 
 /* What is pending at the position moves it, and what is pending of the file may be its end. */
 #define LSEEK(type, name)                                                                                              \
-    EXPORT type name(int fd, type offset, int whence) {                                                                \
+    REAL_SLOT(name)                                                                                                    \
+    static __attribute__((noinline)) type name##_attended(int fd, type offset, int whence) {                           \
         type position = unlikely(window_is_on(fd)) ? window_seek(thread_self(), fd, offset, whence) : WINDOW_MISS;     \
         if (position != WINDOW_MISS)                                                                                   \
             return position;                                                                                           \
         if (peek_is_on(fd) && (unsigned)whence <= SEEK_HOLE)                                                           \
             return (type)answer(-ESPIPE);                                                                              \
         announce_touch(#name, fd);                                                                                     \
-        position = CALL(name, (fd, offset, whence));                                                                   \
+        position = CALL_BY(REAL_OF(name), (fd, offset, whence));                                                       \
         files_moved(fd, position);                                                                                     \
         return position;                                                                                               \
+    }                                                                                                                  \
+    EXPORT type name(int fd, type offset, int whence) {                                                                \
+        const struct fd_slot *slot = files_slot_near(fd);                                                              \
+        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
+        if (wb_attention() || !slot || slot->reads || !real)                                                           \
+            return name##_attended(fd, offset, whence);                                                                \
+        return CALL_BY(real, (fd, offset, whence));                                                                    \
     }
 
 extern off_t __lseek(int fd, off_t offset, int whence);
@@ -102,14 +121,19 @@ static int closed(int result, int late) {
 }
 
 #define CLOSE(name)                                                                                                    \
-    EXPORT int name(int fd) {                                                                                          \
+    REAL_SLOT(name)                                                                                                    \
+    static __attribute__((noinline)) int name##_attended(int fd) {                                                     \
         report_before_close(#name, fd);                                                                                \
         int late = give_up_number(#name, fd);                                                                          \
         bool begun = number_closing();                                                                                 \
-        int result = CALL(name, (fd));                                                                                 \
+        int result = CALL_BY(REAL_OF(name), (fd));                                                                     \
         number_closed(begun);                                                                                          \
         files_detached(fd);                                                                                            \
         return closed(result, late);                                                                                   \
+    }                                                                                                                  \
+    EXPORT int name(int fd) {                                                                                          \
+        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
+        return real && given_up_at_once(fd) ? CALL_BY(real, (fd)) : name##_attended(fd);                               \
     }
 
 CLOSE(close)
@@ -341,25 +365,32 @@ void fcntl_ends(int fd, int command, int result, bool exclusive) {
     exclusive_ends(exclusive);
 }
 
+/* What only looks at, or copies, the number's own flags or the description's. */
+static inline bool fcntl_only_looks(int command) {
+    return command >= F_GETFD && command <= F_GETFL;
+}
+
 /* Record locks, leases, pipe sizes: by far the most calls of those that write much and sync much. */
 static inline bool fcntl_only_announces(int command) {
     return command > F_SETFL && command != F_DUPFD_CLOEXEC && command != F_ADD_SEALS;
 }
 
+/* The third argument is an int, a pointer or not there: it comes where a declared one would on the processors we know.
+ */
 #define FCNTL(name)                                                                                                    \
-    EXPORT int name(int fd, int command, ...) {                                                                        \
-        va_list list;                                                                                                  \
-        va_start(list, command);                                                                                       \
-        void *argument = va_arg(list, void *);                                                                         \
-        va_end(list);                                                                                                  \
-        if (likely(fcntl_only_announces(command))) {                                                                   \
-            announce(#name);                                                                                           \
-            return CALL(name, (fd, command, argument));                                                                \
-        }                                                                                                              \
+    REAL_SLOT(name)                                                                                                    \
+    static __attribute__((noinline)) int name##_attended(int fd, int command, void *argument) {                        \
         bool exclusive = fcntl_begins(#name, fd, command);                                                             \
-        int result = CALL(name, (fd, command, argument));                                                              \
+        int result = CALL_BY(REAL_OF(name), (fd, command, argument));                                                  \
         fcntl_ends(fd, command, result, exclusive);                                                                    \
         return result;                                                                                                 \
+    }                                                                                                                  \
+    EXPORT int shell_of_##name(int fd, int command, void *argument) __asm__(#name);                                    \
+    int shell_of_##name(int fd, int command, void *argument) {                                                         \
+        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
+        if (!real || !(fcntl_only_looks(command) || (fcntl_only_announces(command) && !wb_attention())))               \
+            return name##_attended(fd, command, argument);                                                             \
+        return CALL_BY(real, (fd, command, argument));                                                                 \
     }
 
 FCNTL(fcntl)

@@ -27,7 +27,7 @@ static _Atomic uint64_t changes;
 
 /* The catalogues that libc has looked for already, each where its hash says. */
 enum { CATALOGUES = 32 };
-static _Atomic uint64_t catalogues[CATALOGUES];
+static _Atomic uint64_t catalogues[CATALOGUES] LATER;
 
 static void changed(void) {
     atomic_fetch_add(&changes, 1);

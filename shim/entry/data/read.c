@@ -135,7 +135,26 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
     return got;
 }
 
+static __attribute__((noinline)) ssize_t read_noted(int fd, ssize_t got, int64_t offset) {
+    return read_passed(fd, got, offset);
+}
+
 typedef ssize_t rest_of_read(int fd, void *bytes, size_t n, int64_t offset);
+
+/*
+ * The quick way of a read that nothing is done about: nothing is pending, and no window, nobody counts, and the number
+ * hasn't been read in small pieces.
+ */
+static inline __attribute__((always_inline)) bool reads_at_once(int fd) {
+    const struct fd_slot *slot = files_slot_near(fd);
+    return !wb_attention() && slot && !slot->reads;
+}
+
+/* After it: was it a small one, which may be the first of many, or is something else to be noted? */
+static inline __attribute__((always_inline)) bool read_is_news(int fd, ssize_t got) {
+    return (size_t)got - 1 < WINDOW_CALL_MAX || inputs_counted() ||
+           atomic_load_explicit(&read_last, memory_order_relaxed) != &files_first[fd];
+}
 
 /* A read while there is a window, or something pending: with few registers to save, as long as the window has it. */
 static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n, int64_t offset,
@@ -147,31 +166,47 @@ static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n,
 
 /* NAME_otherwise is all of it but for the open window. */
 #define READ(name)                                                                                                     \
+    REAL_SLOT(name)                                                                                                    \
     static ssize_t name##_otherwise(int fd, void *bytes, size_t n, int64_t at_position) {                              \
         ssize_t got = offer_unserved(#name, fd, bytes, n, at_position);                                                \
         if (got != WINDOW_MISS)                                                                                        \
             return got;                                                                                                \
         int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                               \
-        return unlikely(error) ? answer(-error) : read_passed(fd, REAL(name)(fd, bytes, n), at_position);              \
+        return unlikely(error) ? answer(-error) : read_passed(fd, REAL_OF(name)(fd, bytes, n), at_position);           \
     }                                                                                                                  \
-    EXPORT ssize_t name(int fd, void *bytes, size_t n) {                                                               \
+    static __attribute__((noinline)) ssize_t name##_attended(int fd, void *bytes, size_t n) {                          \
         if (wb_attention() || read_promises(files_slot(fd)))                                                           \
             return attended(fd, bytes, n, WINDOW_AT_POSITION, name##_otherwise);                                       \
-        return read_passed(fd, REAL(name)(fd, bytes, n), WINDOW_AT_POSITION);                                          \
+        return read_passed(fd, REAL_OF(name)(fd, bytes, n), WINDOW_AT_POSITION);                                       \
+    }                                                                                                                  \
+    EXPORT ssize_t name(int fd, void *bytes, size_t n) {                                                               \
+        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
+        if (!real || !reads_at_once(fd))                                                                               \
+            return name##_attended(fd, bytes, n);                                                                      \
+        ssize_t got = real(fd, bytes, n);                                                                              \
+        return read_is_news(fd, got) ? read_noted(fd, got, WINDOW_AT_POSITION) : got;                                  \
     }
 
 /* A negative offset is the kernel's to refuse. */
 #define PREAD(name)                                                                                                    \
+    REAL_SLOT(name)                                                                                                    \
     static ssize_t name##_otherwise(int fd, void *bytes, size_t n, int64_t offset) {                                   \
         ssize_t got = offer_unserved(#name, fd, bytes, likely(offset >= 0) ? n : 0, offset);                           \
-        return got != WINDOW_MISS ? got : read_passed(fd, REAL(name)(fd, bytes, n, offset), offset);                   \
+        return got != WINDOW_MISS ? got : read_passed(fd, REAL_OF(name)(fd, bytes, n, offset), offset);                \
     }                                                                                                                  \
-    EXPORT ssize_t name(int fd, void *bytes, size_t n, off_t offset) {                                                 \
+    static __attribute__((noinline)) ssize_t name##_attended(int fd, void *bytes, size_t n, off_t offset) {            \
         if (unlikely(offset < 0))                                                                                      \
             return name##_otherwise(fd, bytes, n, offset);                                                             \
         if (wb_attention() || read_promises(files_slot(fd)))                                                           \
             return attended(fd, bytes, n, offset, name##_otherwise);                                                   \
-        return read_passed(fd, REAL(name)(fd, bytes, n, offset), offset);                                              \
+        return read_passed(fd, REAL_OF(name)(fd, bytes, n, offset), offset);                                           \
+    }                                                                                                                  \
+    EXPORT ssize_t name(int fd, void *bytes, size_t n, off_t offset) {                                                 \
+        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
+        if (!real || !reads_at_once(fd))                                                                               \
+            return name##_attended(fd, bytes, n, offset);                                                              \
+        ssize_t got = real(fd, bytes, n, offset);                                                                      \
+        return read_is_news(fd, got) ? read_noted(fd, got, offset) : got;                                              \
     }
 
 extern ssize_t __read(int fd, void *bytes, size_t n);

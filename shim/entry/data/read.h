@@ -50,7 +50,7 @@ static inline __attribute__((always_inline)) ssize_t offer_read(const char *call
 }
 
 /* The number that was read last by a call that went into the kernel. */
-extern struct fd_slot *_Atomic read_last;
+extern struct fd_slot *_Atomic read_last HIDDEN;
 
 /* After the real call, whose answer is passed on: takes note of it. */
 static inline ssize_t read_passed(int fd, ssize_t got, int64_t offset) {

@@ -195,7 +195,7 @@ static inline bool hindered(void) {
  * that is being left alone, a process in which nothing may be deferred. Nothing is pending, nobody counts, no error
  * waits to be reported.
  */
-static inline __attribute__((always_inline)) bool passes_at_once(int fd, size_t n) {
+static bool passes_at_once(int fd, size_t n) {
     struct fd_slot *slot = files_slot(fd);
     if (wb_attention() || !slot)
         return false;
@@ -207,6 +207,13 @@ static inline __attribute__((always_inline)) bool passes_at_once(int fd, size_t 
     if (policy_left(slot) || policy_large(ofd ? ofd->stream : STREAM_NONE, n, config.eager) || hindered())
         return true;
     return ofd ? policy_left_alone(&ofd->habit) : !config.eager && warms_up(slot);
+}
+
+/* The quickest: those of which that is seen without another look. */
+static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t n) {
+    const struct fd_slot *slot = files_slot_near(fd);
+    return !wb_attention() && slot &&
+           (slot->other || (n >= WB_LARGE && !atomic_load_explicit(&slot->ofd, memory_order_relaxed)));
 }
 
 /* A single buffer. A negative offset other than "at the position" is the kernel's to refuse. */
@@ -256,12 +263,14 @@ void stream_passed(int fd, ssize_t written, size_t n) {
 
 /* NAME_offered is all of it but for the quick way out, which has few registers to save. */
 #define SINGLE(name, parameters, arguments, at, is_odd)                                                                \
+    REAL_SLOT(name)                                                                                                    \
     static __attribute__((noinline)) ssize_t name##_offered parameters {                                               \
-        int verdict = offer_one(#name, fd, bytes, n, at, is_odd);                                                      \
-        return verdict == PASS ? write_passed(fd, REAL(name) arguments, n) : answer_offer(verdict, n);                 \
+        int verdict = passes_at_once(fd, n) ? PASS : offer_one(#name, fd, bytes, n, at, is_odd);                       \
+        return verdict == PASS ? write_passed(fd, REAL_OF(name) arguments, n) : answer_offer(verdict, n);              \
     }                                                                                                                  \
     EXPORT ssize_t name parameters {                                                                                   \
-        return passes_at_once(fd, n) ? write_passed(fd, REAL(name) arguments, n) : name##_offered arguments;           \
+        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
+        return real && passes_plainly(fd, n) ? write_passed(fd, real arguments, n) : name##_offered arguments;         \
     }
 
 #define WRITE(name) SINGLE(name, (int fd, const void *bytes, size_t n), (fd, bytes, n), WB_AT_POSITION, false)

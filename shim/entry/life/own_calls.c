@@ -21,7 +21,7 @@ enum state {
 };
 
 static _Atomic enum state state;
-static struct helper helper;
+static struct helper helper LATER;
 static _Atomic bool stop;
 static struct look found;
 
