@@ -120,7 +120,7 @@ bool policy_shares_syncs(struct sync_habit *habit, uint64_t ticks) {
         *habit = (struct sync_habit){.apart = !habit->apart, .cost = ticks, .left = 1, .patience = 1};
     } else {
         habit->trying = false;
-        habit->left = habit->patience = (uint32_t)smaller(2 * habit->patience + 1, POLICY_PATIENCE_MAX);
+        habit->left = habit->patience = (uint32_t)smaller(4 * habit->patience + 3, POLICY_PATIENCE_MAX);
     }
     return habit->apart == habit->trying;
 }

@@ -31,8 +31,8 @@ enum {
     POLICY_READS_PROCESS = 128, /* small reads of one file before the process looks around for reading ahead */
     POLICY_READS_FILE = 8,      /* and of one more file after that */
     POLICY_STRIDE = 4,          /* a step between reads of more than this many times their size is a jump */
-    POLICY_SYNCS = 64,          /* syncs, made while another is, by which is measured whether sharing them pays */
-    POLICY_PATIENCE_MAX = 64,   /* so many times that before the other way is tried again; doubled up to it */
+    POLICY_SYNCS = 32,          /* syncs, made while another is, by which is measured whether sharing them pays */
+    POLICY_PATIENCE_MAX = 64,   /* so many times that before the other way is tried again: 3, then fourfold, up to it */
 };
 
 struct write_facts {

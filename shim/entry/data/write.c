@@ -209,21 +209,27 @@ static bool passes_at_once(int fd, size_t n) {
     return ofd ? policy_left_alone(&ofd->habit) : !config.eager && warms_up(slot);
 }
 
-/* The quickest: those of which that is seen without another look. */
+/* The quickest, where there is no attention: those of which that is seen without another look. */
 static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t n) {
     const struct fd_slot *slot = files_slot_near(fd);
-    return !wb_attention() && slot &&
-           (slot->other || (n >= WB_LARGE && !atomic_load_explicit(&slot->ofd, memory_order_relaxed)));
+    return slot && (slot->other || (n >= WB_LARGE && !atomic_load_explicit(&slot->ofd, memory_order_relaxed)));
 }
 
 /* A single buffer. A negative offset other than "at the position" is the kernel's to refuse. */
-static inline __attribute__((always_inline)) int offer_one(const char *call, int fd, const void *bytes, size_t n,
-                                                           int64_t offset, bool odd) {
-    if (wb_attention() && likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n)))
-        return DEFERRED;
+static inline __attribute__((always_inline)) bool extends(int fd, const void *bytes, size_t n, int64_t offset) {
+    return likely(n - 1 < WB_LARGE - 1 && wb_extend(thread_self(), fd, offset, bytes, n));
+}
+
+static inline int offer_unextended(const char *call, int fd, const void *bytes, size_t n, int64_t offset, bool odd) {
     struct iovec one = {(void *)bytes, n};
     struct offer offer = {call, fd, 1, &one, offset, n, true, odd};
     return make_offer(&offer);
+}
+
+static inline __attribute__((always_inline)) int offer_one(const char *call, int fd, const void *bytes, size_t n,
+                                                           int64_t offset, bool odd) {
+    return wb_attention() && extends(fd, bytes, n, offset) ? DEFERRED
+                                                           : offer_unextended(call, fd, bytes, n, offset, odd);
 }
 
 int offer_write(const char *call, int fd, const void *bytes, size_t n) {
@@ -261,14 +267,22 @@ void stream_passed(int fd, ssize_t written, size_t n) {
         input_came();
 }
 
-/* NAME_offered is all of it but for the quick way out, which has few registers to save. */
+/*
+ * The quick ways have few registers to save: NAME_extends for a write that goes on where the last one ended, and NAME
+ * itself for one that nothing can be done for. NAME_offered is all the rest.
+ */
 #define SINGLE(name, parameters, arguments, at, is_odd)                                                                \
     REAL_SLOT(name)                                                                                                    \
     static __attribute__((noinline)) ssize_t name##_offered parameters {                                               \
-        int verdict = passes_at_once(fd, n) ? PASS : offer_one(#name, fd, bytes, n, at, is_odd);                       \
+        int verdict = passes_at_once(fd, n) ? PASS : offer_unextended(#name, fd, bytes, n, at, is_odd);                \
         return verdict == PASS ? write_passed(fd, REAL_OF(name) arguments, n) : answer_offer(verdict, n);              \
     }                                                                                                                  \
+    static __attribute__((noinline)) ssize_t name##_extends parameters {                                               \
+        return extends(fd, bytes, n, at) ? (ssize_t)n : name##_offered arguments;                                      \
+    }                                                                                                                  \
     EXPORT ssize_t name parameters {                                                                                   \
+        if (wb_attention())                                                                                            \
+            return name##_extends arguments;                                                                           \
         __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
         return real && passes_plainly(fd, n) ? write_passed(fd, real arguments, n) : name##_offered arguments;         \
     }
