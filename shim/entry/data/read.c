@@ -139,15 +139,13 @@ static __attribute__((noinline)) ssize_t read_noted(int fd, ssize_t got, int64_t
     return read_passed(fd, got, offset);
 }
 
-typedef ssize_t rest_of_read(int fd, void *bytes, size_t n, int64_t offset);
-
 /*
- * The quick way of a read that nothing is done about: nothing is pending, and no window, nobody counts, and the number
- * hasn't been read in small pieces.
+ * The quick way of a read that nothing is done about: the number hasn't been read in small pieces, and there is no
+ * attention.
  */
 static inline __attribute__((always_inline)) bool reads_at_once(int fd) {
     const struct fd_slot *slot = files_slot_near(fd);
-    return !wb_attention() && slot && !slot->reads;
+    return slot && !slot->reads;
 }
 
 /* After it: was it a small one, which may be the first of many, or is something else to be noted? */
@@ -156,58 +154,57 @@ static inline __attribute__((always_inline)) bool read_is_news(int fd, ssize_t g
            atomic_load_explicit(&read_last, memory_order_relaxed) != &files_first[fd];
 }
 
-/* A read while there is a window, or something pending: with few registers to save, as long as the window has it. */
-static __attribute__((noinline)) ssize_t attended(int fd, void *bytes, size_t n, int64_t offset,
-                                                  rest_of_read *otherwise) {
-    if (likely(n - 1 < WINDOW_CALL_MAX) && read_quickly(fd, bytes, n, offset))
-        return (ssize_t)n;
-    return otherwise(fd, bytes, n, offset);
-}
-
-/* NAME_otherwise is all of it but for the open window. */
-#define READ(name)                                                                                                     \
+/*
+ * The quick ways have few registers to save: NAME_served while there is a window, a peek, or something pending, as long
+ * as the window or the peek has it; and NAME itself for a read that nothing is done about. NAME_unserved is all but the
+ * window, NAME_otherwise all the rest.
+ */
+#define READS(name, parameters, arguments, at, valid, unserved)                                                        \
     REAL_SLOT(name)                                                                                                    \
-    static ssize_t name##_otherwise(int fd, void *bytes, size_t n, int64_t at_position) {                              \
-        ssize_t got = offer_unserved(#name, fd, bytes, n, at_position);                                                \
-        if (got != WINDOW_MISS)                                                                                        \
-            return got;                                                                                                \
-        int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                               \
-        return unlikely(error) ? answer(-error) : read_passed(fd, REAL_OF(name)(fd, bytes, n), at_position);           \
+    static __attribute__((noinline)) ssize_t name##_unserved parameters {                                              \
+        unserved;                                                                                                      \
+        return read_passed(fd, REAL_OF(name) arguments, at);                                                           \
     }                                                                                                                  \
-    static __attribute__((noinline)) ssize_t name##_attended(int fd, void *bytes, size_t n) {                          \
-        if (wb_attention() || read_promises(files_slot(fd)))                                                           \
-            return attended(fd, bytes, n, WINDOW_AT_POSITION, name##_otherwise);                                       \
-        return read_passed(fd, REAL_OF(name)(fd, bytes, n), WINDOW_AT_POSITION);                                       \
+    static __attribute__((noinline)) ssize_t name##_served parameters {                                                \
+        if ((valid) && likely(n - 1 < WINDOW_CALL_MAX) && read_quickly(fd, bytes, n, at))                              \
+            return (ssize_t)n;                                                                                         \
+        return name##_unserved arguments;                                                                              \
     }                                                                                                                  \
-    EXPORT ssize_t name(int fd, void *bytes, size_t n) {                                                               \
+    static __attribute__((noinline)) ssize_t name##_otherwise parameters {                                             \
+        if (read_promises(files_slot(fd)))                                                                             \
+            return name##_served arguments;                                                                            \
+        return read_passed(fd, REAL_OF(name) arguments, at);                                                           \
+    }                                                                                                                  \
+    EXPORT ssize_t name parameters {                                                                                   \
+        if (wb_attention())                                                                                            \
+            return name##_served arguments;                                                                            \
         __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
         if (!real || !reads_at_once(fd))                                                                               \
-            return name##_attended(fd, bytes, n);                                                                      \
-        ssize_t got = real(fd, bytes, n);                                                                              \
-        return read_is_news(fd, got) ? read_noted(fd, got, WINDOW_AT_POSITION) : got;                                  \
+            return name##_otherwise arguments;                                                                         \
+        ssize_t got = real arguments;                                                                                  \
+        return read_is_news(fd, got) ? read_noted(fd, got, at) : got;                                                  \
     }
+
+/* True: this is what the caller is told, by a window, or because an earlier write to it met an error. */
+static inline __attribute__((always_inline)) bool read_answered(const char *call, int fd, void *bytes, size_t n,
+                                                                ssize_t *answered) {
+    if ((*answered = offer_unserved(call, fd, bytes, n, WINDOW_AT_POSITION)) != WINDOW_MISS)
+        return true;
+    int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;
+    if (unlikely(error))
+        *answered = answer(-error);
+    return error != 0;
+}
+
+#define READ(name)                                                                                                     \
+    READS(name, (int fd, void *bytes, size_t n), (fd, bytes, n), WINDOW_AT_POSITION, true, ssize_t got;                \
+          if (read_answered(#name, fd, bytes, n, &got)) return got)
 
 /* A negative offset is the kernel's to refuse. */
 #define PREAD(name)                                                                                                    \
-    REAL_SLOT(name)                                                                                                    \
-    static ssize_t name##_otherwise(int fd, void *bytes, size_t n, int64_t offset) {                                   \
-        ssize_t got = offer_unserved(#name, fd, bytes, likely(offset >= 0) ? n : 0, offset);                           \
-        return got != WINDOW_MISS ? got : read_passed(fd, REAL_OF(name)(fd, bytes, n, offset), offset);                \
-    }                                                                                                                  \
-    static __attribute__((noinline)) ssize_t name##_attended(int fd, void *bytes, size_t n, off_t offset) {            \
-        if (unlikely(offset < 0))                                                                                      \
-            return name##_otherwise(fd, bytes, n, offset);                                                             \
-        if (wb_attention() || read_promises(files_slot(fd)))                                                           \
-            return attended(fd, bytes, n, offset, name##_otherwise);                                                   \
-        return read_passed(fd, REAL_OF(name)(fd, bytes, n, offset), offset);                                           \
-    }                                                                                                                  \
-    EXPORT ssize_t name(int fd, void *bytes, size_t n, off_t offset) {                                                 \
-        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        if (!real || !reads_at_once(fd))                                                                               \
-            return name##_attended(fd, bytes, n, offset);                                                              \
-        ssize_t got = real(fd, bytes, n, offset);                                                                      \
-        return read_is_news(fd, got) ? read_noted(fd, got, offset) : got;                                              \
-    }
+    READS(name, (int fd, void *bytes, size_t n, off_t offset), (fd, bytes, n, offset), offset, offset >= 0,            \
+          ssize_t got = offer_unserved(#name, fd, bytes, likely(offset >= 0) ? n : 0, offset);                         \
+          if (got != WINDOW_MISS) return got)
 
 extern ssize_t __read(int fd, void *bytes, size_t n);
 extern ssize_t __read_chk(int fd, void *bytes, size_t n, size_t room);
