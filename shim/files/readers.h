@@ -14,7 +14,7 @@ enum {
     READERS_LOOK_AFTER = 512,   /* so many small reads are worth a look at all processes, */
     READERS_LOOK_TASKS = 4,     /* and so many for each process and thread there is; */
     READERS_EAGER = 16,         /* with URINGSHIM_TEST_EAGER whatever it took */
-    READERS_IN_US = 4,          /* later, so many for each microsecond that the last one took */
+    READERS_IN_US = 8,          /* later, so many for each microsecond that the last one took */
 };
 
 /*
