@@ -201,8 +201,8 @@ static bool have_scratch(void) {
     return scratch || (scratch = arena_map(PEEK_MAX, ARENA_DONTFORK));
 }
 
-bool peek_promises(int fd, struct ofd *ofd, size_t n, bool eager) {
-    bool due, alone = readers_alone(ofd, &due);
+bool peek_promises(int fd, struct ofd *ofd, size_t n, uint32_t reads, bool eager) {
+    bool due, alone = readers_alone(ofd, reads, &due);
     if (!single_threaded() || hindered() || (!alone && !due))
         return peeks_exist();
     if (alone && peeks_exist())
@@ -260,7 +260,7 @@ static enum peek_answer more(struct thread *self, int fd, struct fd_slot *slot, 
     if (peek) {
         settle(self, peek);
         judge(peek);
-    } else if (!ofd || !readers_alone(ofd, &due) || !have_scratch() || !(ofd = peekable(fd, slot)) ||
+    } else if (!ofd || !readers_alone(ofd, 0, &due) || !have_scratch() || !(ofd = peekable(fd, slot)) ||
                !(peek = begin(self, fd, ofd))) {
         return PEEK_NONE;
     }

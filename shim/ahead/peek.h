@@ -93,9 +93,11 @@ static inline __attribute__((always_inline)) bool peek_read(struct thread *self,
 enum peek_answer { PEEK_NONE, PEEK_SERVED, PEEK_FLUSH };
 enum peek_answer peek_more(struct thread *self, int fd, struct fd_slot *slot, const struct iovec *parts, int count,
                            size_t n);
-/* Is there a peek, or could there be one of that stream, for nobody else reads it? Counts small reads; a
- * look at that may take some milliseconds. */
-bool peek_promises(int fd, struct ofd *ofd, size_t n, bool eager);
+/*
+ * Is there a peek, or could there be one of that stream, for nobody else reads it? Counts so many small reads, this one
+ * among them; a look at that may take some milliseconds.
+ */
+bool peek_promises(int fd, struct ofd *ofd, size_t n, uint32_t reads, bool eager);
 
 /* What poll(2) says of a stream of which there is more, asked for input; or 0. */
 short peek_polled(struct thread *self, int fd);

@@ -14,7 +14,7 @@ enum {
     READERS_LOOK_AFTER = 512,   /* so many small reads are worth a look at all processes, */
     READERS_LOOK_TASKS = 4,     /* and so many for each process and thread there is; */
     READERS_EAGER = 16,         /* with URINGSHIM_TEST_EAGER whatever it took */
-    READERS_IN_US = 8,          /* later, so many for each microsecond that the last one took */
+    READERS_IN_US = 48,         /* later, so many for each microsecond that the last one took */
 };
 
 /*
@@ -28,10 +28,10 @@ extern _Atomic int readers_forbidden HIDDEN;
 /* May reads of it be served ahead, as far as its kind goes? Asks the kernel. */
 bool readers_peekable(const struct ofd *ofd, int fd);
 /*
- * Is this process the only one that can read it, as far as is known? If not, a small read is counted; *due: it is time
- * to look. In a process with one thread.
+ * Is this process the only one that can read it, as far as is known? If not, so many small reads are counted; *due: it
+ * is time to look. In a process with one thread.
  */
-static inline bool readers_alone(struct ofd *ofd, bool *due) {
+static inline bool readers_alone(struct ofd *ofd, uint32_t reads, bool *due) {
     int forbidden = atomic_load_explicit(&readers_forbidden, memory_order_relaxed);
     *due = false;
     if (!stream_is_pipe(ofd->stream))
@@ -40,7 +40,8 @@ static inline bool readers_alone(struct ofd *ofd, bool *due) {
         return false;
     if (ofd->alone_in == atomic_load_explicit(&files_passings, memory_order_relaxed))
         return true;
-    *due = ++ofd->small_reads >= ofd->look_after;
+    ofd->small_reads += reads;
+    *due = ofd->small_reads >= ofd->look_after;
     return false;
 }
 

@@ -30,6 +30,17 @@ static bool is_stream(int fd) {
     return ofd && ofd->stream;
 }
 
+/* So many small reads haven't been counted yet: the others while there was no peek didn't come here (missed). */
+static uint32_t uncounted(const struct fd_slot *slot) {
+    return peeks_exist() || !slot->reads ? 1 : slot->reads;
+}
+
+/* It is asked again after as many small reads as the first time: in a dialogue each one is waited for. */
+static void missed(struct fd_slot *slot) {
+    if (!peeks_exist())
+        slot->reads = 0;
+}
+
 /* The same for a stream, by a peek. recv(2) is for sockets. */
 static bool peeked(int fd, struct fd_slot *slot, const struct iovec *parts, int count, size_t n, bool received) {
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
@@ -42,8 +53,8 @@ static bool peeked(int fd, struct fd_slot *slot, const struct iovec *parts, int 
     if (!ofd || !ofd->stream || (received && stream_is_pipe(ofd->stream)) ||
         (!peeks_exist() && !policy_read(ofd, config.eager)))
         return false;
-    if (!peek_promises(fd, ofd, n, config.eager) || activate(ofd->inode) != REASON_NONE || !handlers_are_ours(self) ||
-        !faults_reach_us(self))
+    if (!peek_promises(fd, ofd, n, uncounted(slot), config.eager) || activate(ofd->inode) != REASON_NONE ||
+        !handlers_are_ours(self) || !faults_reach_us(self))
         return false;
     enum peek_answer got = peek_more(self, fd, slot, parts, count, n);
     if (got == PEEK_FLUSH) {
@@ -63,6 +74,8 @@ static bool stream_served(const char *call, int fd, const struct iovec *parts, i
         int saved = errno;
         served = peeked(fd, slot, parts, count, n, received);
         errno = saved;
+        if (!served)
+            missed(slot);
     }
     if (!served)
         announce_read(call, fd);
@@ -103,8 +116,10 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
     struct iovec one = {bytes, n};
     if (offset == WINDOW_AT_POSITION && peeked(fd, slot, &one, 1, n, false))
         return (ssize_t)n;
-    if (is_stream(fd))
+    if (is_stream(fd)) {
+        missed(slot);
         return WINDOW_MISS;
+    }
     int direction = policy_direction(window_last(fd, slot->read_at), n, offset);
     struct thread *self = attached_self();
     if (!direction || !thread_free(self) || !thread_attached(self))

@@ -338,7 +338,7 @@ static const char *against_peek(struct place *place, struct ofd *ofd, int fd, bo
         return stats_reason(REASON_stream_kind);
     if (!single_threaded())
         return "several threads";
-    if (readers_alone(ofd, &due))
+    if (readers_alone(ofd, 1, &due))
         return NULL;
     bool looks = due && worth && ofd->look_after;
     if (due && worth && readers_look(ofd, scratch, false))
