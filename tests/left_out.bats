@@ -142,7 +142,6 @@ arguments() {
     '[') echo 'a = a ]' ;;
     basename | dirname | readlink | realpath) echo /usr/bin/env ;;
     expr) echo '3 * 4' ;;
-    getconf) echo PAGE_SIZE ;;
     printenv) echo HOME ;;
     printf) echo '%s-%s\n one two' ;;
     sleep) echo 0.01 ;;
