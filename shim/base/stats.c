@@ -157,7 +157,7 @@ uint32_t stats_times_left_out(int one_shot) {
     return atomic_load(&left_out[one_shot]);
 }
 
-/* What is kept beside `total`: the next report begins from zero. */
+/* What is kept beside `total`: the next report begins from zero. With the lock held, for a list must stay whole. */
 static void forget_names(void) {
     memset(&barriers, 0, sizeof barriers);
     memset(&inputs, 0, sizeof inputs);
@@ -265,9 +265,12 @@ static void add_word(struct text *text, const char *key, const char *word) {
 
 void stats_report(const char *program, const char *mode) {
     static char bytes[16384] APART;
-    int fd = -1;
-    if (stats_wanted && !config.stats)
+    int fd;
+    if (stats_wanted && !config.stats) { /* the survey has told it */
+        mutex_lock(&lock);
         forget_names();
+        mutex_unlock(&lock);
+    }
     if (!stats_wanted || !config.stats || (fd = text_open_target(config.stats)) < 0)
         return;
     mutex_lock(&lock);

@@ -74,7 +74,7 @@ static bool stream_served(const char *call, int fd, const struct iovec *parts, i
         int saved = errno;
         served = peeked(fd, slot, parts, count, n, received);
         errno = saved;
-        if (!served)
+        if (!served && is_stream(fd))
             missed(slot);
     }
     if (!served)
