@@ -48,8 +48,8 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt)' "$1"
         shimmed=$(env LD_PRELOAD="$LIB" "$VICTIMS/instructions" "$kind")
         ((shimmed - native <= most * 100 && native > 1000)) || fail "$kind: $native hundredths natively, $shimmed shimmed"
     done <<LIST
-read 42
-Read 44
+read 34
+Read 38
 write 42
 Write 42
 fcntl 25

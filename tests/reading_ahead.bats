@@ -79,6 +79,13 @@ print(s)'
     served 12 "$VICTIMS/keepout_reads" stream 1
 }
 
+# What pays depends on what a call costs: here as much as strace takes.
+@test "dd: blocks of 8192 and of 16384 bytes, where calls are dear" {
+    seq 4000000 | head -c 20480000 >in
+    served 30 dd if=in of=out bs=8192 status=none
+    served 60 dd if=in of=out bs=16384 status=none
+}
+
 # kept_out KIND COUNT CALLS BYTES: at most so many calls more, and so many bytes.
 kept_out() {
     local native bytes more

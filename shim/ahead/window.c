@@ -14,6 +14,8 @@
 
 struct window window = {.fd = -1};
 
+_Atomic uint32_t window_call_max = WINDOW_CALL_MAX;
+
 static bool biased; /* membarrier works */
 static _Atomic bool forbidden;
 
@@ -24,6 +26,27 @@ static _Atomic bool forbidden;
 
 bool window_hindered(void) {
     return (atomic_load(&wb_hindrances) & ~WRITES_ONLY) != 0 || atomic_load(&forbidden);
+}
+
+static uint64_t ticks_a_call(void) {
+    enum { CALLS = 3 };
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < CALLS; i++) {
+        uint64_t before = ticks_now();
+        sys(SYS_getppid);
+        uint64_t took = ticks_now() - before;
+        least = took < least ? took : least;
+    }
+    return least;
+}
+
+void window_measure_calls(void) {
+    static _Atomic bool measured;
+    if (atomic_load_explicit(&measured, memory_order_relaxed) || atomic_exchange(&measured, true))
+        return;
+    uint64_t us = ticks_of_us(1), most = us ? ticks_a_call() * WINDOW_CALL_A_US / us : 0;
+    most = most < WINDOW_CALL_MIN ? WINDOW_CALL_MIN : most < WINDOW_CALL_MAX ? most : WINDOW_CALL_MAX;
+    atomic_store_explicit(&window_call_max, (uint32_t)most, memory_order_relaxed);
 }
 
 /* The kernel's file position is what the program's is. The number might have been reused by a way that we don't see. */

@@ -27,11 +27,24 @@
 enum {
     WINDOW_MIN = 16 << 10,
     WINDOW_MAX = 128 << 10,
-    WINDOW_CALL_MAX = 4 << 10, /* larger reads gain nothing: copying twice costs what the calls did */
-    WINDOW_AGE_US = 50000,     /* older bytes are not shown: a clock, too, may be a message */
+    WINDOW_CALL_MIN = 4 << 10,   /* reads of no more gain wherever a call into the kernel costs what it must */
+    WINDOW_CALL_MAX = 16 << 10,  /* and larger ones nowhere */
+    WINDOW_CALL_A_US = 20 << 10, /* so much the second copy takes in a microsecond, and twice that where it is slow */
+    WINDOW_AGE_US = 50000,       /* older bytes are not shown: a clock, too, may be a message */
     WINDOW_TIMED = 8, /* their age is looked at by each so many reads, and whenever the program asks for the time */
     WINDOW_PAID = 4,  /* calls served, from which on a window has saved something */
 };
+
+/*
+ * Larger reads than this gain nothing: copying twice costs what the calls did. What these cost is the machine's to say;
+ * until it has been asked, WINDOW_CALL_MAX.
+ */
+extern _Atomic uint32_t window_call_max HIDDEN;
+static inline size_t window_call(void) {
+    return atomic_load_explicit(&window_call_max, memory_order_relaxed);
+}
+/* Asks it: three system calls, the first time. The process isn't hindered. */
+void window_measure_calls(void);
 
 /* Answers that are no result of a read or a seek. */
 enum { WINDOW_MISS = -1 };

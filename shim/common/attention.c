@@ -8,7 +8,6 @@ _Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
 _Atomic uint64_t window_epoch, window_writes;
 struct inode *_Atomic window_inode;
 _Atomic uint64_t input_epoch, input_unsure;
-_Atomic bool input_followed;
 _Atomic uint32_t wb_stream_pieces;
 
 struct fd_slot *_Atomic wb_rehearsed;
@@ -37,9 +36,7 @@ void input_counted(uint32_t flags) {
 
 /* What came while nobody counted is taken for one. */
 uint64_t input_epoch_now(void) {
-    if (unlikely(!atomic_load_explicit(&input_followed, memory_order_relaxed)))
-        atomic_store(&input_followed, true);
-    if (!(atomic_fetch_or(&wb_pending, WB_INPUTS) & WB_INPUTS))
+    if (!(atomic_fetch_or(&wb_pending, WB_AFTERWARDS) & WB_INPUTS))
         atomic_fetch_add(&input_epoch, 1);
     return atomic_load(&input_epoch);
 }
@@ -56,10 +53,8 @@ void input_now_unsure(void) {
 }
 
 void input_epoch_rests(void) {
-    if (!atomic_exchange(&input_followed, false))
-        return;
-    input_now_unsure();
-    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_INPUTS);
+    if (atomic_fetch_and(&wb_pending, ~(uint32_t)WB_AFTERWARDS) & WB_FOLLOWED)
+        input_now_unsure();
 }
 
 /* A vfork child's limits, filters and handlers are its own, though the memory isn't. */

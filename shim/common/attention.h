@@ -19,7 +19,8 @@ struct fd_slot;
  * How many logs have anything that is not yet performed; a bit that says that calls are to be counted, one that there
  * is a window (window.h), one that there is a rehearsal, one that an error of a socket's is still to be told, and one
  * that there is a peek (peek.h): so a call that is only passed through looks at one word.
- * The last bit says that inputs are to be counted; it is no reason to look further.
+ * The last two say that inputs are to be counted, and that it is followed what the program writes to streams; they are
+ * no reason to look further before a call, but after it.
  */
 enum {
     WB_WATCHED = 1 << 30,
@@ -28,7 +29,9 @@ enum {
     WB_INPUTS = 1 << 27,
     WB_ERROR = 1 << 26,
     WB_PEEK = 1 << 25,
-    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR | WB_PEEK
+    WB_FOLLOWED = 1 << 24,
+    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR | WB_PEEK | WB_FOLLOWED,
+    WB_AFTERWARDS = WB_INPUTS | WB_FOLLOWED
 };
 extern _Atomic uint32_t wb_pending HIDDEN;
 
@@ -68,7 +71,7 @@ static inline bool streams_pending(void) {
 
 /* Anything to do before a call is passed through? */
 static inline bool wb_attention(void) {
-    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_INPUTS) != 0);
+    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_AFTERWARDS) != 0);
 }
 
 /* Are calls to be counted? */
@@ -114,15 +117,19 @@ static inline bool window_exists(void) {
 extern _Atomic uint64_t input_epoch;
 void input_counted(uint32_t flags);
 /*
- * Is it followed what the program writes to streams? Counted are the times after which it isn't known any more what was
+ * WB_FOLLOWED: what the program writes to streams. Counted are the times after which it isn't known any more what was
  * written meanwhile, because nobody looked, or by a call that isn't a write.
  */
-extern _Atomic bool input_followed HIDDEN;
 extern _Atomic uint64_t input_unsure;
 void input_now_unsure(void);
 
 static inline uint32_t inputs_counted(void) {
     return atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_INPUTS);
+}
+
+/* Is there more to be done after a write than to count it as an input? */
+static inline bool writes_are_followed(void) {
+    return unlikely(atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_FOLLOWED));
 }
 
 /* A call of the program's has come back from the kernel, or a handler runs. */

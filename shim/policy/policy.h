@@ -124,7 +124,7 @@ static inline int policy_direction(int64_t last, size_t n, int64_t offset) {
  * by the same number, for files that are read in turns gain nothing.
  */
 static inline void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset, bool again) {
-    bool at_position = offset < 0, small = (size_t)got - 1 < WINDOW_CALL_MAX;
+    bool at_position = offset < 0, small = (size_t)got - 1 < window_call();
     bool next = small & (at_position | policy_near(slot->read_at, (size_t)got, offset));
     unsigned reads = again ? slot->reads + (slot->reads < UINT16_MAX) : slot->reads / 2;
     slot->reads = next ? (uint16_t)reads : 0;

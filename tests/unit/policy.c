@@ -229,7 +229,7 @@ static void reading(void) {
     expect("a stride", policy_reads_on(&slot, true, false), true);
     policy_read_passed(&slot, 100, 100000, true);
     expect("a jump", policy_reads_on(&slot, true, false), false);
-    policy_read_passed(&slot, WINDOW_CALL_MAX + 1, WINDOW_AT_POSITION, true);
+    policy_read_passed(&slot, (ssize_t)window_call() + 1, WINDOW_AT_POSITION, true);
     expect("a large read", slot.reads, 0);
 
     for (int i = 0; i < 1000; i++)

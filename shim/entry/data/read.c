@@ -113,6 +113,12 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         slot->reads = 0;
         return WINDOW_MISS;
     }
+    if (n > WINDOW_CALL_MIN && !config.eager)
+        window_measure_calls();
+    if (n > window_call()) {
+        slot->reads = 0;
+        return WINDOW_MISS;
+    }
     struct iovec one = {bytes, n};
     if (offset == WINDOW_AT_POSITION && peeked(fd, slot, &one, 1, n, false))
         return (ssize_t)n;
@@ -136,6 +142,15 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         stats_barrier(call);
     }
     return window_fill(self, fd, slot, bytes, n, offset, direction);
+}
+
+void read_midsize(void) {
+    enum { ENOUGH = 64 };
+    static _Atomic uint32_t noted;
+    if (atomic_load_explicit(&noted, memory_order_relaxed) < ENOUGH)
+        atomic_fetch_add_explicit(&noted, 1, memory_order_relaxed);
+    else if (!config.eager && !window_hindered())
+        window_measure_calls();
 }
 
 ssize_t __attribute__((noinline))
@@ -163,10 +178,9 @@ static inline __attribute__((always_inline)) bool reads_at_once(int fd) {
     return slot && !slot->reads;
 }
 
-/* After it: was it a small one, which may be the first of many, or is something else to be noted? */
-static inline __attribute__((always_inline)) bool read_is_news(int fd, ssize_t got) {
-    return (size_t)got - 1 < WINDOW_CALL_MAX || inputs_counted() ||
-           atomic_load_explicit(&read_last, memory_order_relaxed) != &files_first[fd];
+/* After it: was it a small one, which may be the first of many, or are inputs counted? */
+static inline __attribute__((always_inline)) bool read_is_news(ssize_t got) {
+    return (size_t)got - 1 < window_call() || inputs_counted();
 }
 
 /*
@@ -197,7 +211,7 @@ static inline __attribute__((always_inline)) bool read_is_news(int fd, ssize_t g
         if (!real || !reads_at_once(fd))                                                                               \
             return name##_otherwise arguments;                                                                         \
         ssize_t got = real arguments;                                                                                  \
-        return read_is_news(fd, got) ? read_noted(fd, got, at) : got;                                                  \
+        return read_is_news(got) ? read_noted(fd, got, at) : got;                                                      \
     }
 
 /* True: this is what the caller is told, by a window, or because an earlier write to it met an error. */

@@ -32,7 +32,7 @@ bool stream_read(const char *call, int fd, void *bytes, size_t n, bool received)
 /* As offer_read, for a read that the open window hasn't. */
 static inline __attribute__((always_inline)) ssize_t offer_unserved(const char *call, int fd, void *bytes, size_t n,
                                                                     int64_t offset) {
-    struct fd_slot *slot = likely(n - 1 < WINDOW_CALL_MAX) ? files_slot(fd) : NULL;
+    struct fd_slot *slot = likely(n - 1 < window_call()) ? files_slot(fd) : NULL;
     if (unlikely(survey_wanted))
         survey_read(call, fd, n, offset);
     if (read_promises(slot))
@@ -49,8 +49,11 @@ static inline __attribute__((always_inline)) ssize_t offer_read(const char *call
     return offer_unserved(call, fd, bytes, n, offset);
 }
 
-/* The number that was read last by a call that went into the kernel. */
+/* The number that was read last by a call that went into the kernel, large ones in a row left out. */
 extern struct fd_slot *_Atomic read_last HIDDEN;
+
+/* Reads that may be too large for a window, or not: if there are many, it is found out. */
+void read_midsize(void);
 
 /* After the real call, whose answer is passed on: takes note of it. */
 static inline ssize_t read_passed(int fd, ssize_t got, int64_t offset) {
@@ -61,6 +64,8 @@ static inline ssize_t read_passed(int fd, ssize_t got, int64_t offset) {
         if (!again)
             atomic_store_explicit(&read_last, slot, memory_order_relaxed);
         policy_read_passed(slot, got, offset, again);
+        if (unlikely((size_t)got - 1 < window_call()) && (size_t)got > WINDOW_CALL_MIN)
+            read_midsize();
     }
     return got;
 }

@@ -212,7 +212,13 @@ static bool passes_at_once(int fd, size_t n) {
 /* The quickest, where there is no attention: those of which that is seen without another look. */
 static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t n) {
     const struct fd_slot *slot = files_slot_near(fd);
-    return slot && (slot->other || (n >= WB_LARGE && !atomic_load_explicit(&slot->ofd, memory_order_relaxed)));
+    return slot && ((n >= WB_LARGE && !atomic_load_explicit(&slot->ofd, memory_order_relaxed)) || slot->other);
+}
+
+/* What was written by a quick way. */
+static __attribute__((noinline)) ssize_t write_noted(int fd, ssize_t written, size_t n) {
+    stream_passed(fd, written, n);
+    return written;
 }
 
 /* A single buffer. A negative offset other than "at the position" is the kernel's to refuse. */
@@ -284,7 +290,10 @@ void stream_passed(int fd, ssize_t written, size_t n) {
         if (wb_attention())                                                                                            \
             return name##_extends arguments;                                                                           \
         __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        return real && passes_plainly(fd, n) ? write_passed(fd, real arguments, n) : name##_offered arguments;         \
+        if (!real || !passes_plainly(fd, n))                                                                           \
+            return name##_offered arguments;                                                                           \
+        ssize_t written = real arguments;                                                                              \
+        return writes_are_followed() ? write_noted(fd, written, n) : written;                                          \
     }
 
 #define WRITE(name) SINGLE(name, (int fd, const void *bytes, size_t n), (fd, bytes, n), WB_AT_POSITION, false)

@@ -20,7 +20,7 @@ ssize_t answer_offer(int verdict, size_t total);
  */
 void stream_passed(int fd, ssize_t written, size_t n);
 static inline ssize_t write_passed(int fd, ssize_t written, size_t n) {
-    if (unlikely(window_exists() || atomic_load_explicit(&input_followed, memory_order_relaxed)))
+    if (writes_are_followed())
         stream_passed(fd, written, n);
     return written;
 }

@@ -397,7 +397,7 @@ static void read_from(const char *call, int fd, size_t n, int64_t offset) {
     }
     bool near = offset < 0 || (place->next >= 0 && policy_near(place->next - (int64_t)n, n, offset));
     place->next = offset < 0 ? -1 : offset + (int64_t)n;
-    if (!place->regular || n - 1 >= WINDOW_CALL_MAX) {
+    if (!place->regular || n - 1 >= window_call()) {
         input(call);
         place->large += place->regular;
         end_window(call);
