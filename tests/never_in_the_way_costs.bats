@@ -217,7 +217,7 @@ forks_cheaply() {
 }
 
 @test "nor many more if it deferred before that: its helper thread goes when it forks and defers nothing" {
-    forks_cheaply children_after 14
+    forks_cheaply children_after 16 # 12 to 14 were measured; one and the same program scatters by one
 }
 
 # Each write is followed by a look at something, so that it is a batch of its own.

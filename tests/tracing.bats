@@ -20,6 +20,7 @@ flush 3
 peek_fill 2
 peek_settle 3
 stream_wait 1
+turn 1
 window_end 2
 window_fill 3
 TEXT

@@ -63,6 +63,12 @@ static const char *const counter_names[COUNTERS] = {
     [COUNT_PEEKS_SETTLED] = "peek.settled",
     [COUNT_PEEK_READS] = "peek.served",
     [COUNT_PEEK_BYTES] = "peek.bytes",
+    [COUNT_TURNS] = "turn.begun",
+    [COUNT_TURN_SOCKETS] = "turn.sockets",
+    [COUNT_TURN_READS] = "turn.served",
+    [COUNT_TURN_BYTES_READ] = "turn.bytes",
+    [COUNT_TURN_WRITES] = "turn.deferred",
+    [COUNT_TURN_BYTES_WRITTEN] = "turn.deferred_bytes",
 };
 static const char *const cause_names[FLUSH_CAUSES] = {
     [FLUSH_FULL] = "flush.full",   [FLUSH_BARRIER] = "flush.barrier", [FLUSH_DELAY] = "flush.delay",

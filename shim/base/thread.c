@@ -71,7 +71,7 @@ void thread_library_loaded(void) {
 static void reset(struct thread *thread) {
     atomic_store_explicit(&thread->holder.inside, 0, memory_order_relaxed);
     thread->log = NULL;
-    thread->writing = thread->reading = (struct thread_ring){0};
+    thread->writing = thread->reading = thread->turning = (struct thread_ring){0};
     thread->vfork_child = thread->handlers_ours = thread->waiting = false;
     thread->look_in = thread->looked_in = 0;
     thread_mask_changed(thread);
@@ -153,7 +153,7 @@ static void forget_the_others(void) {
         thread->stats = &thread->own_stats;
         thread->own_stats = (struct stats){0}; /* the parent reports these */
         if (mine) {
-            thread->writing = thread->reading = (struct thread_ring){0};
+            thread->writing = thread->reading = thread->turning = (struct thread_ring){0};
         } else {
             reset(thread);
             thread->log = (struct wb_log *)unused;

@@ -15,7 +15,7 @@
 struct wb_log;
 struct ring;
 
-/* One of a thread's two rings; both are of common/rings.h. */
+/* One of a thread's rings, which are of common/rings.h. */
 struct thread_ring {
     struct ring *ring;   /* NULL until there is something to gain */
     uint32_t generation; /* of the helper thread that is its guest */
@@ -26,7 +26,7 @@ struct thread_ring {
 struct thread {
     struct lock_holder holder;
     struct wb_log *log; /* where this thread defers; NULL until it first does */
-    struct thread_ring writing, reading;
+    struct thread_ring writing, reading, turning;
     bool vfork_child;     /* this is a vfork child's use of its parent's memory: touch nothing */
     int vfork_parent;     /* then: the parent's process id, which goes on with the flag still up */
     bool vfork_exclusive; /* and: what exclusive_begins said */

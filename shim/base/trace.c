@@ -112,6 +112,11 @@ void trace_peek_settle(int fd, uint64_t reads, uint64_t bytes) {
     });
 }
 
+void trace_turn(uint32_t sockets) {
+    PROBE1(turn, sockets);
+    SAY(words(&line, "a turn: ", (long)sockets, " sockets are looked at"));
+}
+
 void trace_fallback(const char *what, int error) {
     PROBE2(fallback, what, error);
     if (log_level < LOG_INFO)

@@ -11,6 +11,7 @@
  *   window_end(cause, reads)                  the window's bytes are of no use any more, after so many reads
  *   peek_fill(descriptor, bytes)              so much of a stream was looked at, and is still in it
  *   peek_settle(descriptor, reads, bytes)     so much of it was read, and has been taken from the kernel
+ *   turn(sockets)                             so many that are readable were looked at together
  *   fallback(what, errno)                     the kernel refused something, which is done without
  *
  * Causes, calls and what was refused are strings, as in the statistics.
@@ -42,6 +43,7 @@ void trace_window_fill(int fd, int64_t offset, int64_t bytes);
 void trace_window_end(const char *cause, uint64_t reads);
 void trace_peek_fill(int fd, int64_t bytes);
 void trace_peek_settle(int fd, uint64_t reads, uint64_t bytes);
+void trace_turn(uint32_t sockets);
 void trace_fallback(const char *what, int error);
 void trace_hindrance(const char *reason, bool up);
 

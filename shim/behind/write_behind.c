@@ -13,6 +13,7 @@
 #include "behind/perform.h"
 #include "behind/straight.h"
 #include "behind/streams.h"
+#include "behind/turn.h"
 #include "common/flusher.h"
 #include "common/rings.h"
 #include "files/shared_memory.h"
@@ -349,6 +350,7 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* put up since policy looked */
         return wb_first_hindrance(hindrances);
+    turn_end(self); /* what was written in it comes first */
     critical_enter();
     struct wb_log *log = self->log ? self->log : log_adopt(self);
     enum reason reason = REASON_no_memory;
@@ -487,6 +489,7 @@ static bool perform_stale(struct thread *self) {
     enum { PATIENT_TICKS = 16 }; /* to look again at a stream that was full */
     static uint32_t ticks;
     bool settled = peeks_tick(self);
+    turn_tick(self);
     if (stats_wanted) /* the flusher isn't in the list of threads */
         stats_collect(self->stats);
     bool all = true, patient = ++ticks % PATIENT_TICKS != 0;
@@ -573,7 +576,7 @@ static void idle(struct thread *self) {
 }
 
 static bool pending(void) {
-    return wb_any_pending() || peeks_exist();
+    return wb_any_pending() || peeks_exist() || turn_exists();
 }
 
 int wb_start(void) {

@@ -18,7 +18,7 @@ struct fd_slot;
 /*
  * How many logs have anything that is not yet performed; a bit that says that calls are to be counted, one that there
  * is a window (window.h), one that there is a rehearsal, one that an error of a socket's is still to be told, and one
- * that there is a peek (peek.h): so a call that is only passed through looks at one word.
+ * that there is a peek (peek.h) or a turn (turn.h): so a call that is only passed through looks at one word.
  * The last two say that inputs are to be counted, and that it is followed what the program writes to streams; they are
  * no reason to look further before a call, but after it.
  */
@@ -30,7 +30,8 @@ enum {
     WB_ERROR = 1 << 26,
     WB_PEEK = 1 << 25,
     WB_FOLLOWED = 1 << 24,
-    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR | WB_PEEK | WB_FOLLOWED,
+    WB_TURN = 1 << 23,
+    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR | WB_PEEK | WB_FOLLOWED | WB_TURN,
     WB_AFTERWARDS = WB_INPUTS | WB_FOLLOWED
 };
 extern _Atomic uint32_t wb_pending HIDDEN;

@@ -86,6 +86,11 @@ void rings_reader_ends(struct thread *self) {
         leave(self, &self->reading);
 }
 
+void rings_turner_ends(struct thread *self) {
+    if (self->turning.ring)
+        leave(self, &self->turning);
+}
+
 /* Not when its guest has gone, or a device refuses what it was made for. */
 static bool of_use(const struct thread_ring *kept) {
     return kept->generation == flusher_generation() &&
@@ -151,4 +156,13 @@ struct ring *rings_get_reader(struct thread *self, void *memory, size_t bytes) {
         return reading->ring;
     struct iovec buffer = {memory, bytes};
     return made(self, reading, ring_create(&reading->ring, RING_TO_READ, &buffer, 1, 0, flusher_host_ring));
+}
+
+struct ring *rings_get_turner(struct thread *self) {
+    struct thread_ring *turning = &self->turning;
+    if (turning->ring && !of_use(turning))
+        give_up(self, turning);
+    if (turning->ring || turning->refused || atomic_load(&forbidden))
+        return turning->ring;
+    return made(self, turning, ring_create(&turning->ring, RING_TO_TURN, NULL, 0, 0, flusher_host_ring));
 }

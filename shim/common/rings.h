@@ -1,6 +1,7 @@
 /*
- * Each thread's rings, one to write by and one to read: made at the first need, given up when the helper thread that
- * was its guest has gone, done without where the kernel refuses. A log's lock is held, unless something else is said.
+ * Each thread's rings, one to write by, one to read and one for turns: made at the first need, given up when the helper
+ * thread that was its guest has gone, done without where the kernel refuses. A log's lock is held, unless something
+ * else is said.
  *
  * Kernel-side polling (URINGSHIM_SQPOLL, URINGSHIM_IOPOLL) is had as far as the kernel grants it. Only the main
  * thread's ring has a polling thread: to end one takes the kernel tens of milliseconds. Device polling is for direct
@@ -25,6 +26,10 @@ struct ring *rings_get(struct thread *self, const struct iovec *buffers, unsigne
 /* The one to read into that memory, which is the same each time. NULL: it does without. By who is fetching. */
 struct ring *rings_get_reader(struct thread *self, void *memory, size_t bytes);
 void rings_reader_ends(struct thread *self);
+
+/* The one for turns, in the same way, without memory. By who has the turn's lock. */
+struct ring *rings_get_turner(struct thread *self);
+void rings_turner_ends(struct thread *self);
 
 /* No rings from now on: making one might be fatal. Without a lock. */
 void rings_forbid(void);

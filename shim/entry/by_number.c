@@ -81,8 +81,13 @@ static long raw_writev(long number, const long a[6]) {
 
 static long raw_sendmsg(long number, const long a[6]) {
     size_t total = 0;
-    int verdict = offer_message("syscall", (int)a[0], (const struct msghdr *)a[1], (int)a[2], &total);
-    return raw_write(number, a, verdict, total);
+    bool carries = false;
+    const struct msghdr *message = (const struct msghdr *)a[1];
+    int verdict = offer_message("syscall", (int)a[0], message, (int)a[2], &total, &carries);
+    long sent = raw_write(number, a, verdict, total);
+    if (carries)
+        message_sent(message, sent);
+    return sent;
 }
 
 static long raw_fcntl(long number, const long a[6]) {
@@ -247,6 +252,10 @@ EXPORT long syscall(long number, ...) {
         announce_reads("syscall");
         if (wb_started())
             atomic_fetch_add(&files_generation, 1);
+        break;
+    case SYS_shutdown:
+        announce_reads("syscall");
+        socket_shut((int)a[0]);
         break;
     case SYS_sendmsg:
         return raw_sendmsg(number, a);

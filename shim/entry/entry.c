@@ -49,6 +49,7 @@ static void announce_attended(const char *call) {
         survey_call(call);
     window_close(self, call);
     peeks_settle(self);
+    turn_end(self);
     if (wb_any_pending())
         flush_for(self, call);
 }
@@ -72,6 +73,7 @@ bool announce_write(const char *call, int fd) {
     struct thread *self = attached_self();
     self->stats->count[COUNT_CALLS]++;
     peeks_settle(self);
+    turn_end(self);
     if (!thread_free(self) || !wb_any_pending())
         return true;
     stats_barrier(call);
@@ -104,6 +106,7 @@ void announce_touch_slowly(const char *call, int fd) {
     if (unlikely(survey_wanted))
         survey_touch(call, fd);
     window_close(self, call);
+    turn_end(self);
     if (!wb_any_pending()) {
         if (!known_file(fd))
             peeks_settle(self);
@@ -117,6 +120,7 @@ void announce_touch_slowly(const char *call, int fd) {
 void drain(const char *call) {
     announce(call);
     peeks_drop(attached_self());
+    turn_end(attached_self());
     window_drain(attached_self(), call);
     if (wb_started() && thread_free(thread_self()))
         wb_flush_all(attached_self(), FLUSH_BARRIER, WB_WAIT);
@@ -205,6 +209,7 @@ void number_taken(int fd) {
     struct ofd *stale = files_detach(fd);
     files_detached(fd);
     peeks_drop(thread_self());
+    turn_end(thread_self());
     if (stale) {
         wb_unpin(attached_self(), stale);
         window_settle(attached_self(), stale);

@@ -12,6 +12,7 @@
 #include "base/real.h"
 #include "base/single.h"
 #include "behind/straight.h"
+#include "behind/turn.h"
 #include "behind/write_behind.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -91,6 +92,13 @@ static inline int error_due(int fd) {
 static inline int socket_error_due(int fd) {
     struct ofd *ofd = known_ofd(fd);
     return ofd && ofd->stream ? error_due(fd) : 0;
+}
+
+/* The program shuts the socket down, or reads urgent data: it has no turns any more. */
+static inline void socket_shut(int fd) {
+    struct ofd *ofd = known_ofd(fd);
+    if (ofd)
+        ofd->shut = true;
 }
 
 /* Is the number known as a file of which nothing is pending? */

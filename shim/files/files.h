@@ -81,6 +81,9 @@ struct ofd {
     uint32_t served;                  /* reads, since the last look at who else could; */
     uint32_t patience;                /* so many times its price the next one waits: doubled while they don't pay */
     uint32_t small_reads, look_after; /* so many since the last look, and until the next */
+    uint64_t turned_in;               /* a socket: the last turn that it was in */
+    bool turns;                       /* a socket: may be looked at in turns, as its options were in this generation */
+    bool shut;                        /* the program has shut it down, in part or as a whole */
     bool flown;  /* a ring may be reading it, or has written it by its number and not let go of it yet */
     bool pinned; /* stands, or stood, in a ring's file table, under its serial number */
     uint64_t serial;

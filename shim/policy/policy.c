@@ -124,3 +124,63 @@ bool policy_shares_syncs(struct sync_habit *habit, uint64_t ticks) {
     }
     return habit->apart == habit->trying;
 }
+
+bool policy_turn(struct turn_habit *habit, unsigned ready, bool eager) {
+    if (eager)
+        return true;
+    if (ready < POLICY_TURN_LEAST)
+        return false;
+    habit->waits++;
+    habit->events += ready;
+    return habit->on;
+}
+
+bool policy_turns_due(const struct turn_habit *habit) {
+    return habit->waits >= POLICY_TURN_WAITS;
+}
+
+void policy_turned(struct turn_habit *habit, uint32_t answered, uint32_t made) {
+    habit->answered += answered;
+    habit->made += made;
+}
+
+static void end_trial(struct turn_habit *habit, bool before, bool better) {
+    habit->on = better;
+    habit->patience = !habit->patience || better != before
+                          ? POLICY_TURN_KEPT
+                          : (uint32_t)smaller(2ull * habit->patience, POLICY_TURN_KEPT_MAX);
+    habit->left = habit->patience;
+    habit->period = 0;
+}
+
+/* The first period of a trial has turns, and isn't counted: what they need is made then. */
+static void go_on_with_trial(struct turn_habit *habit, uint64_t took) {
+    bool before = habit->patience && habit->was_on;
+    if (habit->period > 1) {
+        habit->cost[habit->on] += took;
+        habit->of[habit->on] += habit->events;
+    } else if (habit->period == 1 && habit->answered <= habit->made) {
+        end_trial(habit, before, false);
+        return;
+    }
+    habit->on = !habit->on;
+    if (++habit->period > POLICY_TURN_TRIAL)
+        end_trial(habit, before, habit->cost[true] * habit->of[false] < habit->cost[false] * habit->of[true]);
+}
+
+void policy_turns_took(struct turn_habit *habit, uint64_t now) {
+    uint64_t took = now - habit->began;
+    if (habit->left > 0) {
+        habit->left--;
+    } else if (habit->period == 0) {
+        habit->was_on = habit->on;
+        habit->on = true;
+        habit->period = 1;
+        habit->cost[0] = habit->cost[1] = habit->of[0] = habit->of[1] = 0;
+        habit->answered = habit->made = 0;
+    } else {
+        go_on_with_trial(habit, took);
+    }
+    habit->waits = habit->events = 0;
+    habit->began = now;
+}

@@ -31,8 +31,13 @@ enum {
     POLICY_READS_PROCESS = 128, /* small reads of one file before the process looks around for reading ahead */
     POLICY_READS_FILE = 8,      /* and of one more file after that */
     POLICY_STRIDE = 4,          /* a step between reads of more than this many times their size is a jump */
-    POLICY_SYNCS = 32,          /* syncs, made while another is, by which is measured whether sharing them pays */
-    POLICY_PATIENCE_MAX = 64,   /* so many times that before the other way is tried again: 3, then fourfold, up to it */
+    POLICY_TURN_LEAST = 3,      /* readable at a time, or a turn costs what it saves */
+    POLICY_TURN_WAITS = 64,     /* such waits are a period, */
+    POLICY_TURN_TRIAL = 17,     /* and so many of those, with turns and without in turns, show which is better */
+    POLICY_TURN_KEPT = 64,      /* for so many it stays so; twice as long when it is the same again, */
+    POLICY_TURN_KEPT_MAX = 4096,
+    POLICY_SYNCS = 32,        /* syncs, made while another is, by which is measured whether sharing them pays */
+    POLICY_PATIENCE_MAX = 64, /* so many times that before the other way is tried again: 3, then fourfold, up to it */
 };
 
 struct write_facts {
@@ -151,6 +156,27 @@ struct sync_habit {
 };
 /* So many ticks it took. Returns whether the next ones are to be shared; the first are. */
 bool policy_shares_syncs(struct sync_habit *habit, uint64_t ticks);
+
+/*
+ * Turns save system calls, and cost requests on a ring: what pays is the machine's to say, and is tried. Compared is
+ * the processor time of the thread for each descriptor that was readable.
+ */
+struct turn_habit {
+    bool on, was_on;         /* now, and before the trial */
+    uint32_t waits, events;  /* in this period */
+    uint32_t left, patience; /* periods before the next trial, and after it */
+    uint32_t period;         /* of the trial */
+    uint64_t began;          /* this period; nanoseconds of processor time */
+    uint64_t cost[2], of[2]; /* in the trial, without turns and with: nanoseconds, events */
+    uint32_t answered, made; /* in the trial: calls that turns answered, and that were made for them */
+};
+/* So many descriptors are readable: is there to be a turn? */
+bool policy_turn(struct turn_habit *habit, unsigned ready, bool eager);
+/* Is the period over? Then policy wants to be told the thread's processor time. */
+bool policy_turns_due(const struct turn_habit *habit);
+void policy_turns_took(struct turn_habit *habit, uint64_t now);
+/* Turns have ended: so many calls were answered, and that many made for them. */
+void policy_turned(struct turn_habit *habit, uint32_t answered, uint32_t made);
 
 /* Slot and its OFD as the caller found them; ofd may be NULL: nothing is known of the number yet. */
 enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, struct ofd *ofd);

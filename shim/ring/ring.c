@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -64,15 +65,15 @@ static int register_op(int index, unsigned operation, void *argument, unsigned c
  * ask for none of their own accord (Linux 6.6), and then have no address of it. We don't ask: older ones would write it
  * where the kernel has other things.
  */
-int ring_set_up(struct io_uring *uring, unsigned polling) {
+int ring_set_up(struct io_uring *uring, unsigned entries, unsigned polling) {
     struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
                                      .sq_thread_idle = RING_POLL_IDLE_MS};
     params.flags |= polling & RING_POLL_QUEUE ? IORING_SETUP_SQPOLL : IORING_SETUP_COOP_TASKRUN;
     params.flags |= polling & RING_POLL_DEVICE ? IORING_SETUP_IOPOLL : 0;
-    int error = io_uring_queue_init_params(RING_ENTRIES, uring, &params);
+    int error = io_uring_queue_init_params(entries, uring, &params);
     if (error == -EINVAL && params.flags & IORING_SETUP_COOP_TASKRUN) { /* Linux 5.19; it only saves interruptions */
         params.flags &= ~IORING_SETUP_COOP_TASKRUN;
-        error = io_uring_queue_init_params(RING_ENTRIES, uring, &params);
+        error = io_uring_queue_init_params(entries, uring, &params);
     }
     if (error || params.flags & NO_ARRAY || !uring->sq.array)
         return error;
@@ -139,6 +140,9 @@ int ring_restrict(struct io_uring *uring, enum ring_use use) {
         [RING_TO_READ] = {2,
                           {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
                            {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED}}},
+        [RING_TO_TURN] = {2,
+                          {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_RECV},
+                           {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_SEND}}},
     };
     memcpy(allowed + 3, more[use].list, more[use].count * sizeof *allowed);
     return io_uring_register_restrictions(uring, allowed, 3 + more[use].count);
@@ -152,7 +156,7 @@ static int ring_equip(struct ring *ring, const struct pollers *before, int (*hos
         error = ring_make_table(uring);
     if (error)
         return error;
-    error = io_uring_register_buffers(uring, ring->buffers, ring->buffer_count);
+    error = ring->buffer_count ? io_uring_register_buffers(uring, ring->buffers, ring->buffer_count) : 0;
     ring->fixed_buffers = error == 0;
     if (error)
         stats_fallback("fixed_buffers", -error);
@@ -185,7 +189,7 @@ int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffer
         passing_ends();
     }
     passing_begins();
-    int error = ring_set_up(&ring->uring, polling);
+    int error = ring_set_up(&ring->uring, use == RING_TO_TURN ? RING_TURN_ENTRIES : RING_ENTRIES, polling);
     if (error) {
         passing_ends();
         arena_unmap(ring, sizeof *ring);
@@ -378,6 +382,20 @@ void ring_prepare_read(struct ring *ring, int fd, void *buffer, uint32_t length,
     else
         io_uring_prep_read(sqe, fd, buffer, length, (uint64_t)offset);
     sqe->rw_flags = RWF_NOWAIT;
+    sqe->user_data = tag;
+}
+
+void ring_prepare_receive(struct ring *ring, int fd, void *buffer, uint32_t length, enum ring_receive how,
+                          uint64_t tag) {
+    static const int flags[] = {[RING_PEEK] = MSG_PEEK, [RING_RECEIVE] = 0, [RING_DISCARD] = MSG_TRUNC};
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    io_uring_prep_recv(sqe, fd, buffer, length, MSG_DONTWAIT | flags[how]);
+    sqe->user_data = tag;
+}
+
+void ring_prepare_send(struct ring *ring, int fd, const void *buffer, uint32_t length, uint64_t tag) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    io_uring_prep_send(sqe, fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     sqe->user_data = tag;
 }
 

@@ -17,13 +17,14 @@
 
 struct ring;
 
-enum { RING_ENTRIES = 64, RING_FILES = 16 };
+enum { RING_ENTRIES = 64, RING_TURN_ENTRIES = 128, RING_FILES = 16 };
 
 /*
  * Writing and syncing, of registered files, in the background if need be. Or only what is under way as soon as it has
- * been submitted (RING_NOWAIT), of files named by their number, which no request outlives: writing so, and reading.
+ * been submitted (RING_NOWAIT), of files named by their number, which no request outlives: writing so, reading, and
+ * receiving and sending on sockets.
  */
-enum ring_use { RING_TO_WRITE, RING_TO_WRITE_AT_ONCE, RING_TO_READ };
+enum ring_use { RING_TO_WRITE, RING_TO_WRITE_AT_ONCE, RING_TO_READ, RING_TO_TURN };
 
 /*
  * Polling by the kernel (io_uring_setup(2)). QUEUE: a kernel thread, one of the process's threads, looks for requests
@@ -43,7 +44,7 @@ int ring_create(struct ring **out, enum ring_use use, const struct iovec *buffer
                 int (*host)(int ring_fd));
 /* Steps of it, for who tries what the kernel grants. After the second, only what the library uses may be asked. */
 struct io_uring;
-int ring_set_up(struct io_uring *uring, unsigned polling);
+int ring_set_up(struct io_uring *uring, unsigned entries, unsigned polling);
 int ring_make_table(struct io_uring *uring);
 int ring_restrict(struct io_uring *uring, enum ring_use use);
 bool ring_has_table(const struct ring *ring);
@@ -111,6 +112,15 @@ void ring_complete(struct ring *ring);
  * after it has completed.
  */
 void ring_prepare_read(struct ring *ring, int fd, void *buffer, uint32_t length, int64_t offset, uint64_t tag);
+/*
+ * A ring for turns: requests that never wait, done in order when they are submitted (MSG_DONTWAIT in recv(2)). Looked
+ * at and left there; taken; or, on TCP, taken without being copied (MSG_TRUNC in tcp(7)).
+ */
+enum ring_receive { RING_PEEK, RING_RECEIVE, RING_DISCARD };
+void ring_prepare_receive(struct ring *ring, int fd, void *buffer, uint32_t length, enum ring_receive how,
+                          uint64_t tag);
+/* Without SIGPIPE. */
+void ring_prepare_send(struct ring *ring, int fd, const void *buffer, uint32_t length, uint64_t tag);
 void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag);
 
 /*

@@ -83,6 +83,8 @@ enum {
     IORING_OP_WRITE_FIXED = 5,
     IORING_OP_READ = 22,
     IORING_OP_WRITE = 23,
+    IORING_OP_SEND = 26,
+    IORING_OP_RECV = 27,
 };
 enum { IOSQE_FIXED_FILE = 1 << 0, IOSQE_IO_LINK = 1 << 2 };
 enum { IORING_FSYNC_DATASYNC = 1 << 0 };
@@ -199,6 +201,16 @@ static inline void io_uring_prep_write(struct io_uring_sqe *sqe, int fd, const v
 static inline void io_uring_prep_write_fixed(struct io_uring_sqe *sqe, int fd, const void *bytes, unsigned n,
                                              uint64_t offset, int buffer) {
     uring_prepare(sqe, IORING_OP_WRITE_FIXED, fd, bytes, n, offset, buffer);
+}
+
+static inline void io_uring_prep_recv(struct io_uring_sqe *sqe, int fd, void *bytes, size_t n, int flags) {
+    uring_prepare(sqe, IORING_OP_RECV, fd, bytes, (unsigned)n, 0, 0);
+    sqe->rw_flags = (uint32_t)flags;
+}
+
+static inline void io_uring_prep_send(struct io_uring_sqe *sqe, int fd, const void *bytes, size_t n, int flags) {
+    uring_prepare(sqe, IORING_OP_SEND, fd, bytes, (unsigned)n, 0, 0);
+    sqe->rw_flags = (uint32_t)flags;
 }
 
 static inline void io_uring_prep_fsync(struct io_uring_sqe *sqe, int fd, unsigned flags) {

@@ -127,7 +127,7 @@ static struct {
 /* A read tells: a device that can't be polled refuses it, where writes may be done by a worker, unpolled. */
 static void try_device_polling(void) {
     struct io_uring ring;
-    int error = ring_set_up(&ring, RING_POLL_DEVICE);
+    int error = ring_set_up(&ring, RING_ENTRIES, RING_POLL_DEVICE);
     if (error == 0)
         error = io_uring_enable_rings(&ring);
     if (error == 0) {

@@ -168,7 +168,7 @@ static void try_ring(void) {
     struct iovec pieces[2];
     int file = memfd_create("probe", MFD_CLOEXEC);
     struct target target = {file, 0};
-    if (step("ring", ring_set_up(&ring, 0)) != 0)
+    if (step("ring", ring_set_up(&ring, RING_ENTRIES, 0)) != 0)
         return;
     int numbers = io_uring_register_ring_fd(&ring);
     if (step("ring.number", numbers < 0 ? numbers : 0) != 0)
@@ -200,13 +200,13 @@ static void try_exempt(void) {
     struct io_uring ring;
     struct iovec pieces[2];
     setrlimit(RLIMIT_MEMLOCK, &none);
-    int error = ring_set_up(&ring, 0);
+    int error = ring_set_up(&ring, RING_ENTRIES, 0);
     answer("exempt", error ? error : ring_register_buffers(&ring, pieces));
 }
 
 static void try_queue_polling(void) {
     struct io_uring ring;
-    answer("sqpoll", ring_set_up(&ring, RING_POLL_QUEUE));
+    answer("sqpoll", ring_set_up(&ring, RING_ENTRIES, RING_POLL_QUEUE));
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/earlier.h"
 #include "base/single.h"
 #include "entry/data/read.h"
+#include "entry/data/turns.h"
 #include "entry/life/own_calls.h"
 
 struct fd_slot *_Atomic read_last;
@@ -72,6 +73,7 @@ static bool stream_served(const char *call, int fd, const struct iovec *parts, i
         survey_read(call, fd, n, WINDOW_AT_POSITION);
     if (slot && read_promises(slot)) {
         int saved = errno;
+        turn_end(thread_self()); /* as above */
         served = peeked(fd, slot, parts, count, n, received);
         errno = saved;
         if (!served && is_stream(fd))
@@ -156,6 +158,7 @@ void read_midsize(void) {
 ssize_t __attribute__((noinline))
 read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n, int64_t offset) {
     int saved = errno;
+    turn_end(thread_self()); /* a peek would find what was read in it */
     ssize_t got = by_window(call, fd, slot, bytes, n, offset);
     errno = saved;
     if (got == WINDOW_MISS)
@@ -195,6 +198,9 @@ static inline __attribute__((always_inline)) bool read_is_news(ssize_t got) {
         return read_passed(fd, REAL_OF(name) arguments, at);                                                           \
     }                                                                                                                  \
     static __attribute__((noinline)) ssize_t name##_served parameters {                                                \
+        ssize_t turned = (at) == WINDOW_AT_POSITION ? turn_serves(fd, bytes, n) : -1;                                  \
+        if (turned > 0)                                                                                                \
+            return turned;                                                                                             \
         if ((valid) && likely(n - 1 < WINDOW_CALL_MAX) && read_quickly(fd, bytes, n, at))                              \
             return (ssize_t)n;                                                                                         \
         return name##_unserved arguments;                                                                              \
@@ -249,6 +255,9 @@ PREAD(__pread64)
 
 /* The fortified ones: libc ends the program if the buffer is too small. */
 EXPORT ssize_t __read_chk(int fd, void *bytes, size_t n, size_t room) {
+    ssize_t turned = n <= room ? turn_serves(fd, bytes, n) : -1;
+    if (turned > 0)
+        return turned;
     ssize_t got = offer_read("__read_chk", fd, bytes, n <= room ? n : 0, WINDOW_AT_POSITION);
     return likely(got != WINDOW_MISS) ? got : read_passed(fd, REAL(__read_chk)(fd, bytes, n, room), WINDOW_AT_POSITION);
 }
@@ -275,6 +284,9 @@ EXPORT int isatty(int fd) {
 
 /* What files have pending is seen; and windows are for single buffers. */
 EXPORT ssize_t readv(int fd, const struct iovec *vector, int count) {
+    ssize_t turned = turn_serves_vector(fd, vector, count);
+    if (turned > 0)
+        return turned;
     ssize_t got = stream_readv("readv", fd, vector, count);
     if (got != WINDOW_MISS)
         return got;
@@ -282,25 +294,48 @@ EXPORT ssize_t readv(int fd, const struct iovec *vector, int count) {
     return unlikely(error) ? answer(-error) : read_passed(fd, REAL(readv)(fd, vector, count), WINDOW_AT_POSITION);
 }
 
-/* Without flags it is a read of a socket (recv(2)). */
-EXPORT ssize_t recv(int fd, void *bytes, size_t n, int flags) {
-    if (!flags && stream_read("recv", fd, bytes, n, true))
-        return (ssize_t)n;
-    if (flags)
-        announce_reads("recv");
+extern ssize_t __recv_chk(int fd, void *bytes, size_t n, size_t room, int flags);
+extern ssize_t __recvfrom_chk(int fd, void *bytes, size_t n, size_t room, int flags, __SOCKADDR_ARG from,
+                              socklen_t *size);
+
+/*
+ * Without flags it is a read of a socket (recv(2)); in a turn it doesn't matter whether it would wait. True: this is
+ * what the caller is told.
+ */
+static bool received(const char *call, int fd, void *bytes, size_t n, int flags, bool plain, ssize_t *answered) {
+    *answered = plain && !(flags & ~MSG_DONTWAIT) ? turn_serves(fd, bytes, n) : -1;
+    if (*answered > 0)
+        return true;
+    plain &= !flags;
+    if (plain && stream_read(call, fd, bytes, n, true)) {
+        *answered = (ssize_t)n;
+        return true;
+    }
+    if (!plain)
+        announce_reads(call);
+    if (unlikely(flags & MSG_OOB)) /* where the urgent byte was isn't seen any more */
+        socket_shut(fd);
     int error = unlikely(wb_attention()) ? error_due(fd) : 0;
-    return unlikely(error) ? answer(-error) : read_passed(fd, REAL(recv)(fd, bytes, n, flags), WINDOW_AT_POSITION);
+    if (unlikely(error))
+        *answered = answer(-error);
+    return error != 0;
 }
 
-EXPORT ssize_t recvfrom(int fd, void *bytes, size_t n, int flags, __SOCKADDR_ARG from, socklen_t *size) {
-    if (!flags && !from.__sockaddr__ && stream_read("recvfrom", fd, bytes, n, true))
-        return (ssize_t)n;
-    if (flags || from.__sockaddr__)
-        announce_reads("recvfrom");
-    int error = unlikely(wb_attention()) ? error_due(fd) : 0;
-    return unlikely(error) ? answer(-error)
-                           : read_passed(fd, REAL(recvfrom)(fd, bytes, n, flags, from, size), WINDOW_AT_POSITION);
-}
+#define RECV(name, parameters, arguments, plain)                                                                       \
+    EXPORT ssize_t name parameters {                                                                                   \
+        ssize_t answered;                                                                                              \
+        if (received(#name, fd, bytes, n, flags, plain, &answered))                                                    \
+            return answered;                                                                                           \
+        return read_passed(fd, REAL(name) arguments, WINDOW_AT_POSITION);                                              \
+    }
+
+RECV(recv, (int fd, void *bytes, size_t n, int flags), (fd, bytes, n, flags), true)
+RECV(recvfrom, (int fd, void *bytes, size_t n, int flags, __SOCKADDR_ARG from, socklen_t *size),
+     (fd, bytes, n, flags, from, size), !from.__sockaddr__)
+/* The fortified ones: libc ends the program if the buffer is too small. */
+RECV(__recv_chk, (int fd, void *bytes, size_t n, size_t room, int flags), (fd, bytes, n, room, flags), n <= room)
+RECV(__recvfrom_chk, (int fd, void *bytes, size_t n, size_t room, int flags, __SOCKADDR_ARG from, socklen_t *size),
+     (fd, bytes, n, room, flags, from, size), !from.__sockaddr__ && n <= room)
 
 /* Asked by busybox's shell before each byte. */
 static bool poll_answered(struct pollfd *fds, nfds_t n) {
@@ -316,7 +351,7 @@ static bool poll_answered(struct pollfd *fds, nfds_t n) {
         if (peeks_exist() && poll_answered(fds, n))                                                                    \
             return 1;                                                                                                  \
         announce(#name);                                                                                               \
-        return CALL(name, (fds, n, limit));                                                                            \
+        return polled_turn(fds, n, CALL(name, (fds, n, limit)));                                                       \
     }
 
 extern int __poll(struct pollfd *fds, nfds_t n, int limit);

@@ -3,7 +3,9 @@
 #include <sys/socket.h>
 
 #include "base/copy.h"
+#include "base/single.h"
 #include "entry/data/sharing.h"
+#include "entry/data/turns.h"
 #include "entry/data/write.h"
 #include "entry/entry.h"
 
@@ -37,21 +39,44 @@ static bool is_plain(const struct msghdr *message, struct msghdr *copy) {
            copy->msg_iovlen <= INT16_MAX;
 }
 
-int offer_message(const char *call, int fd, const struct msghdr *message, int flags, size_t *total) {
+int offer_message(const char *call, int fd, const struct msghdr *message, int flags, size_t *total, bool *carries) {
     struct msghdr copy;
-    *total = 0;
-    if (write_prepared(fd) && is_plain(message, &copy))
+    bool prepared = write_prepared(fd), readable = prepared || thread_self()->faults_caught;
+    bool plain = readable && thread_free(thread_self()) && is_plain(message, &copy);
+    *total = *carries = 0;
+    if (plain && turn_exists() && !(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)))
+        *total = turn_keeps_vector(fd, copy.msg_iov, (int)copy.msg_iovlen, flags & MSG_NOSIGNAL);
+    if (unlikely(*total))
+        return DEFERRED;
+    if (plain && prepared)
         return offer_vector(call, fd, copy.msg_iov, (int)copy.msg_iovlen,
                             flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT, flags & ~MSG_NOSIGNAL, total);
-    announce(call);
-    sharing_sent();
+    *carries = !plain;
+    if (plain)
+        announce(call);
+    else
+        announce_reads(call); /* what was looked at isn't this process's alone any more */
+    if (*carries && (readable || !single_threaded()))
+        sharing_sent();
     return PASS;
+}
+
+/* With one thread it is time enough to look when the kernel has read it. */
+void message_sent(const struct msghdr *message, ssize_t sent) {
+    if (sent >= 0 && message->msg_controllen)
+        sharing_sent();
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     size_t total;
-    int verdict = offer_message("sendmsg", fd, message, flags, &total);
-    return verdict == PASS ? write_passed(fd, REAL(sendmsg)(fd, message, flags), total) : answer_offer(verdict, total);
+    bool carries;
+    int verdict = offer_message("sendmsg", fd, message, flags, &total, &carries);
+    if (verdict != PASS)
+        return answer_offer(verdict, total);
+    ssize_t sent = write_passed(fd, REAL(sendmsg)(fd, message, flags), total);
+    if (carries)
+        message_sent(message, sent);
+    return sent;
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
@@ -105,6 +130,13 @@ extern int __connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t n);
 
 CONNECT(connect)
 CONNECT(__connect)
+
+/* From then on a send may fail of which poll(2) says nothing. */
+EXPORT int shutdown(int fd, int how) {
+    announce_reads("shutdown");
+    socket_shut(fd);
+    return CALL(shutdown, (fd, how));
+}
 
 /* Descriptors may have come, which others have as well: none is this process's own any more. */
 static void received(size_t control) {

@@ -60,6 +60,7 @@ void sharing_passed_on(void) {
     files_passed_on();
     window_close(thread_self(), "passing on"); /* which may have been opened since the call was announced */
     peeks_drop(thread_self());
+    turn_end(thread_self());
     if (!shared_memory_any_alone())
         return;
     sharing_begins();

@@ -9,6 +9,7 @@
 #include "base/ticks.h"
 #include "behind/group_sync.h"
 #include "behind/straight.h"
+#include "entry/data/turns.h"
 #include "entry/data/write.h"
 #include "entry/entry.h"
 #include "entry/life/activate.h"
@@ -244,6 +245,8 @@ int offer_write(const char *call, int fd, const void *bytes, size_t n) {
 
 int offer_send(const char *call, int fd, const void *bytes, size_t n, int flags) {
     int64_t how = flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT;
+    if (!(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) && turn_keeps(fd, bytes, n, flags & MSG_NOSIGNAL))
+        return DEFERRED;
     return passes_at_once(fd, n) ? PASS : offer_one(call, fd, bytes, n, how, flags & ~MSG_NOSIGNAL);
 }
 
@@ -258,6 +261,9 @@ bool write_prepared(int fd) {
 int offer_vector(const char *call, int fd, const struct iovec *vector, int count, int64_t offset, bool odd,
                  size_t *total) {
     struct offer offer = {call, fd, count, vector, offset, 0, false, odd};
+    *total = offset >= 0 || odd ? 0 : turn_keeps_vector(fd, vector, count, offset == WB_SENT_QUIETLY);
+    if (unlikely(*total))
+        return DEFERRED;
     int verdict = make_offer(&offer);
     *total = offer.total;
     return verdict;
@@ -284,7 +290,9 @@ void stream_passed(int fd, ssize_t written, size_t n) {
         return verdict == PASS ? write_passed(fd, REAL_OF(name) arguments, n) : answer_offer(verdict, n);              \
     }                                                                                                                  \
     static __attribute__((noinline)) ssize_t name##_extends parameters {                                               \
-        return extends(fd, bytes, n, at) ? (ssize_t)n : name##_offered arguments;                                      \
+        if (extends(fd, bytes, n, at) || ((at) == WB_AT_POSITION && turn_keeps(fd, bytes, n, false)))                  \
+            return (ssize_t)n;                                                                                         \
+        return name##_offered arguments;                                                                               \
     }                                                                                                                  \
     EXPORT ssize_t name parameters {                                                                                   \
         if (wb_attention())                                                                                            \

@@ -123,6 +123,7 @@ static enum reason prepare(const struct inode *inode, bool to_write) {
     }
     window_start();
     peeks_start();
+    turn_start();
     return REASON_NONE;
 }
 
@@ -165,6 +166,7 @@ static bool stop(struct thread *self, bool reading_too) {
     if (reading_too)
         window_stop(self);
     peeks_stop(self); /* nobody would settle */
+    turn_stop(self);
     bool stopped = !activated() || wb_stop(self);
     if (stopped)
         atomic_store(&active, false);
@@ -232,8 +234,8 @@ void code_changed(const char *call, void *start, size_t length, bool of_file) {
 
 void rest(void) {
     struct thread *self = attached_self();
-    if (activated() && !config.sqpoll && !self->reading.ring && !peeks_exist() && single_threaded() &&
-        thread_free(self))
+    if (activated() && !config.sqpoll && !self->reading.ring && !self->turning.ring && !peeks_exist() &&
+        single_threaded() && thread_free(self))
         stop_once(self, false);
 }
 

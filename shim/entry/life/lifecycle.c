@@ -47,6 +47,7 @@ void finish(const char *call, enum flush_cause cause) {
     if (window_exists())
         window_close(attached_self(), call);
     peeks_drop(self);
+    turn_end(self);
     if (wb_any_pending()) {
         wb_flush_all(attached_self(), cause, WB_WAIT);
         if (cause == FLUSH_BARRIER)
@@ -73,6 +74,7 @@ void finish_for_good(const char *call) {
         return;
     wb_hinder(REASON_unready);
     peeks_drop(thread_self());
+    turn_end(thread_self());
     if (wb_started())
         wb_flush_all(attached_self(), FLUSH_EXIT, WB_WAIT);
     finish(call, FLUSH_EXIT);
@@ -138,6 +140,7 @@ static void handler_ended(void) {
     thread_mask_changed(thread_self());
     window_close(thread_self(), "signal handler");
     peeks_drop(thread_self());
+    turn_end(thread_self());
     flush_around_handler();
 }
 
@@ -152,6 +155,7 @@ static void dying(bool fault) {
         return;
     wb_hinder(REASON_unready);
     peeks_drop(thread_self());
+    turn_end(thread_self());
     if (wb_started())
         wb_flush_all(attached_self(), FLUSH_EXIT, fault ? WB_WAIT : WB_DONT_WAIT);
     if (prepared_to_read())
@@ -162,6 +166,7 @@ static const struct signals_events events = {handler_begins, handler_ended, dyin
 
 static void thread_ends(struct thread *self) {
     window_thread_ends(self);
+    turn_thread_ends(self);
     peeks_thread_ends(self);
     wb_thread_ends(self);
 }

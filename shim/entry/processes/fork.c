@@ -48,6 +48,7 @@ static void lock_for_fork(struct thread *self) {
     window_fork_prepare(self);
     wb_fork_prepare(self);
     peeks_fork_prepare(self);
+    turn_fork_prepare(self);
     files_fork_prepare();
     sharing_fork_prepare();
     thread_fork_prepare();
@@ -82,6 +83,7 @@ void fork_prepare(void) {
     find_ways_out();
     window_close(self, "fork");
     peeks_drop(self);
+    turn_end(self);
     wb_rehearsal_ends();
     files_passed_on();
     if ((prepared = how_to_prepare()) == PLAIN)
@@ -108,6 +110,7 @@ static void unlock_after_fork(struct thread *self, bool child) {
             live_restart();
         thread_count_in_sight();
     }
+    turn_fork_done(child);
     peeks_fork_done(child);
     window_fork_done(child);
     activation_fork_done(child);

@@ -1,0 +1,584 @@
+#include "behind/turn.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "ahead/peek.h"
+#include "base/arena.h"
+#include "base/copy.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/single.h"
+#include "base/ticks.h"
+#include "base/trace.h"
+#include "behind/straight.h"
+#include "behind/streams.h"
+#include "common/flusher.h"
+#include "common/rings.h"
+#include "files/readers.h"
+#include "files/shared_memory.h"
+#include "ring/direct.h"
+
+struct turned {
+    int fd;
+    struct ofd *ofd;   /* its slot has it, which no call empties before the turn has ended */
+    uint32_t at, end;  /* read, and looked at */
+    bool all;          /* there were no more */
+    bool open;         /* it takes what is sent */
+    uint32_t sends_in; /* the last submission in which something is sent to it */
+};
+
+/* What the program did: in this order it is performed. */
+struct step {
+    struct turned *socket;
+    uint32_t length, done;
+    uint32_t start; /* a write: where it is in `bytes` */
+    bool writes, quiet;
+};
+
+static struct {
+    struct biased_lock lock;
+    uint32_t sockets, steps; /* no sockets: there is no turn */
+    uint32_t used;           /* of `bytes` */
+    uint32_t hint;           /* the socket that was read or written last */
+    uint32_t newest;         /* those before that were looked at before the last of which anything was read */
+    uint64_t epoch;          /* in which they were looked at */
+    uint64_t written_at;     /* ticks: the oldest write; 0: there is none */
+    bool seen;               /* by the helper thread */
+    bool stuck;              /* a socket took less than it has room for */
+    struct turn_gain now, gain;
+    char *peeks, *bytes, *scratch;
+    struct turned socket[TURN_SOCKETS];
+    struct step step[TURN_STEPS];
+} turn APART;
+
+static bool biased; /* membarrier works */
+static bool begun;  /* until then a fork touches nothing of it, which would cost a page */
+
+/* What a send takes of the socket's room beside twice its bytes (SKB_TRUESIZE in include/linux/skbuff.h). */
+enum { SEND_COSTS = 2048, ROOM_LEAST = 16 << 10, VERIFIED_US = 20000 };
+
+static uint32_t cost(uint32_t bytes) {
+    return 2 * bytes + SEND_COSTS;
+}
+
+static bool equip(void) {
+    begun = true;
+    if (!turn.peeks)
+        turn.peeks = arena_map((size_t)(TURN_SOCKETS + 1) * TURN_PEEK, ARENA_DONTFORK);
+    if (!turn.bytes)
+        turn.bytes = arena_map(TURN_BYTES, ARENA_DONTFORK);
+    turn.scratch = turn.peeks ? turn.peeks + (size_t)TURN_SOCKETS * TURN_PEEK : NULL;
+    return turn.peeks && turn.bytes;
+}
+
+static char *peek_of(const struct turned *socket) {
+    return turn.peeks + (size_t)(socket - turn.socket) * TURN_PEEK;
+}
+
+/* Room by the kernel's own count, for what it holds of the socket is more than the bytes. */
+static uint32_t room(int fd, enum stream kind) {
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof memory;
+    if (sys(SYS_getsockopt, fd, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0 || size < sizeof memory)
+        return 0;
+    uint32_t used = memory[kind == STREAM_TCP ? SK_MEMINFO_WMEM_QUEUED : SK_MEMINFO_WMEM_ALLOC];
+    return memory[SK_MEMINFO_SNDBUF] > used ? memory[SK_MEMINFO_SNDBUF] - used : 0;
+}
+
+/* With TCP_NOTSENT_LOWAT a send may be refused though there is room. */
+static bool is_limited(int fd, enum stream kind) {
+    uint32_t lowat = 0;
+    socklen_t size = sizeof lowat;
+    return kind == STREAM_TCP && sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, &size) == 0 && lowat;
+}
+
+/* Is it still that socket, with the options and the room that it needs? */
+static bool is_verified(const struct ofd *ofd, uint64_t now) {
+    return ofd->turns && ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed) &&
+           now - ofd->verified_at <= ticks_of_us(VERIFIED_US) && ofd->room >= ROOM_LEAST;
+}
+
+/* Asks the kernel. files_lock held. */
+static bool verify(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) {
+    uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
+    struct stat st;
+    if (!ofd->turns || ofd->generation != generation) {
+        ofd->turns = files_verify(fd, slot) && readers_peekable(ofd, fd) && !is_limited(fd, ofd->stream);
+        ofd->verified_at = now;
+        ofd->room = 0;
+    } else if (now - ofd->verified_at > ticks_of_us(VERIFIED_US)) {
+        ofd->turns = sys(SYS_fstat, fd, &st) == 0 && st.st_ino == ofd->inode->number && st.st_dev == ofd->inode->device;
+        ofd->verified_at = now;
+    }
+    if (ofd->turns && ofd->room < ROOM_LEAST)
+        ofd->room = room(fd, ofd->stream);
+    return ofd->turns && ofd->room >= ROOM_LEAST;
+}
+
+static bool verified(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) {
+    if (likely(is_verified(ofd, now)))
+        return true;
+    mutex_lock(&files_lock);
+    bool still = atomic_load_explicit(&slot->ofd, memory_order_relaxed) == ofd && verify(fd, slot, ofd, now);
+    mutex_unlock(&files_lock);
+    return still;
+}
+
+/* The number's socket, if it may be looked at. */
+static struct ofd *chosen(int fd, uint64_t now) {
+    bool due;
+    struct fd_slot *slot = files_slot(fd);
+    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+    if (!ofd || !ofd->stream || stream_is_pipe(ofd->stream) || ofd->shut || !readers_alone(ofd, 0, &due) ||
+        (ofd->reason != REASON_NONE && ofd->reason != REASON_nonblocking) ||
+        atomic_load_explicit(&ofd->inode->error, memory_order_relaxed) || !verified(fd, slot, ofd, now))
+        return NULL;
+    return ofd;
+}
+
+static void choose(const int *numbers, unsigned count) {
+    static uint64_t turns;
+    uint64_t now = ticks_now();
+    turns++;
+    for (unsigned i = 0; i < count && turn.sockets < TURN_SOCKETS; i++) {
+        struct ofd *ofd = chosen(numbers[i], now);
+        if (!ofd || ofd->turned_in == turns) /* once, whatever numbers it has */
+            continue;
+        ofd->turned_in = turns;
+        turn.socket[turn.sockets++] = (struct turned){.fd = numbers[i], .ofd = ofd};
+    }
+}
+
+/* The kernel tells it once, and told us: it is the answer to the program's next call that sends or receives. */
+static void failed(struct thread *self, struct turned *socket, int error) {
+    socket->open = false;
+    if (error == EAGAIN || error == EPIPE)
+        return; /* these it tells again */
+    straight_failed(socket->ofd, error);
+    self->stats->count[COUNT_LATE_ERRORS]++;
+}
+
+/*
+ * Does TCP take what is sent? It says so to poll(2), which costs less than a send. On AF_UNIX who shuts down the other
+ * end for receiving isn't seen so (unix_poll in net/unix/af_unix.c).
+ */
+static void ask(void) {
+    struct pollfd of[TURN_SOCKETS];
+    struct turned *asked[TURN_SOCKETS];
+    struct timespec none = {0, 0};
+    nfds_t n = 0;
+    for (uint32_t i = 0; i < turn.sockets; i++)
+        if (turn.socket[i].ofd->stream == STREAM_TCP && turn.socket[i].end) {
+            of[n] = (struct pollfd){.fd = turn.socket[i].fd, .events = POLLOUT | POLLPRI};
+            asked[n++] = &turn.socket[i];
+        }
+    if (!n)
+        return;
+    turn.now.made++;
+    if (sys(SYS_ppoll, of, n, &none, NULL, sizeof(uint64_t)) <= 0)
+        return;
+    for (nfds_t i = 0; i < n; i++) {
+        asked[i]->open = of[i].revents == POLLOUT;
+        if (of[i].revents & POLLPRI) /* a byte that is urgent now may be an ordinary one when it is taken */
+            asked[i]->end = 0;
+    }
+}
+
+/*
+ * All are looked at before any is asked whether it takes what is sent: so nothing that the program reads in this turn
+ * can tell of an end that came after that answer.
+ */
+static void look(struct thread *self, struct ring *ring) {
+    enum { ASKED = TURN_SOCKETS }; /* added to a socket's place in the tag of the second request */
+    uint32_t n = turn.sockets;
+    int32_t result;
+    uint64_t tag;
+    ring_drain(ring);
+    for (uint32_t i = 0; i < n; i++)
+        ring_prepare_receive(ring, turn.socket[i].fd, peek_of(&turn.socket[i]), TURN_PEEK, RING_PEEK, i);
+    for (uint32_t i = 0; i < n; i++)
+        if (turn.socket[i].ofd->stream != STREAM_TCP)
+            ring_prepare_send(ring, turn.socket[i].fd, NULL, 0, ASKED + i);
+    ring_complete(ring);
+    self->stats->count[COUNT_RING_ENTERS]++;
+    turn.now.made++;
+    while (ring_take(ring, &tag, &result)) {
+        struct turned *socket = &turn.socket[tag % ASKED];
+        if (tag < ASKED) {
+            socket->end = result > 0 ? (uint32_t)result : 0;
+            socket->all = socket->end < TURN_PEEK;
+        } else {
+            socket->open = result == 0;
+        }
+    }
+    ask();
+}
+
+static void forget(void) {
+    turn.sockets = turn.steps = turn.used = 0;
+    turn.written_at = 0;
+    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_TURN);
+}
+
+static bool begin(struct thread *self, const int *numbers, unsigned count, unsigned least) {
+    struct ring *ring = turn.sockets == 0 && equip() ? rings_get_turner(self) : NULL;
+    if (!ring)
+        return false;
+    turn.now = (struct turn_gain){0};
+    turn.hint = turn.newest = 0;
+    turn.seen = false;
+    choose(numbers, count);
+    if (turn.sockets < least || shared_memory_joined()) {
+        forget();
+        return false;
+    }
+    turn.epoch = input_epoch_now();
+    look(self, ring);
+    atomic_fetch_or(&wb_pending, WB_TURN);
+    self->stats->count[COUNT_TURNS]++;
+    self->stats->count[COUNT_TURN_SOCKETS] += turn.sockets;
+    trace_turn(turn.sockets);
+    flusher_notice();
+    return true;
+}
+
+bool turn_begin(struct thread *self, const int *numbers, unsigned count, unsigned least) {
+    if (wb_any_pending() || !single_threaded())
+        return false;
+    peeks_drop(self); /* what was read of a stream isn't known to both */
+    critical_enter();
+    biased_lock(&turn.lock, &self->holder);
+    if (biased)
+        bias_learn(&turn.lock, &self->holder);
+    bool any = begin(self, numbers, count, least);
+    biased_unlock(&turn.lock);
+    critical_leave();
+    return any;
+}
+
+/* Programs go through them in the order in which they were told. */
+static struct turned *find(int fd) {
+    uint32_t index = turn.hint;
+    for (uint32_t i = 0; i < turn.sockets; i++, index = index + 1 < turn.sockets ? index + 1 : 0)
+        if (turn.socket[index].fd == fd) {
+            turn.hint = index;
+            return &turn.socket[index];
+        }
+    return NULL;
+}
+
+/* The step that a read or a write makes longer, or a new one; NULL: there are no more. */
+static struct step *step_of(struct turned *socket, bool writes, bool quiet) {
+    struct step *last = turn.steps ? &turn.step[turn.steps - 1] : NULL;
+    if (last && last->socket == socket && last->writes == writes && last->quiet == quiet)
+        return last;
+    if (turn.steps == TURN_STEPS)
+        return NULL;
+    last = &turn.step[turn.steps++];
+    *last = (struct step){.socket = socket, .start = turn.used, .writes = writes, .quiet = quiet};
+    return last;
+}
+
+/* May it be said that there are no more than these? */
+static bool says_all(const struct turned *socket) {
+    return socket->all && turn.newest <= (uint32_t)(socket - turn.socket) + 1 && input_epoch_lasts(turn.epoch);
+}
+
+static bool scatter(const struct iovec *parts, int count, const char *from, size_t n) {
+    for (int i = 0; i < count && n; i++) {
+        size_t some = parts[i].iov_len < n ? parts[i].iov_len : n;
+        if (!copy_in(parts[i].iov_base, from, some))
+            return false;
+        from += some;
+        n -= some;
+    }
+    return true;
+}
+
+static ssize_t serve(int fd, const struct iovec *parts, int count, size_t n) {
+    struct turned *socket = find(fd);
+    size_t there = socket ? socket->end - socket->at : 0;
+    if (!there || !n || (n > there && !says_all(socket)))
+        return -1;
+    size_t got = n < there ? n : there;
+    struct step *step = step_of(socket, false, false);
+    if (!step || !scatter(parts, count, peek_of(socket) + socket->at, got))
+        return -1;
+    step->length += (uint32_t)got;
+    socket->at += (uint32_t)got;
+    uint32_t after = (uint32_t)(socket - turn.socket) + 1;
+    turn.newest = turn.newest > after ? turn.newest : after;
+    turn.now.answered++;
+    return (ssize_t)got;
+}
+
+/* Only its owner gets in so; who else comes ends the turn. */
+static bool enter(struct thread *self) {
+    return self->faults_caught && thread_free(self) && bias_enter(&turn.lock, &self->holder);
+}
+
+ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int count, size_t n) {
+    if (!enter(self))
+        return -1;
+    ssize_t got = serve(fd, parts, count, n);
+    if (got > 0) {
+        self->stats->count[COUNT_TURN_READS]++;
+        self->stats->count[COUNT_TURN_BYTES_READ] += (uint64_t)got;
+    }
+    bias_leave(&self->holder);
+    return got;
+}
+
+/* SIGPIPE kills as natively: before anything that came later is seen. */
+static void broken(const struct step *step) {
+    if (!step->quiet && signals_kills(SIGPIPE))
+        signals_raise(SIGPIPE);
+}
+
+/* What came of a send. What is lost is what the other end, had it gone right after, would have lost natively. */
+static void sent(struct thread *self, struct step *step, long result) {
+    if (result >= 0) {
+        step->done += (uint32_t)result;
+    } else if (result != -EAGAIN) {
+        step->done = step->length;
+        if (step->socket->open && result == -EPIPE)
+            broken(step);
+        failed(self, step->socket, (int)-result);
+    }
+}
+
+/* Never waits. That there is less than was looked at can't be, for nobody else reads it. */
+static void take(const struct step *step) {
+    sys(SYS_recvfrom, step->socket->fd, turn.scratch, step->length, MSG_DONTWAIT, NULL, NULL);
+}
+
+/* False: the socket takes no more now. */
+static bool send_directly(struct thread *self, struct step *step) {
+    while (step->done < step->length) {
+        struct iovec rest = {turn.bytes + step->start + step->done, step->length - step->done};
+        long result = direct_send(step->socket->fd, &rest, 1);
+        self->stats->count[COUNT_DIRECT_CALLS]++;
+        sent(self, step, result);
+        if (result == -EAGAIN)
+            return false;
+    }
+    return true;
+}
+
+/* What is left of the steps, one by one; after one that has to wait none. */
+static bool perform_directly(struct thread *self) {
+    for (uint32_t i = 0; i < turn.steps; i++) {
+        struct step *step = &turn.step[i];
+        if (step->done == step->length)
+            continue;
+        if (!step->writes)
+            take(step);
+        else if (!send_directly(self, step))
+            return false;
+        step->done = step->length;
+    }
+    return true;
+}
+
+/*
+ * The steps from `first` on that may be in one submission, in which each is done before the next and none waits: up to
+ * another send to a socket that has one among them, for it mustn't go in where the first didn't; and up to a send to a
+ * socket that blocks, for natively nothing would come after it before it is done.
+ */
+static uint32_t submission(uint32_t first) {
+    static uint32_t submissions;
+    submissions++;
+    for (uint32_t i = first; i < turn.steps; i++) {
+        struct turned *socket = turn.step[i].socket;
+        if (!turn.step[i].writes)
+            continue;
+        if (socket->sends_in == submissions)
+            return i;
+        socket->sends_in = submissions;
+        if (socket->ofd->reason != REASON_nonblocking)
+            return i + 1;
+    }
+    return turn.steps;
+}
+
+static void perform_by_ring(struct thread *self, struct ring *ring, uint32_t first, uint32_t end) {
+    uint64_t tag;
+    int32_t result;
+    ring_drain(ring);
+    for (uint32_t i = first; i < end; i++) {
+        struct step *step = &turn.step[i];
+        struct turned *socket = step->socket;
+        if (step->writes)
+            ring_prepare_send(ring, socket->fd, turn.bytes + step->start, step->length, i);
+        else
+            ring_prepare_receive(ring, socket->fd, turn.scratch, step->length,
+                                 socket->ofd->stream == STREAM_TCP ? RING_DISCARD : RING_RECEIVE, i);
+    }
+    ring_complete(ring);
+    self->stats->count[COUNT_RING_ENTERS]++;
+    turn.now.made++;
+    while (ring_take(ring, &tag, &result))
+        if (turn.step[tag].writes)
+            sent(self, &turn.step[tag], result);
+        else
+            turn.step[tag].done = turn.step[tag].length;
+}
+
+static bool all_done(uint32_t end) {
+    for (uint32_t i = 0; i < end; i++)
+        if (turn.step[i].done < turn.step[i].length)
+            return false;
+    return true;
+}
+
+/* What the ring has left is tried again by plain calls; and all of it where there is no ring. */
+static bool perform(struct thread *self) {
+    struct ring *ring = self->turning.ring;
+    if (ring && !turn.stuck && self->turning.generation == flusher_generation())
+        for (uint32_t first = 0, end; first < turn.steps && all_done(first); first = end)
+            perform_by_ring(self, ring, first, end = submission(first));
+    turn.stuck = !perform_directly(self);
+    if (turn.stuck)
+        return false;
+    turn.steps = turn.used = 0;
+    turn.written_at = 0;
+    return true;
+}
+
+static void over(void) {
+    turn.gain.answered += turn.now.answered;
+    turn.gain.made += turn.now.made;
+    forget();
+}
+
+/* Where the first step that isn't done waits. */
+static int waits_for(void) {
+    for (uint32_t i = 0; i < turn.steps; i++)
+        if (turn.step[i].done < turn.step[i].length)
+            return turn.step[i].socket->fd;
+    return -1;
+}
+
+/* Waits with no lock held. */
+void turn_end(struct thread *self) {
+    if (!turn_exists() || !thread_free(self))
+        return;
+    for (int fd = 0; fd >= 0;) {
+        critical_enter();
+        biased_lock(&turn.lock, &self->holder);
+        fd = !turn.sockets || perform(self) ? -1 : waits_for();
+        if (turn.sockets && fd < 0)
+            over();
+        biased_unlock(&turn.lock);
+        critical_leave();
+        if (fd >= 0)
+            streams_wait(self, fd, 0, false);
+    }
+}
+
+struct turn_gain turn_gained(void) {
+    struct turn_gain gain = turn.gain;
+    turn.gain = (struct turn_gain){0};
+    return gain;
+}
+
+static bool append(struct turned *socket, const struct iovec *parts, int count, uint32_t total, bool quiet) {
+    char *to = turn.bytes + turn.used;
+    for (int i = 0; i < count; to += parts[i++].iov_len)
+        if (!copy_in(to, parts[i].iov_base, parts[i].iov_len))
+            return false;
+    struct step *step = step_of(socket, true, quiet);
+    if (!step)
+        return false;
+    step->length += total;
+    turn.used += total;
+    socket->ofd->room -= cost(total);
+    if (!turn.written_at)
+        turn.written_at = ticks_now();
+    return true;
+}
+
+/* Is what there is to be performed first? */
+static bool is_due(uint32_t total) {
+    return turn.steps == TURN_STEPS || turn.used + total > TURN_BYTES ||
+           (turn.written_at && ticks_now() - turn.written_at > ticks_of_us(TURN_OLD_US));
+}
+
+static bool keep(struct thread *self, int fd, const struct iovec *parts, int count, uint32_t total, bool quiet) {
+    struct turned *socket = find(fd);
+    if (!socket || !socket->open || turn.stuck || cost(total) > socket->ofd->room || !input_epoch_lasts(turn.epoch))
+        return false;
+    if (unlikely(is_due(total)) && (!perform(self) || !socket->open))
+        return false;
+    if (!append(socket, parts, count, total, quiet))
+        return false;
+    turn.now.answered++;
+    self->stats->count[COUNT_TURN_WRITES]++;
+    self->stats->count[COUNT_TURN_BYTES_WRITTEN] += total;
+    return true;
+}
+
+bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total, bool quiet) {
+    if (!total || total > TURN_CALL_MAX || wb_any_pending() || !enter(self))
+        return false;
+    bool kept = turn.sockets && keep(self, fd, parts, count, (uint32_t)total, quiet || self->pipe_blocked);
+    bias_leave(&self->holder);
+    return kept;
+}
+
+void turn_tick(struct thread *self) {
+    if (!turn_exists() || !biased_trylock(&turn.lock, &self->holder))
+        return;
+    if (turn.sockets && turn.seen && perform_directly(self))
+        over();
+    turn.seen = true;
+    biased_unlock(&turn.lock);
+}
+
+void turn_start(void) {
+    biased = bias_available();
+}
+
+void turn_stop(struct thread *self) {
+    turn_end(self);
+    biased_lock(&turn.lock, &self->holder);
+    rings_turner_ends(self);
+    atomic_store_explicit(&turn.lock.owner, NULL, memory_order_relaxed);
+    biased_unlock(&turn.lock);
+}
+
+void turn_thread_ends(struct thread *self) {
+    if (!self->turning.ring && atomic_load_explicit(&turn.lock.owner, memory_order_relaxed) != &self->holder)
+        return;
+    turn_end(self);
+    critical_enter();
+    biased_lock(&turn.lock, &self->holder);
+    rings_turner_ends(self);
+    bias_drop(&turn.lock, &self->holder);
+    biased_unlock(&turn.lock);
+    critical_leave();
+}
+
+void turn_fork_prepare(struct thread *self) {
+    if (begun)
+        biased_lock(&turn.lock, &self->holder);
+}
+
+void turn_fork_done(bool child) {
+    if (!begun)
+        return;
+    biased_unlock(&turn.lock);
+    if (!child)
+        return;
+    turn.peeks = turn.bytes = turn.scratch = NULL; /* which didn't come along */
+    atomic_store_explicit(&turn.lock.owner, NULL, memory_order_relaxed);
+}

@@ -1,0 +1,244 @@
+/* Waits for several descriptors: what they say is the beginning of a turn. */
+#include "entry/data/turns.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/earlier.h"
+#include "base/single.h"
+#include "entry/entry.h"
+#include "entry/life/activate.h"
+#include "entry/life/own_calls.h"
+#include "policy/policy.h"
+
+/*
+ * epoll tells a program its own word for a descriptor: which number had which is known from epoll_ctl. Hints: a number
+ * that isn't readable, or isn't a socket, is looked at in vain, or not at all.
+ */
+enum { WATCHES = 1 << 16, SEEN_OFTEN = 8 };
+struct watch {
+    _Atomic uint64_t data;
+    _Atomic int epoll;
+    _Atomic uint32_t seen; /* readable, so many times when it was looked for */
+};
+static struct watches {
+    struct watch of[WATCHES];
+    _Atomic int by_data[WATCHES];
+} * _Atomic watches;
+
+static struct watches *watches_made(void) {
+    struct watches *made = atomic_load_explicit(&watches, memory_order_acquire), *none = NULL;
+    if (made)
+        return made;
+    made = arena_map(sizeof *made, ARENA_INHERIT);
+    if (made && !atomic_compare_exchange_strong(&watches, &none, made)) {
+        arena_unmap(made, sizeof *made);
+        made = none;
+    }
+    return made;
+}
+
+static unsigned place_of(int epoll, uint64_t data) {
+    return (unsigned)(((data ^ (uint64_t)epoll << 48) * 0x9E3779B97F4A7C15u) >> 48);
+}
+
+static void watch(int epoll, int fd, uint64_t data, bool anew) {
+    bool wanted = config.turns && (unsigned)fd < WATCHES && single_threaded();
+    struct watches *all = wanted ? watches_made() : NULL;
+    if (!all)
+        return;
+    atomic_store_explicit(&all->of[fd].data, data, memory_order_relaxed);
+    atomic_store_explicit(&all->of[fd].epoll, epoll, memory_order_relaxed);
+    if (anew)
+        atomic_store_explicit(&all->of[fd].seen, 0, memory_order_relaxed);
+    atomic_store_explicit(&all->by_data[place_of(epoll, data)], fd, memory_order_relaxed);
+}
+
+/* The number that an event is of, or -1. */
+static int watched(const struct watches *all, int epoll, uint64_t data) {
+    int fd = atomic_load_explicit(&all->by_data[place_of(epoll, data)], memory_order_relaxed);
+    return atomic_load_explicit(&all->of[fd].data, memory_order_relaxed) == data &&
+                   atomic_load_explicit(&all->of[fd].epoll, memory_order_relaxed) == epoll
+               ? fd
+               : -1;
+}
+
+/* What a number is costs some calls to find out: only for one that has come often. */
+static const struct ofd *known_or_often(int fd) {
+    struct watches *all = watches_made();
+    const struct ofd *ofd = known_ofd(fd);
+    struct fd_slot *slot = ofd || (unsigned)fd >= WATCHES || !all ? NULL : files_slot_make(fd);
+    if (!slot || slot->other)
+        return ofd;
+    bool often = atomic_fetch_add_explicit(&all->of[fd].seen, 1, memory_order_relaxed) >= SEEN_OFTEN;
+    return often || config.eager ? looked_up(fd, slot) : NULL;
+}
+
+static bool hindered(void) {
+    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
+    if (hindrances & 1ull << REASON_looking)
+        own_calls_passed();
+    return (hindrances & ~(1ull << REASON_size_limit)) || window_hindered();
+}
+
+static struct turn_habit habit;
+
+static void begin(const int *numbers, unsigned count) {
+    struct thread *self = attached_self();
+    const struct ofd *first = NULL;
+    if (!thread_free(self) || !thread_attached(self))
+        return;
+    for (unsigned i = 0; i < count; i++) {
+        const struct ofd *ofd = known_or_often(numbers[i]);
+        if (ofd && ofd->stream && !first)
+            first = ofd;
+    }
+    if (!first || activate(first->inode) != REASON_NONE || hindered() || !handlers_are_ours(self) ||
+        !faults_reach_us(self))
+        return;
+    turn_begin(self, numbers, count, config.eager ? 1 : POLICY_TURN_LEAST);
+}
+
+/* The thread's processor time, in nanoseconds. */
+static uint64_t own_time(void) {
+    struct timespec t = {0, 0};
+    sys(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* So many are ready: shall a turn be tried? */
+static bool promises(int ready) {
+    if (ready < 1 || !config.turns || config.no_streams || !single_threaded() || hindered())
+        return false;
+    struct turn_gain gain = turn_gained();
+    if (gain.made)
+        policy_turned(&habit, gain.answered, gain.made);
+    if (policy_turns_due(&habit))
+        policy_turns_took(&habit, own_time());
+    return policy_turn(&habit, (unsigned)ready, config.eager);
+}
+
+static void turn_of(const int *numbers, unsigned count) {
+    int saved = errno;
+    if (count)
+        begin(numbers, count);
+    errno = saved;
+}
+
+/* What the kernel has just written is read as it is. */
+static int waited(int epoll, const struct epoll_event *events, int ready) {
+    const struct watches *all = atomic_load_explicit(&watches, memory_order_acquire);
+    int numbers[TURN_SOCKETS];
+    unsigned count = 0;
+    if (!all || !promises(ready))
+        return ready;
+    for (int i = 0; i < ready && count < TURN_SOCKETS; i++) {
+        int fd = events[i].events & EPOLLIN ? watched(all, epoll, events[i].data.u64) : -1;
+        if (fd >= 0)
+            numbers[count++] = fd;
+    }
+    turn_of(numbers, count);
+    return ready;
+}
+
+int polled_turn(struct pollfd *fds, unsigned long n, int ready) {
+    int numbers[TURN_SOCKETS];
+    unsigned count = 0;
+    if (!promises(ready))
+        return ready;
+    for (unsigned long i = 0; i < n && count < TURN_SOCKETS; i++)
+        if (fds[i].revents & POLLIN && fds[i].fd >= 0)
+            numbers[count++] = fds[i].fd;
+    turn_of(numbers, count);
+    return ready;
+}
+
+static int selected(int n, const fd_set *readable, int ready) {
+    int numbers[TURN_SOCKETS];
+    unsigned count = 0;
+    if (!readable || !promises(ready))
+        return ready;
+    const unsigned long *words = (const unsigned long *)readable;
+    enum { BITS = 8 * sizeof *words };
+    for (int fd = 0; fd < n && count < TURN_SOCKETS; fd++)
+        if (words[(unsigned)fd / BITS] >> (unsigned)fd % BITS & 1)
+            numbers[count++] = fd;
+    turn_of(numbers, count);
+    return ready;
+}
+
+enum { PARTS = 16 };
+
+/* The caller's vector in a turn, and how many bytes it has; 0: there are none, or it is odd, or there is no turn. */
+static size_t parts_of(struct iovec *parts, const struct iovec *vector, int count) {
+    enum { PART_MAX = 1 << 20 };
+    size_t total = 0;
+    if (!turn_exists() || count < 1 || count > PARTS || !thread_self()->faults_caught || !thread_free(thread_self()) ||
+        !copy_in(parts, vector, (size_t)count * sizeof *parts))
+        return 0;
+    for (int i = 0; i < count; total += parts[i++].iov_len)
+        if (parts[i].iov_len > PART_MAX)
+            return 0;
+    return total;
+}
+
+size_t turn_keeps_vector(int fd, const struct iovec *vector, int count, bool quiet) {
+    struct iovec parts[PARTS];
+    size_t total = parts_of(parts, vector, count);
+    return total && turn_write(thread_self(), fd, parts, count, total, quiet) ? total : 0;
+}
+
+ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count) {
+    struct iovec parts[PARTS];
+    size_t total = parts_of(parts, vector, count);
+    return total ? turn_read(thread_self(), fd, parts, count, total) : -1;
+}
+
+EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+    announce("epoll_ctl");
+    int result = CALL(epoll_ctl, (epoll, operation, fd, event));
+    if (result == 0 && event && operation != EPOLL_CTL_DEL)
+        watch(epoll, fd, event->data.u64, operation == EPOLL_CTL_ADD);
+    return result;
+}
+
+EXPORT int epoll_wait(int fd, struct epoll_event *events, int n, int limit) {
+    announce("epoll_wait");
+    return waited(fd, events, CALL(epoll_wait, (fd, events, n, limit)));
+}
+
+EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int limit, const sigset_t *mask) {
+    announce("epoll_pwait");
+    return waited(fd, events, CALL(epoll_pwait, (fd, events, n, limit, mask)));
+}
+
+extern int epoll_pwait2(int fd, struct epoll_event *events, int n, const struct timespec *limit, const sigset_t *mask);
+EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n, const struct timespec *limit, const sigset_t *mask) {
+    announce("epoll_pwait2");
+    return waited(fd, events, CALL(epoll_pwait2, (fd, events, n, limit, mask)));
+}
+
+EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *limit, const sigset_t *mask) {
+    announce("ppoll");
+    return polled_turn(fds, n, CALL(ppoll, (fds, n, limit, mask)));
+}
+
+#define SELECT(name)                                                                                                   \
+    EXPORT int name(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *limit) {                                   \
+        announce(#name);                                                                                               \
+        return selected(n, r, CALL(name, (n, r, w, e, limit)));                                                        \
+    }
+
+extern int __select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *limit);
+
+SELECT(select)
+SELECT(__select)
+
+EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *limit, const sigset_t *mask) {
+    announce("pselect");
+    return selected(n, r, CALL(pselect, (n, r, w, e, limit, mask)));
+}

@@ -1,0 +1,28 @@
+/* What waits for several descriptors at a time say, and what the program does with it (behind/turn.h). */
+#ifndef URINGSHIM_ENTRY_DATA_TURNS_H
+#define URINGSHIM_ENTRY_DATA_TURNS_H
+
+#include "behind/turn.h"
+
+/* A read of the number at its position: how many bytes of it, or -1, and the turn goes on or not, as announce says. */
+static inline ssize_t turn_serves(int fd, void *bytes, size_t n) {
+    struct iovec one = {bytes, n};
+    return turn_exists() ? turn_read(thread_self(), fd, &one, 1, n) : -1;
+}
+
+/* The caller's vector may not be readable. */
+ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count);
+
+/* The same for a write, or a send that may be `quiet` (MSG_NOSIGNAL): is it kept? */
+static inline bool turn_keeps(int fd, const void *bytes, size_t n, bool quiet) {
+    struct iovec one = {(void *)bytes, n};
+    return turn_exists() && turn_write(thread_self(), fd, &one, 1, n, quiet);
+}
+/* And for the caller's vector, which may not be readable: so many bytes are kept, or 0. */
+size_t turn_keeps_vector(int fd, const struct iovec *vector, int count, bool quiet);
+
+/* After poll(2) by whatever name. */
+struct pollfd;
+int polled_turn(struct pollfd *fds, unsigned long n, int ready);
+
+#endif

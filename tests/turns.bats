@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# Turns: servers that wait for many sockets answer every byte in order, learn nothing too late and nothing too early, and
+# make few system calls.
+
+load lib/common
+load lib/trace
+
+# serve KIND ADDRESS NAME=VALUE…: starts a server; `at` is where it listens.
+serve() {
+    local kind=$1 address=$2 try
+    shift 2
+    [[ $address == unix ]] && address=$SCRATCH/socket
+    rm -f where socket over
+    shim URINGSHIM_TURNS=1 "$@" ${TRACED:+strace -f -qq -o calls} "$VICTIMS/echo_server" "$kind" "$address" 3>&- >where &
+    server=$!
+    for ((try = 0; try < 3000; try++)); do
+        [[ -s where ]] && break
+        sleep 0.02
+    done
+    at=$(cat where)
+}
+
+# answered NAME=VALUE… -- ARGUMENT…: the clients get every answer, and the server ends as it should.
+answered() {
+    "${PATIENTLY[@]}" "$VICTIMS/echo_clients" "$at" "$@" >said || fail "$* of a server at $at" || return
+    wait "$server" || fail "the server ended with $?" || return
+}
+
+# kinds KIND…: each over both families, with clients of every kind; and with turns from the first wait on, some happen.
+kinds() {
+    local kind family seed=$RANDOM how
+    echo "seed $seed"
+    for kind; do
+        for family in 0 unix; do
+            rm -f "$STATS"
+            for how in "20 40 random $seed" "20 20 random $seed half" "8 20 700 $seed slow" "10 8 100 $seed again" \
+                "30 40 50 $seed pipeline=7"; do
+                serve "$kind" $family URINGSHIM_TEST_EAGER=1
+                # shellcheck disable=SC2086 # words
+                answered $how || fail "$kind, $how" || return
+            done
+            # who forks has passed its sockets on
+            [[ $kind == *fork ]] || (($(stat_value turn.served) > 100 && $(stat_value turn.deferred) > 100)) ||
+                fail "$kind: $(stat_value turn.served) served" || return
+            serve "$kind" $family
+            answered 20 200 random "$seed" || fail "$kind by default" || return
+        done
+    done
+}
+
+@test "epoll, by level, with numbers and pointers, and reading what there is in small pieces" {
+    kinds epoll,pointer epoll,small
+}
+
+@test "epoll, by edge, until there is no more; and blocking sockets" {
+    kinds edge edge,recv,send epoll,twice epoll,block
+}
+
+@test "one event at a time, and every way to read and write" {
+    kinds epoll,recvfrom,sendmsg epoll,readv,writev
+    serve oneshot 0 URINGSHIM_TEST_EAGER=1
+    answered 20 40 random 1
+}
+
+@test "poll and select" {
+    kinds poll,recv ppoll select,writev pselect,send
+}
+
+@test "a server that forks with connections open: the child goes on where its parent was" {
+    kinds epoll,fork poll,fork
+}
+
+@test "a peer that never reads holds up nobody" {
+    local family
+    for family in 0 unix; do
+        serve epoll,small $family URINGSHIM_TEST_EAGER=1
+        answered 6 300 200 1 never
+        (($(stat_value turn.deferred) > 300)) || fail "$(cat "$STATS")"
+    done
+}
+
+@test "many small requests are answered by few system calls" {
+    need_command strace
+    local calls family kind
+    for kind in epoll select; do
+        for family in 0 unix; do
+            TRACED=1 serve $kind $family URINGSHIM_TEST_EAGER=1
+            answered 50 150 64 1
+            calls=$(grep -cE ' (read|write|recvfrom|sendto|ppoll|poll|select|pselect6|epoll_wait|io_uring_enter)\(' calls)
+            ((calls < 7500 * 7 / 10)) || fail "$kind, $family: $calls calls for 7500 requests"
+        done
+    done
+}
+
+@test "turns are tried where many are readable, and not where one is" {
+    need_command strace
+    TRACED=1 serve epoll 0
+    answered 50 300 64 1
+    (($(grep -c 'io_uring_enter(' calls) > 20)) || fail "no turns"
+    rm -f "$STATS"
+    serve epoll 0
+    answered 1 3000 64 1
+    (($(stat_value turn.begun) == 0)) || fail "$(cat "$STATS")"
+}
+
+@test "switched off there are none" {
+    local setting
+    for setting in URINGSHIM_TURNS=0 URINGSHIM_STREAMS=0 URINGSHIM_READAHEAD=0 URINGSHIM_BATCH=0 URINGSHIM=observe; do
+        rm -f "$STATS"
+        serve epoll 0 URINGSHIM_TEST_EAGER=1 $setting
+        answered 20 40 64 1
+        (($(stat_value turn.begun) == 0)) || fail "$setting: $(cat "$STATS")"
+    done
+}
+
+@test "who is told on one socket what was sent on another finds it there" {
+    local family
+    for family in unix tcp; do
+        rm -f "$STATS"
+        shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_order" freshness $family 4000
+        (($(stat_value turn.served) > 100)) || fail "$family: $(cat "$STATS")"
+    done
+}
+
+@test "answers to two clients arrive in the order in which they were given" {
+    local family
+    for family in unix tcp; do
+        rm -f "$STATS"
+        shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_order" order $family 4000
+        (($(stat_value turn.deferred) > 100)) || fail "$family: $(cat "$STATS")"
+    done
+}
+
+@test "a send to a socket whose other end is known to have gone fails at once" {
+    local family setting
+    for family in unix tcp; do
+        rm -f "$STATS"
+        "$VICTIMS/turn_order" gone $family 100 >expected
+        for setting in URINGSHIM_TEST_EAGER=1 URINGSHIM_TEST_EAGER=0; do
+            shim URINGSHIM_TURNS=1 URINGSHIM_OWN_CALLS=ignore $setting "${PATIENTLY[@]}" "$VICTIMS/turn_order" gone $family 100 >got
+            cmp expected got || fail "$family, $setting: $(diff expected got)"
+        done
+        (($(stat_value turn.served) > 10 && $(stat_value turn.deferred) > 10)) || fail "$family: no turns"
+    done
+}
+
+@test "a server that is killed: each client has a beginning of its answers" {
+    local round family
+    for ((round = 0; round < ${URINGSHIM_TEST_ROUNDS:-12}; round++)); do
+        family=$((round % 2))
+        [[ $family == 0 ]] || family=unix
+        serve epoll $family URINGSHIM_TEST_EAGER=1
+        "${PATIENTLY[@]}" "$VICTIMS/echo_clients" "$at" 20 100000 random "$RANDOM" dies >said &
+        sleep "0.$((RANDOM % 40 + 10))"
+        pkill -KILL -P "$server" || kill -KILL "$server" # the shell that was forked to run it has become it
+        wait "$server" || true
+        wait $! || fail "a client has got something else"
+    done
+}

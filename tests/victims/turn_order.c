@@ -1,0 +1,211 @@
+/*
+ * turn_order WHAT FAMILY ROUNDS: a server of two connections, and a client, another process, that knows of both. Each
+ * finds out whether the server's calls are as they were called. FAMILY: unix or tcp.
+ *
+ *   freshness  the client sends on A, and then says on B how much that was: who has read B finds it all on A
+ *   order      the server answers on A and then on B: who has the answer on B finds the one on A
+ *   gone       the client has shut B down for receiving, or reset it, and says so on A: a send on B fails
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common.h"
+
+enum { A, B, NEITHER };
+
+static int listener;
+
+static int made(bool tcp, struct sockaddr_storage *at, socklen_t *size) {
+    struct sockaddr_in inet = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    *size = tcp ? sizeof inet : sizeof(sa_family_t); /* a name that nobody has */
+    memcpy(at, tcp ? (void *)&inet : (void *)&local, *size);
+    int fd = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
+    require(fd >= 0 && bind(fd, (struct sockaddr *)at, *size) == 0 && listen(fd, 5) == 0);
+    *size = sizeof *at;
+    require(getsockname(fd, (struct sockaddr *)at, size) == 0);
+    return fd;
+}
+
+static int connected(const struct sockaddr_storage *to, socklen_t size) {
+    int fd = socket(to->ss_family, SOCK_STREAM, 0);
+    require(fd >= 0 && connect(fd, (const struct sockaddr *)to, size) == 0);
+    int yes = 1; /* or else the kernel keeps back what comes second */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    return fd;
+}
+
+/* Sockets that are readable all the time, so that A and B aren't looked at at the same moment. */
+static void stand_between(int epoll) {
+    for (int i = 0; i < 30; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.u32 = NEITHER + (uint32_t)i};
+        int ends[2];
+        require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && write(ends[1], "", 1) == 1);
+        require(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event) == 0);
+    }
+}
+
+/* Waits until both have something. */
+static void wait_for_both(int epoll, bool *ready) {
+    struct epoll_event events[40];
+    ready[A] = ready[B] = false;
+    int n = epoll_wait(epoll, events, 40, -1);
+    require(n > 0);
+    for (int i = 0; i < n; i++)
+        if (events[i].data.u32 < NEITHER)
+            ready[events[i].data.u32] = true;
+}
+
+static void serve_freshness(int epoll, const int *at) {
+    char all[32768];
+    long got = 0;
+    uint32_t said[100];
+    for (;;) {
+        bool ready[2];
+        wait_for_both(epoll, ready);
+        ssize_t n = ready[B] ? read(at[B], said, sizeof said) : 0;
+        if (ready[B] && n == 0)
+            return;
+        require(n >= 0 && n % (ssize_t)sizeof *said == 0);
+        ssize_t more = read(at[A], all, sizeof all); /* all there is, for the client waits for an answer to each few */
+        got += more > 0 ? more : 0;
+        if (n)
+            require(got >= (long)said[n / (ssize_t)sizeof *said - 1]);
+        if (more > 0)
+            require(write(at[A], "k", 1) == 1);
+    }
+}
+
+static void ask_freshness(const int *at, long rounds) {
+    uint32_t sent = 0, seed = (uint32_t)getpid();
+    char some[40] = "", answers[4096];
+    for (long i = 0; i < rounds; i++) {
+        seed = seed * 1103515245 + 12345;
+        uint32_t n = 1 + (seed >> 16) % sizeof some;
+        require(write(at[A], some, n) == n);
+        sent += n;
+        require(write(at[B], &sent, sizeof sent) == sizeof sent);
+        if (i % 8 == 7)
+            require(read(at[A], answers, sizeof answers) > 0);
+        else
+            (void)!recv(at[A], answers, sizeof answers, MSG_DONTWAIT);
+    }
+}
+
+static void serve_order(int epoll, const int *at) {
+    char request[100];
+    int have = 0;
+    for (;;) {
+        bool ready[2];
+        wait_for_both(epoll, ready);
+        for (int i = A; i <= B; i++)
+            if (ready[i]) {
+                ssize_t n = read(at[i], request, sizeof request);
+                if (n == 0)
+                    return;
+                have += n > 0;
+            }
+        if (have < 2)
+            continue;
+        require(write(at[A], "answer", 6) == 6 && write(at[B], "answer", 6) == 6);
+        have = 0;
+    }
+}
+
+static void ask_order(const int *at, long rounds) {
+    char answer[6];
+    for (long i = 0; i < rounds; i++) {
+        require(write(at[A], "a", 1) == 1 && write(at[B], "b", 1) == 1);
+        require(recv(at[B], answer, 6, MSG_WAITALL) == 6);
+        require(recv(at[A], answer, 6, MSG_DONTWAIT) == 6);
+    }
+}
+
+/* The client has gone on one, and says so on the other, before the server waits. */
+static void gone(bool tcp, const int *server, const int *client, int epoll) {
+    struct linger none = {1, 0};
+    char request[100];
+    bool ready[2];
+    for (int i = B; i >= A; i--) { /* which makes them known, and A the one that is told of first */
+        require(write(client[i], "a", 1) == 1);
+        wait_for_both(epoll, ready);
+        require(ready[i] && read(server[i], request, sizeof request) == 1 && write(server[i], "b", 1) == 1);
+        require(poll(&(struct pollfd){client[i], POLLIN, 0}, 1, -1) == 1 && read(client[i], request, 1) == 1);
+    }
+    require(write(client[A], "hello", 5) == 5 && write(client[B], "b", 1) == 1); /* so A is told of first */
+    if (tcp)
+        require(setsockopt(client[B], SOL_SOCKET, SO_LINGER, &none, sizeof none) == 0 && close(client[B]) == 0);
+    else
+        require(shutdown(client[B], SHUT_RD) == 0);
+    require(write(client[A], "B is gone", 9) == 9);
+    wait_for_both(epoll, ready);
+    require(ready[A] && ready[B]);
+    require(read(server[A], request, sizeof request) == 14);
+    ssize_t got = read(server[B], request, sizeof request);
+    printf("read %zd %d; ", got, got < 0 ? errno : 0);
+    require(write(server[A], "hm", 2) == 2);
+    ssize_t done = send(server[B], "who?", 4, MSG_NOSIGNAL);
+    printf("send %zd %d; ", done, done < 0 ? errno : 0);
+    done = send(server[B], "who?", 4, MSG_NOSIGNAL);
+    printf("send %zd %d; ", done, done < 0 ? errno : 0);
+    got = read(server[B], request, sizeof request);
+    printf("read %zd %d; ", got, got < 0 ? errno : 0);
+    require(recv(client[A], request, 2, 0) == 2);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 4)
+        return 99;
+    bool tcp = strcmp(argv[2], "tcp") == 0;
+    long rounds = atol(argv[3]);
+    struct sockaddr_storage at;
+    socklen_t size;
+    listener = made(tcp, &at, &size);
+    bool alone = strcmp(argv[1], "gone") == 0;
+    for (long round = 0; round < (alone ? rounds : 1); round++) {
+        int client[2], server[2], status = 0, epoll;
+        pid_t pid = alone ? 0 : fork();
+        require(pid >= 0);
+        if (pid == 0) {
+            for (int i = A; i <= B; i++) {
+                client[i] = connected(&at, size);
+                require(!alone || (server[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
+            }
+            if (!alone) {
+                unsetenv("LD_PRELOAD");
+                (strcmp(argv[1], "order") == 0 ? ask_order : ask_freshness)(client, rounds);
+                _exit(0);
+            }
+        }
+        for (int i = A; i <= B; i++)
+            require(alone || (server[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
+        epoll = epoll_create1(0);
+        for (uint32_t i = A; i <= B; i++) {
+            if (i == B)
+                stand_between(epoll);
+            struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
+            require(epoll_ctl(epoll, EPOLL_CTL_ADD, server[i], &event) == 0);
+        }
+        if (alone) {
+            gone(tcp, server, client, epoll);
+            close(client[A]);
+            close(client[B]);
+        } else {
+            (strcmp(argv[1], "order") == 0 ? serve_order : serve_freshness)(epoll, server);
+            require(waitpid(pid, &status, 0) == pid && status == 0);
+        }
+        close(server[A]);
+        close(server[B]);
+        close(epoll);
+    }
+    puts("");
+    return 0;
+}
