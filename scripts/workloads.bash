@@ -3,16 +3,20 @@
 
 # fio's jobs are threads here: as children they would share memory with it, in which they count what they have done.
 fio_run() { # VARIANT ARGUMENT…: sets wall and cpu, nanoseconds a call.
-    local engine=(psync) preload=() fields
+    local engine=(psync) preload=() fields try
     case $1 in
     shimmed) preload=("LD_PRELOAD=$library") ;;
     uring1) engine=(io_uring) ;;
     uring32) engine=(io_uring --iodepth=32) ;;
     esac
     shift
-    IFS=';' read -r -a fields < <(env "${preload[@]}" fio --name=job --thread=1 --ioengine="${engine[0]}" "${engine[@]:1}" \
-        --time_based --runtime="$seconds" --output-format=terse --terse-version=3 "$@" 2>/dev/null)
-    [ "${#fields[@]}" -gt 88 ] || die "fio failed: $*"
+    for ((try = 0; try < 3; try++)); do # a disk may stall for as long as it runs
+        IFS=';' read -r -a fields < <(env "${preload[@]}" fio --name=job --thread=1 --ioengine="${engine[0]}" "${engine[@]:1}" \
+            --time_based --runtime="$seconds" --output-format=terse --terse-version=3 "$@" 2>/dev/null)
+        [ "${#fields[@]}" -gt 88 ] || die "fio failed: $*"
+        ((fields[7] + fields[48] > 0)) && break
+    done
+    ((fields[7] + fields[48] > 0)) || die "fio did nothing: $*"
     # Calls a second that read and that write; processor time in per cent of the run.
     read -r wall cpu < <(awk -v r="${fields[7]}" -v w="${fields[48]}" -v us="${fields[87]%\%}" -v sy="${fields[88]%\%}" \
         'BEGIN { calls = r + w; print 1e9 / calls, 1e7 * (us + sy) / calls }')
