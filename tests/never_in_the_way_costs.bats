@@ -48,14 +48,14 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt)' "$1"
         shimmed=$(env LD_PRELOAD="$LIB" "$VICTIMS/instructions" "$kind")
         ((shimmed - native <= most * 100 && native > 1000)) || fail "$kind: $native hundredths natively, $shimmed shimmed"
     done <<LIST
-read 34
-Read 38
-write 42
-Write 42
-fcntl 25
-open 100
-stat 30
-lseek 28
+read 25
+Read 25
+write 28
+Write 28
+fcntl 16
+open 56
+stat 28
+lseek 22
 LIST
 }
 

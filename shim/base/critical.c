@@ -2,10 +2,9 @@
 
 #include <signal.h>
 
-__thread uint32_t critical_depth BESIDE;
+__thread union critical critical BESIDE;
 __thread uint64_t critical_blocked BESIDE;
 
-__thread bool critical_cancelable BESIDE;
 static __thread uint32_t held BESIDE;
 static __thread bool blocked_before BESIDE;
 
@@ -14,7 +13,7 @@ static __thread bool all_blocked BESIDE; /* by critical_block: no handler can ha
 
 void critical_block(void) {
     uint64_t all = ~0ull, before = 0;
-    if (critical_depth > 0)
+    if (critical.depth > 0)
         return;
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
     critical_blocked |= ~before;
@@ -43,7 +42,7 @@ void critical_release_cancellation(void) {
 
 /* While any is blocked that the program doesn't block, a sent SIGSEGV must wait too: it would show to its handler. */
 void critical_left(void) {
-    if (critical_depth > 0)
+    if (critical.depth > 0)
         return;
     uint64_t all = ~0ull;
     if (!all_blocked)

@@ -16,16 +16,26 @@
 
 #include "base/sys.h"
 
-extern __thread uint32_t critical_depth;
+/*
+ * How many sections the calling thread is in, and what else keeps it out of the library's state, bits of the enum
+ * below; `any` is both, to be asked for at once.
+ */
+extern __thread union critical {
+    struct {
+        uint32_t depth, barred;
+    };
+    uint64_t any;
+} critical;
+
+/*
+ * Cancelable: the thread may be cancelled between any two instructions (PTHREAD_CANCEL_ASYNCHRONOUS). While it has a
+ * mutex all the same, it can't be. Lent: a vfork child runs as the thread, in its parent's memory.
+ */
+enum { CRITICAL_CANCELABLE = 1, CRITICAL_LENT = 2 };
 
 /* Signals, as a mask, that were blocked so that the handlers put off can wait; 0: none were. */
 extern __thread uint64_t critical_blocked;
 
-/*
- * The thread may be cancelled between any two instructions (PTHREAD_CANCEL_ASYNCHRONOUS). It keeps out of the library's
- * state (thread.h); while it has a mutex all the same, it can't be.
- */
-extern __thread bool critical_cancelable;
 /* Are the program's handlers called by the kernel, and not by ours? */
 extern _Atomic bool critical_bare;
 
@@ -46,13 +56,13 @@ void critical_left(void);
 static inline void critical_enter(void) {
     if (unlikely(critical_is_bare()))
         critical_block();
-    critical_depth++;
+    critical.depth++;
     atomic_signal_fence(memory_order_seq_cst);
 }
 
 static inline void critical_leave(void) {
     atomic_signal_fence(memory_order_seq_cst);
-    critical_depth--;
+    critical.depth--;
     atomic_signal_fence(memory_order_seq_cst);
     if (unlikely(critical_blocked))
         critical_left();

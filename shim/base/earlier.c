@@ -130,7 +130,7 @@ enum found { FOUND, NOTHING_FOUND, UNKNOWN };
 
 /* Where the stack ends: a thread's under its thread-local memory, the first one's under its arguments. 0: elsewhere. */
 static uintptr_t end_of_stack(uintptr_t from) {
-    uintptr_t ends[] = {(uintptr_t)&critical_depth, first_stack};
+    uintptr_t ends[] = {(uintptr_t)&critical, first_stack};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (ends[i] - from < DEEP)
             return ends[i];

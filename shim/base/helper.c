@@ -26,7 +26,7 @@ struct beginning {
 static int begin(void *argument) {
     struct beginning *beginning = argument;
     thread_become(&beginning->helper->thread);
-    critical_depth = 0; /* the block may have been used before */
+    critical.any = 0; /* the block may have been used before */
     int status = beginning->run(NULL);
     atomic_thread_fence(memory_order_release); /* who finds that it has gone finds what it did */
     return status;
@@ -39,7 +39,7 @@ static int begin(void *argument) {
  * "ELF Handling For Thread-Local Storage"). On x86-64 code compiled with stack protection finds a canary above.
  */
 int helper_start(struct helper *helper, int (*run)(void *)) {
-    char *variable = (char *)&critical_depth;
+    char *variable = (char *)&critical;
     __asm__("" : "+r"(variable)); /* or else the linker may meet an instruction that it can't relax */
     ptrdiff_t above = variable - (char *)thread_pointer();
     size_t below = (size_t)(above < 0 ? TLS - above : TLS), room = (size_t)(above > 0 ? above + TLS : TLS);

@@ -21,12 +21,12 @@ void futex_wake_all(_Atomic uint32_t *word) {
 
 static void enter(void) {
     critical_enter();
-    if (unlikely(critical_cancelable))
+    if (unlikely(critical.barred & CRITICAL_CANCELABLE))
         critical_hold_cancellation();
 }
 
 static void leave(void) {
-    if (unlikely(critical_cancelable))
+    if (unlikely(critical.barred & CRITICAL_CANCELABLE))
         critical_release_cancellation();
     critical_leave();
 }

@@ -23,7 +23,7 @@ static struct {
 static __thread int32_t own_closing BESIDE;
 
 static _Atomic int32_t *closing_here(void) {
-    uint32_t page = (uint32_t)((uintptr_t)&critical_depth >> 12); /* each thread's is somewhere else */
+    uint32_t page = (uint32_t)((uintptr_t)&critical >> 12); /* each thread's is somewhere else */
     return &closing[page * 0x9e3779b1u / (UINT32_MAX / PLACES + 1)].count;
 }
 

@@ -52,23 +52,24 @@ const char *real_own_path(void);
 /* Calls `found` with the path of each object that was loaded after this one, until it says true: has any? */
 bool real_behind_us(bool (*found)(const char *path));
 
-#define REAL_BY(slot, name)                                                                                            \
-    ({                                                                                                                 \
-        void *found_ = __atomic_load_n(&(slot), __ATOMIC_RELAXED);                                                     \
-        (__typeof__(&name))(likely(found_) ? found_ : real_resolve(&(slot), #name));                                   \
-    })
 #define REAL(name)                                                                                                     \
     ({                                                                                                                 \
         static void *slot_ ADDRESS_OF_ANOTHER;                                                                         \
-        REAL_BY(slot_, name);                                                                                          \
+        void *found_ = __atomic_load_n(&slot_, __ATOMIC_RELAXED);                                                      \
+        (__typeof__(&name))(likely(found_) ? found_ : real_resolve(&slot_, #name));                                    \
     })
 
 /*
- * For the quick way of a shell, which saves no registers: REAL_SLOT(name) before it, REAL_OF(name) in its slow way, and
- * in the quick one REAL_KNOWN(name), which is NULL until the slow one was gone once.
+ * For shells with a quick way, which spares the question whether the function is known already: after
+ * REAL_SLOT(type, name, (parameters), (arguments)) REAL_OF(name) is what is to be called, at first a function that
+ * looks up the real one. Where that takes a variable number of arguments the parameters are those that it may have.
  */
-#define REAL_SLOT(name) static void *name##_slot ADDRESS_OF_ANOTHER;
-#define REAL_OF(name) REAL_BY(name##_slot, name)
-#define REAL_KNOWN(name) ((__typeof__(&name))__atomic_load_n(&name##_slot, __ATOMIC_RELAXED))
+#define REAL_SLOT(type, name, parameters, arguments)                                                                   \
+    static __attribute__((noinline, cold)) type name##_first parameters;                                               \
+    static void *name##_slot = (void *)name##_first;                                                                   \
+    static type name##_first parameters {                                                                              \
+        return ((__typeof__(&name##_first))real_resolve(&name##_slot, #name))arguments;                                \
+    }
+#define REAL_OF(name) ((__typeof__(&name##_first))__atomic_load_n(&name##_slot, __ATOMIC_RELAXED))
 
 #endif

@@ -152,7 +152,7 @@ static void reset(int signal, void (*handler)(int)) {
 static void arrive(int signal, siginfo_t *info, void *context) {
     struct thread *self = thread_self();
     if (self->vfork_child && sys(SYS_getpid) == self->vfork_parent)
-        self->vfork_child = false; /* vfork is about to return in the parent */
+        thread_lend(self, false); /* vfork is about to return in the parent */
     if (unlikely(signal == SIGPIPE && self->pipe_swallowed))
         return;
     bool fault = is_fault(signal, info);

@@ -27,7 +27,7 @@ static _Atomic bool confined;
 static void at_thread_end(void *argument) {
     struct thread *self = argument;
     critical_hold_cancellation();
-    critical_cancelable = false;
+    critical.barred = 0;
     if (thread_at_exit)
         thread_at_exit(self);
     stats_collect(self->stats);

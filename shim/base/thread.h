@@ -80,13 +80,19 @@ static inline bool thread_attached(const struct thread *self) {
 
 /* Is this thread in the middle of a critical section? */
 static inline bool thread_amid(const struct thread *self) {
-    return critical_depth | atomic_load_explicit(&self->holder.inside, memory_order_relaxed);
+    return critical.depth | atomic_load_explicit(&self->holder.inside, memory_order_relaxed);
 }
 
 /* May this thread touch the library's state now? Not then, nor as a vfork child, nor if it may be gone at any moment.
  */
 static inline bool thread_free(const struct thread *self) {
-    return !(thread_amid(self) | self->vfork_child | critical_cancelable);
+    return !(critical.any | atomic_load_explicit(&self->holder.inside, memory_order_relaxed) | self->vfork_child);
+}
+
+/* A vfork child begins to run as the thread, or has ended to. */
+static inline void thread_lend(struct thread *self, bool lent) {
+    self->vfork_child = lent;
+    critical.barred = lent ? critical.barred | CRITICAL_LENT : critical.barred & ~(uint32_t)CRITICAL_LENT;
 }
 
 /* The thread's signal mask may have changed. */

@@ -75,6 +75,11 @@ static inline bool wb_attention(void) {
     return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_AFTERWARDS) != 0);
 }
 
+/* Nor afterwards? */
+static inline bool wb_quiet(void) {
+    return likely(atomic_load_explicit(&wb_pending, memory_order_acquire) == 0);
+}
+
 /* Are calls to be counted? */
 static inline bool wb_watched(void) {
     return (atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_WATCHED) != 0;

@@ -219,9 +219,11 @@ void number_taken(int fd) {
     }
 }
 
-void number_opened_slowly(int fd) {
+int number_opened_slowly(int fd) {
+    input_came();
     number_taken(fd);
     struct fd_slot *slot = files_slot(fd);
     if (slot && thread_free(thread_self()))
         files_opened(slot);
+    return fd;
 }

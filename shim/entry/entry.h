@@ -159,14 +159,17 @@ struct thread *attached_self(void);
 
 /* A number was given by the kernel for something new: what was known of it is out of date. */
 void number_taken(int fd);
-/* The same, and this process opened it: nobody else has it yet. */
-void number_opened_slowly(int fd);
-static inline void number_opened(int fd) {
+/*
+ * The same, and this process opened it: nobody else has it yet. The number, or -1, is passed on. Counts an input, too.
+ * (A section entered by a lock's bias has to do with numbers of which something is known.)
+ */
+int number_opened_slowly(int fd);
+static inline int number_opened(int fd) {
     struct fd_slot *slot = files_slot_near(fd);
-    if (likely(slot && !files_remembers(fd) && thread_free(thread_self())))
-        files_opened(slot);
-    else
-        number_opened_slowly(fd);
+    if (unlikely(!slot || inputs_counted() || (files_slot_remembers(slot) | critical.any)))
+        return number_opened_slowly(fd);
+    files_opened(slot);
+    return fd;
 }
 /*
  * Is nothing to be done when the number is closed, but to forget what it was used for? So it is with one of which
@@ -174,8 +177,8 @@ static inline void number_opened(int fd) {
  */
 static inline bool given_up_at_once(int fd) {
     struct fd_slot *slot = files_slot_near(fd);
-    if (wb_attention() || !slot || slot->other || atomic_load_explicit(&slot->ofd, memory_order_relaxed) ||
-        !single_threaded() || !thread_free(thread_self()))
+    if (!wb_quiet() || !slot || slot->other || atomic_load_explicit(&slot->ofd, memory_order_relaxed) ||
+        !single_threaded() || critical.any)
         return false;
     files_forget_hints(slot, 0);
     return true;

@@ -93,15 +93,20 @@ struct ofd {
 
 struct fd_slot {
     struct ofd *_Atomic ofd;
-    uint32_t last;         /* when its last small write came, in units of policy.c */
-    uint32_t born;         /* files_passings when the process opened it itself; 0: not known to have */
-    uint8_t quick;         /* small writes in quick succession so far */
-    uint8_t other;         /* if not 0: not a file of ours, and the enum reason why */
-    uint8_t rehearsals;    /* 0: its small writes weren't looked at yet; n + 1: n rehearsals in turn went wrong */
-    uint8_t interruptions; /* so many in this one */
-    uint16_t skip;         /* small writes that won't be looked at before the next is */
-    uint16_t reads;        /* small reads so far, each near where the last one was */
-    int64_t read_at;       /* where that was, as far as we know: a hint */
+    union {
+        struct {
+            uint32_t born;      /* files_passings when the process opened it itself; 0: not known to have */
+            uint8_t quick;      /* small writes in quick succession so far */
+            uint8_t other;      /* if not 0: not a file of ours, and the enum reason why */
+            uint8_t rehearsals; /* 0: its small writes weren't looked at yet; n + 1: n rehearsals went wrong in turn */
+            uint8_t interruptions; /* so many in this one */
+        };
+        uint64_t remembered; /* any of these */
+    };
+    uint16_t skip;   /* small writes that won't be looked at before the next is */
+    uint16_t reads;  /* small reads so far, each near where the last one was */
+    uint32_t last;   /* when its last small write came, in units of policy.c */
+    int64_t read_at; /* where that was, as far as we know: a hint */
 };
 
 extern struct mutex files_lock;
@@ -160,18 +165,18 @@ void files_detached(int fd);
  * with one thread.
  */
 void files_learn_anew(void);
-/* Without a lock: is anything remembered of the number? */
+/* Without a lock: is anything remembered of the number? Not 0 if so. */
+static inline uint64_t files_slot_remembers(const struct fd_slot *slot) {
+    return (uintptr_t)atomic_load_explicit(&slot->ofd, memory_order_relaxed) | slot->remembered;
+}
 static inline bool files_remembers(int fd) {
     const struct fd_slot *slot = files_slot(fd);
-    return slot && ((slot->other | slot->quick | slot->born) || atomic_load_explicit(&slot->ofd, memory_order_relaxed));
+    return slot && files_slot_remembers(slot);
 }
 /* Forgets what isn't its OFD. */
 static inline void files_forget_hints(struct fd_slot *slot, uint8_t other) {
-    slot->born = 0;
-    slot->quick = 0;
+    slot->remembered = 0;
     slot->other = other;
-    slot->rehearsals = 0;
-    slot->interruptions = 0;
     slot->skip = 0;
     slot->reads = 0;
     slot->read_at = 0;

@@ -32,38 +32,25 @@ extern int __fcntl(int fd, int command, ...);
  * (open(2)). It comes where a declared argument would on the processors we know.
  */
 #define OPEN(name)                                                                                                     \
-    REAL_SLOT(name)                                                                                                    \
+    REAL_SLOT(int, name, (const char *path, int flags, mode_t mode), (path, flags, mode))                              \
     static __attribute__((noinline)) int name##_attended(const char *path, int flags, mode_t mode) {                   \
         announce(#name);                                                                                               \
-        int fd = CALL_BY(REAL_OF(name), (path, flags, mode));                                                          \
-        number_opened(fd);                                                                                             \
-        return fd;                                                                                                     \
+        return number_opened(CALL_BY(REAL_OF(name), (path, flags, mode)));                                             \
     }                                                                                                                  \
     EXPORT int shell_of_##name(const char *path, int flags, mode_t mode) __asm__(#name);                               \
     int shell_of_##name(const char *path, int flags, mode_t mode) {                                                    \
-        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        if (!real || wb_attention())                                                                                   \
-            return name##_attended(path, flags, mode);                                                                 \
-        int fd = CALL_BY(real, (path, flags, mode));                                                                   \
-        number_opened(fd);                                                                                             \
-        return fd;                                                                                                     \
+        return wb_quiet() ? number_opened(REAL_OF(name)(path, flags, mode)) : name##_attended(path, flags, mode);      \
     }
 #define OPENAT(name)                                                                                                   \
-    REAL_SLOT(name)                                                                                                    \
+    REAL_SLOT(int, name, (int dir, const char *path, int flags, mode_t mode), (dir, path, flags, mode))                \
     static __attribute__((noinline)) int name##_attended(int dir, const char *path, int flags, mode_t mode) {          \
         announce(#name);                                                                                               \
-        int fd = CALL_BY(REAL_OF(name), (dir, path, flags, mode));                                                     \
-        number_opened(fd);                                                                                             \
-        return fd;                                                                                                     \
+        return number_opened(CALL_BY(REAL_OF(name), (dir, path, flags, mode)));                                        \
     }                                                                                                                  \
     EXPORT int shell_of_##name(int dir, const char *path, int flags, mode_t mode) __asm__(#name);                      \
     int shell_of_##name(int dir, const char *path, int flags, mode_t mode) {                                           \
-        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        if (!real || wb_attention())                                                                                   \
-            return name##_attended(dir, path, flags, mode);                                                            \
-        int fd = CALL_BY(real, (dir, path, flags, mode));                                                              \
-        number_opened(fd);                                                                                             \
-        return fd;                                                                                                     \
+        return wb_quiet() ? number_opened(REAL_OF(name)(dir, path, flags, mode))                                       \
+                          : name##_attended(dir, path, flags, mode);                                                   \
     }
 
 OPEN(open)
@@ -75,7 +62,7 @@ OPENAT(openat64)
 
 /* What is pending at the position moves it, and what is pending of the file may be its end. */
 #define LSEEK(type, name)                                                                                              \
-    REAL_SLOT(name)                                                                                                    \
+    REAL_SLOT(type, name, (int fd, type offset, int whence), (fd, offset, whence))                                     \
     static __attribute__((noinline)) type name##_attended(int fd, type offset, int whence) {                           \
         type position = unlikely(window_is_on(fd)) ? window_seek(thread_self(), fd, offset, whence) : WINDOW_MISS;     \
         if (position != WINDOW_MISS)                                                                                   \
@@ -89,10 +76,9 @@ OPENAT(openat64)
     }                                                                                                                  \
     EXPORT type name(int fd, type offset, int whence) {                                                                \
         const struct fd_slot *slot = files_slot_near(fd);                                                              \
-        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        if (wb_attention() || !slot || slot->reads || !real)                                                           \
+        if (wb_attention() || !slot || slot->reads)                                                                    \
             return name##_attended(fd, offset, whence);                                                                \
-        return CALL_BY(real, (fd, offset, whence));                                                                    \
+        return CALL_BY(REAL_OF(name), (fd, offset, whence));                                                           \
     }
 
 extern off_t __lseek(int fd, off_t offset, int whence);
@@ -120,8 +106,9 @@ static int closed(int result, int late) {
     return unlikely(late && result == 0) ? (int)answer(-late) : result;
 }
 
+/* Where inputs aren't counted when it begins, what a close of a number that is no stream of ours answers isn't one. */
 #define CLOSE(name)                                                                                                    \
-    REAL_SLOT(name)                                                                                                    \
+    REAL_SLOT(int, name, (int fd), (fd))                                                                               \
     static __attribute__((noinline)) int name##_attended(int fd) {                                                     \
         report_before_close(#name, fd);                                                                                \
         int late = give_up_number(#name, fd);                                                                          \
@@ -132,8 +119,7 @@ static int closed(int result, int late) {
         return closed(result, late);                                                                                   \
     }                                                                                                                  \
     EXPORT int name(int fd) {                                                                                          \
-        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        return real && given_up_at_once(fd) ? CALL_BY(real, (fd)) : name##_attended(fd);                               \
+        return given_up_at_once(fd) ? REAL_OF(name)(fd) : name##_attended(fd);                                         \
     }
 
 CLOSE(close)
@@ -378,7 +364,7 @@ static inline bool fcntl_only_announces(int command) {
 /* The third argument is an int, a pointer or not there: it comes where a declared one would on the processors we know.
  */
 #define FCNTL(name)                                                                                                    \
-    REAL_SLOT(name)                                                                                                    \
+    REAL_SLOT(int, name, (int fd, int command, void *argument), (fd, command, argument))                               \
     static __attribute__((noinline)) int name##_attended(int fd, int command, void *argument) {                        \
         bool exclusive = fcntl_begins(#name, fd, command);                                                             \
         int result = CALL_BY(REAL_OF(name), (fd, command, argument));                                                  \
@@ -387,10 +373,9 @@ static inline bool fcntl_only_announces(int command) {
     }                                                                                                                  \
     EXPORT int shell_of_##name(int fd, int command, void *argument) __asm__(#name);                                    \
     int shell_of_##name(int fd, int command, void *argument) {                                                         \
-        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        if (!real || !(fcntl_only_looks(command) || (fcntl_only_announces(command) && !wb_attention())))               \
+        if (!(fcntl_only_looks(command) || (fcntl_only_announces(command) && !wb_attention())))                        \
             return name##_attended(fd, command, argument);                                                             \
-        return CALL_BY(real, (fd, command, argument));                                                                 \
+        return CALL_BY(REAL_OF(name), (fd, command, argument));                                                        \
     }
 
 FCNTL(fcntl)

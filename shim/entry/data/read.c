@@ -168,22 +168,13 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
     return got;
 }
 
-static __attribute__((noinline)) ssize_t read_noted(int fd, ssize_t got, int64_t offset) {
-    return read_passed(fd, got, offset);
-}
-
 /*
- * The quick way of a read that nothing is done about: the number hasn't been read in small pieces, and there is no
- * attention.
+ * The quick way of a read that nothing is done about: it is too large for a window, the number hasn't been read in
+ * small pieces, and there is nothing to do but to count an input, if these are counted when it comes back.
  */
-static inline __attribute__((always_inline)) bool reads_at_once(int fd) {
+static inline __attribute__((always_inline)) bool reads_at_once(int fd, size_t n) {
     const struct fd_slot *slot = files_slot_near(fd);
-    return slot && !slot->reads;
-}
-
-/* After it: was it a small one, which may be the first of many, or are inputs counted? */
-static inline __attribute__((always_inline)) bool read_is_news(ssize_t got) {
-    return (size_t)got - 1 < window_call() || inputs_counted();
+    return wb_quiet() && n > WINDOW_CALL_MAX && slot && !slot->reads;
 }
 
 /*
@@ -192,7 +183,7 @@ static inline __attribute__((always_inline)) bool read_is_news(ssize_t got) {
  * window, NAME_otherwise all the rest.
  */
 #define READS(name, parameters, arguments, at, valid, unserved)                                                        \
-    REAL_SLOT(name)                                                                                                    \
+    REAL_SLOT(ssize_t, name, parameters, arguments)                                                                    \
     static __attribute__((noinline)) ssize_t name##_unserved parameters {                                              \
         unserved;                                                                                                      \
         return read_passed(fd, REAL_OF(name) arguments, at);                                                           \
@@ -211,13 +202,11 @@ static inline __attribute__((always_inline)) bool read_is_news(ssize_t got) {
         return read_passed(fd, REAL_OF(name) arguments, at);                                                           \
     }                                                                                                                  \
     EXPORT ssize_t name parameters {                                                                                   \
-        if (wb_attention())                                                                                            \
-            return name##_served arguments;                                                                            \
-        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        if (!real || !reads_at_once(fd))                                                                               \
-            return name##_otherwise arguments;                                                                         \
-        ssize_t got = real arguments;                                                                                  \
-        return read_is_news(got) ? read_noted(fd, got, at) : got;                                                      \
+        if (!reads_at_once(fd, n))                                                                                     \
+            return wb_attention() ? name##_served arguments : name##_otherwise arguments;                              \
+        ssize_t got = REAL_OF(name) arguments;                                                                         \
+        input_came();                                                                                                  \
+        return got;                                                                                                    \
     }
 
 /* True: this is what the caller is told, by a window, or because an earlier write to it met an error. */

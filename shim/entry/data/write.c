@@ -210,15 +210,18 @@ static bool passes_at_once(int fd, size_t n) {
     return ofd ? policy_left_alone(&ofd->habit) : !config.eager && warms_up(slot);
 }
 
-/* The quickest, where there is no attention: those of which that is seen without another look. */
+/* The quickest, where nothing is to be done afterwards either: those of which that is seen without another look. */
 static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t n) {
     const struct fd_slot *slot = files_slot_near(fd);
-    return slot && ((n >= WB_LARGE && !atomic_load_explicit(&slot->ofd, memory_order_relaxed)) || slot->other);
+    return wb_quiet() && slot &&
+           (slot->other || (n >= WB_LARGE && !atomic_load_explicit(&slot->ofd, memory_order_relaxed)));
 }
 
-/* What was written by a quick way. */
-static __attribute__((noinline)) ssize_t write_noted(int fd, ssize_t written, size_t n) {
-    stream_passed(fd, written, n);
+/* A write by the quick way came back when what is written had begun to be followed: nobody looked at what became of it.
+ */
+static __attribute__((noinline)) ssize_t written_unseen(ssize_t written) {
+    input_now_unsure();
+    input_came();
     return written;
 }
 
@@ -284,7 +287,7 @@ void stream_passed(int fd, ssize_t written, size_t n) {
  * itself for one that nothing can be done for. NAME_offered is all the rest.
  */
 #define SINGLE(name, parameters, arguments, at, is_odd)                                                                \
-    REAL_SLOT(name)                                                                                                    \
+    REAL_SLOT(ssize_t, name, parameters, arguments)                                                                    \
     static __attribute__((noinline)) ssize_t name##_offered parameters {                                               \
         int verdict = passes_at_once(fd, n) ? PASS : offer_unextended(#name, fd, bytes, n, at, is_odd);                \
         return verdict == PASS ? write_passed(fd, REAL_OF(name) arguments, n) : answer_offer(verdict, n);              \
@@ -295,13 +298,10 @@ void stream_passed(int fd, ssize_t written, size_t n) {
         return name##_offered arguments;                                                                               \
     }                                                                                                                  \
     EXPORT ssize_t name parameters {                                                                                   \
-        if (wb_attention())                                                                                            \
-            return name##_extends arguments;                                                                           \
-        __typeof__(&name) real = REAL_KNOWN(name);                                                                     \
-        if (!real || !passes_plainly(fd, n))                                                                           \
-            return name##_offered arguments;                                                                           \
-        ssize_t written = real arguments;                                                                              \
-        return writes_are_followed() ? write_noted(fd, written, n) : written;                                          \
+        if (!passes_plainly(fd, n))                                                                                    \
+            return wb_attention() ? name##_extends arguments : name##_offered arguments;                               \
+        ssize_t written = REAL_OF(name) arguments;                                                                     \
+        return writes_are_followed() ? written_unseen(written) : written;                                              \
     }
 
 #define WRITE(name) SINGLE(name, (int fd, const void *bytes, size_t n), (fd, bytes, n), WB_AT_POSITION, false)

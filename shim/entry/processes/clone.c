@@ -33,13 +33,13 @@ __attribute__((visibility("hidden"), used)) int vfork_before(void) {
     sharing_passed_on();
     self->vfork_parent = (int)sys(SYS_getpid);
     self->vfork_confined = false;
-    self->vfork_child = true;
+    thread_lend(self, true);
     return 1;
 }
 
 __attribute__((visibility("hidden"), used)) pid_t vfork_in_parent(long result) {
     struct thread *self = thread_self();
-    self->vfork_child = false;
+    thread_lend(self, false);
     sharing_passed_on();
     exclusive_ends(self->vfork_exclusive);
     input_came();

@@ -75,10 +75,10 @@ EXPORT int pthread_setcanceltype(int type, int *old) {
         wb_hinder(REASON_cancellation);
         drain_reads_too("pthread_setcanceltype");
         files_rest();
-        critical_cancelable = true;
+        critical.barred |= CRITICAL_CANCELABLE;
     }
     int result = CALL(pthread_setcanceltype, (type, old));
     if (type == PTHREAD_CANCEL_DEFERRED)
-        critical_cancelable = false;
+        critical.barred &= ~(uint32_t)CRITICAL_CANCELABLE;
     return result;
 }
