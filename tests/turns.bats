@@ -79,6 +79,14 @@ kinds() {
     done
 }
 
+@test "nor one whose socket was filled by large pieces between two turns" {
+    local family
+    for family in unix tcp; do
+        shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_order" full $family 3 || return
+        (($(stat_value turn.served) > 100)) || fail "$family: $(cat "$STATS")" || return
+    done
+}
+
 @test "many small requests are answered by few system calls" {
     need_command strace
     local calls family kind

@@ -104,13 +104,15 @@ static bool is_limited(int fd, enum stream kind) {
 /* Is it still that socket, with the options and the room that it needs? */
 static bool is_verified(const struct ofd *ofd, uint64_t now) {
     return ofd->turns && ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed) &&
-           now - ofd->verified_at <= ticks_of_us(VERIFIED_US) && ofd->room >= ROOM_LEAST;
+           now - ofd->verified_at <= ticks_of_us(VERIFIED_US) && ofd->room >= ROOM_LEAST &&
+           ofd->inode->unsure == atomic_load_explicit(&input_unsure, memory_order_relaxed);
 }
 
 /* Asks the kernel. files_lock held. */
 static bool verify(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) {
     uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
     struct stat st;
+    straight_unsure(ofd);
     if (!ofd->turns || ofd->generation != generation) {
         ofd->turns = files_verify(fd, slot) && readers_peekable(ofd, fd) && !is_limited(fd, ofd->stream);
         ofd->verified_at = now;
@@ -468,21 +470,23 @@ static int waits_for(void) {
     return -1;
 }
 
+int turn_try(struct thread *self) {
+    if (!turn_exists() || !thread_free(self))
+        return -1;
+    critical_enter();
+    biased_lock(&turn.lock, &self->holder);
+    int fd = !turn.sockets || perform(self) ? -1 : waits_for();
+    if (turn.sockets && fd < 0)
+        over();
+    biased_unlock(&turn.lock);
+    critical_leave();
+    return fd;
+}
+
 /* Waits with no lock held. */
 void turn_end(struct thread *self) {
-    if (!turn_exists() || !thread_free(self))
-        return;
-    for (int fd = 0; fd >= 0;) {
-        critical_enter();
-        biased_lock(&turn.lock, &self->holder);
-        fd = !turn.sockets || perform(self) ? -1 : waits_for();
-        if (turn.sockets && fd < 0)
-            over();
-        biased_unlock(&turn.lock);
-        critical_leave();
-        if (fd >= 0)
-            streams_wait(self, fd, 0, false);
-    }
+    for (int fd; (fd = turn_try(self)) >= 0;)
+        streams_wait(self, fd, 0, false);
 }
 
 struct turn_gain turn_gained(void) {

@@ -60,6 +60,8 @@ ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int co
 bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total, bool quiet);
 /* Performs what the program did, and ends it. What is refused is waited for. */
 void turn_end(struct thread *self);
+/* The same without waiting. The number of the socket that takes no more now, and the turn goes on; or -1. */
+int turn_try(struct thread *self);
 /* How the last ones went that have ended since this was asked. */
 struct turn_gain turn_gained(void);
 /* The helper thread, at each tick: one that was there at the last one ends. */

@@ -5,6 +5,7 @@
  *   freshness  the client sends on A, and then says on B how much that was: who has read B finds it all on A
  *   order      the server answers on A and then on B: who has the answer on B finds the one on A
  *   gone       the client has shut B down for receiving, or reset it, and says so on A: a send on B fails
+ *   full       the client doesn't read B, and the server has filled it in large pieces: it goes on to answer A
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -129,17 +130,45 @@ static void ask_order(const int *at, long rounds) {
     }
 }
 
-/* The client has gone on one, and says so on the other, before the server waits. */
-static void gone(bool tcp, const int *server, const int *client, int epoll) {
-    struct linger none = {1, 0};
+/* One answer on each, which makes them known. */
+static void introduce(const int *server, const int *client, int epoll) {
     char request[100];
     bool ready[2];
-    for (int i = B; i >= A; i--) { /* which makes them known, and A the one that is told of first */
+    for (int i = B; i >= A; i--) { /* A is the one that is told of first */
         require(write(client[i], "a", 1) == 1);
         wait_for_both(epoll, ready);
         require(ready[i] && read(server[i], request, sizeof request) == 1 && write(server[i], "b", 1) == 1);
         require(poll(&(struct pollfd){client[i], POLLIN, 0}, 1, -1) == 1 && read(client[i], request, 1) == 1);
     }
+}
+
+static void full(const int *server, const int *client, int epoll) {
+    static char much[1 << 20];
+    char request[100];
+    bool ready[2];
+    introduce(server, client, epoll);
+    while (write(server[B], much, sizeof much) > 0)
+        ;
+    require(errno == EAGAIN);
+    for (int i = 0; i < 40; i++) {
+        require(write(client[B], "b", 1) == 1 && write(client[A], "a", 1) == 1);
+        wait_for_both(epoll, ready);
+        require(ready[A] && ready[B]);
+        require(read(server[A], request, sizeof request) == 1 && read(server[B], request, sizeof request) == 1);
+        ssize_t done = write(server[B], much, 1000); /* a little may have left for the other end's buffer meanwhile */
+        require(done > 0 || errno == EAGAIN);
+        require(write(server[A], "k", 1) == 1);
+        require(epoll_wait(epoll, &(struct epoll_event){0}, 1, 0) >= 0);
+        require(poll(&(struct pollfd){client[A], POLLIN, 0}, 1, -1) == 1 && read(client[A], request, 1) == 1);
+    }
+}
+
+/* The client has gone on one, and says so on the other, before the server waits. */
+static void gone(bool tcp, const int *server, const int *client, int epoll) {
+    struct linger none = {1, 0};
+    char request[100];
+    bool ready[2];
+    introduce(server, client, epoll);
     require(write(client[A], "hello", 5) == 5 && write(client[B], "b", 1) == 1); /* so A is told of first */
     if (tcp)
         require(setsockopt(client[B], SOL_SOCKET, SO_LINGER, &none, sizeof none) == 0 && close(client[B]) == 0);
@@ -169,7 +198,7 @@ int main(int argc, char **argv) {
     struct sockaddr_storage at;
     socklen_t size;
     listener = made(tcp, &at, &size);
-    bool alone = strcmp(argv[1], "gone") == 0;
+    bool fills = strcmp(argv[1], "full") == 0, alone = fills || strcmp(argv[1], "gone") == 0;
     for (long round = 0; round < (alone ? rounds : 1); round++) {
         int client[2], server[2], status = 0, epoll;
         pid_t pid = alone ? 0 : fork();
@@ -195,7 +224,10 @@ int main(int argc, char **argv) {
             require(epoll_ctl(epoll, EPOLL_CTL_ADD, server[i], &event) == 0);
         }
         if (alone) {
-            gone(tcp, server, client, epoll);
+            if (fills)
+                full(server, client, epoll);
+            else
+                gone(tcp, server, client, epoll);
             close(client[A]);
             close(client[B]);
         } else {

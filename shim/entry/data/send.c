@@ -23,7 +23,9 @@ SEND(__send)
 EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags, __CONST_SOCKADDR_ARG to, socklen_t size) {
     if (to.__sockaddr__ || size) {
         announce("sendto");
-        return CALL(sendto, (fd, bytes, n, flags, to, size));
+        ssize_t sent = CALL(sendto, (fd, bytes, n, flags, to, size));
+        input_now_unsure();
+        return sent;
     }
     int verdict = offer_send("sendto", fd, bytes, n, flags);
     return verdict == PASS ? write_passed(fd, REAL(sendto)(fd, bytes, n, flags, to, size), n)
@@ -85,7 +87,9 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     if (unlikely(late))
         return (int)answer(-late);
     sharing_sent();
-    return CALL(sendmmsg, (fd, messages, count, flags));
+    int sent = CALL(sendmmsg, (fd, messages, count, flags));
+    input_now_unsure();
+    return sent;
 }
 
 /* Time-outs, layers above, buffers: what was known of sockets is out of date. */

@@ -155,7 +155,10 @@ static void dying(bool fault) {
         return;
     wb_hinder(REASON_unready);
     peeks_drop(thread_self());
-    turn_end(thread_self());
+    if (fault)
+        turn_end(thread_self());
+    else
+        turn_try(thread_self());
     if (wb_started())
         wb_flush_all(attached_self(), FLUSH_EXIT, fault ? WB_WAIT : WB_DONT_WAIT);
     if (prepared_to_read())
