@@ -92,7 +92,7 @@ shares() {
     run ! covered 0.99 # nothing is shared
     rm file
     trace "$VICTIMS/threads_sync" marked 32 20
-    covered 0.99 # the first are shared; then what is faster
+    covered 0.99 # a trial comes first, which shares half of them; then what is faster
     shares URINGSHIM_ENGINE=ring
     shares URINGSHIM_TEST_EAGER=1
 }

@@ -110,19 +110,70 @@ static uint64_t smaller(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
-/* A pause of the program's counts as little; and what isn't clearly faster isn't. */
-bool policy_shares_syncs(struct sync_habit *habit, uint64_t ticks) {
-    if (!habit->trying) {
-        habit->cost = habit->cost ? (3 * habit->cost + smaller(ticks, 2 * habit->cost)) / 4 : ticks;
-        habit->trying = habit->left == 0;
-        habit->left -= habit->left > 0;
-    } else if (ticks < habit->cost - habit->cost / 16) {
-        *habit = (struct sync_habit){.apart = !habit->apart, .cost = ticks, .left = 1, .patience = 1};
-    } else {
-        habit->trying = false;
-        habit->left = habit->patience = (uint32_t)smaller(4 * habit->patience + 3, POLICY_PATIENCE_MAX);
+static void end_trial(struct trial *trial, bool on) {
+    trial->patience = !trial->patience || on != trial->was_on
+                          ? POLICY_KEPT
+                          : (uint32_t)smaller(2ull * trial->patience, POLICY_KEPT_MAX);
+    trial->left = trial->patience;
+    trial->on = on;
+    trial->period = 0;
+}
+
+static void begin_trial(struct trial *trial) {
+    trial->was_on = trial->on;
+    trial->on = true;
+    trial->period = 1;
+    trial->wins = trial->losses = 0;
+    trial->cost[0] = trial->cost[1] = trial->of[0] = trial->of[1] = 0;
+}
+
+/* It is clear already, and each period more would cost. */
+static bool is_lost(const struct trial *trial) {
+    uint64_t with = trial->cost[true] * trial->of[false], without = trial->cost[false] * trial->of[true];
+    return trial->losses >= POLICY_TRIAL_QUITS && trial->wins == 0 && without < with - with / 16;
+}
+
+/* What isn't clearly better isn't: one long period, as when the machine has something else to do, shows nothing. */
+static bool ends_with(const struct trial *trial) {
+    uint64_t with = trial->cost[true] * trial->of[false], without = trial->cost[false] * trial->of[true];
+    if (is_lost(trial))
+        return false;
+    if (trial->was_on)
+        return !(trial->losses >= POLICY_TRIAL_WINS && without < with);
+    return trial->wins >= POLICY_TRIAL_WINS && with < without - without / 32;
+}
+
+/* The first period of a trial is one with, and isn't counted: what that needs is made then. */
+void trial_goes_on(struct trial *trial, uint64_t cost, uint64_t of) {
+    if (trial->left > 0) {
+        trial->left--;
+        return;
     }
-    return habit->apart == habit->trying;
+    if (trial->period == 0) {
+        begin_trial(trial);
+        return;
+    }
+    if (trial->period > 1) {
+        trial->cost[trial->on] += cost;
+        trial->of[trial->on] += of;
+    }
+    if (trial->period > 1 && trial->on) {
+        trial->wins += cost * trial->of_last < trial->cost_last * of;
+        trial->losses += cost * trial->of_last > trial->cost_last * of;
+    }
+    trial->cost_last = cost;
+    trial->of_last = of;
+    if (trial->period == POLICY_TRIAL || (trial->on && is_lost(trial))) {
+        end_trial(trial, ends_with(trial));
+        return;
+    }
+    trial->on = !trial->on;
+    trial->period++;
+}
+
+bool policy_shares_syncs(struct sync_habit *habit, uint64_t ticks) {
+    trial_goes_on(&habit->sharing, ticks, 1);
+    return habit->sharing.on;
 }
 
 bool policy_turn(struct turn_habit *habit, unsigned ready, bool eager) {
@@ -132,7 +183,7 @@ bool policy_turn(struct turn_habit *habit, unsigned ready, bool eager) {
         return false;
     habit->waits++;
     habit->events += ready;
-    return habit->on;
+    return habit->turning.on;
 }
 
 bool policy_turns_due(const struct turn_habit *habit) {
@@ -144,43 +195,13 @@ void policy_turned(struct turn_habit *habit, uint32_t answered, uint32_t made) {
     habit->made += made;
 }
 
-static void end_trial(struct turn_habit *habit, bool before, bool better) {
-    habit->on = better;
-    habit->patience = !habit->patience || better != before
-                          ? POLICY_TURN_KEPT
-                          : (uint32_t)smaller(2ull * habit->patience, POLICY_TURN_KEPT_MAX);
-    habit->left = habit->patience;
-    habit->period = 0;
-}
-
-/* The first period of a trial has turns, and isn't counted: what they need is made then. */
-static void go_on_with_trial(struct turn_habit *habit, uint64_t took) {
-    bool before = habit->patience && habit->was_on;
-    if (habit->period > 1) {
-        habit->cost[habit->on] += took;
-        habit->of[habit->on] += habit->events;
-    } else if (habit->period == 1 && habit->answered <= habit->made) {
-        end_trial(habit, before, false);
-        return;
-    }
-    habit->on = !habit->on;
-    if (++habit->period > POLICY_TURN_TRIAL)
-        end_trial(habit, before, habit->cost[true] * habit->of[false] < habit->cost[false] * habit->of[true]);
-}
-
+/* A trial's first turns show whether the program does what they are for. */
 void policy_turns_took(struct turn_habit *habit, uint64_t now) {
-    uint64_t took = now - habit->began;
-    if (habit->left > 0) {
-        habit->left--;
-    } else if (habit->period == 0) {
-        habit->was_on = habit->on;
-        habit->on = true;
-        habit->period = 1;
-        habit->cost[0] = habit->cost[1] = habit->of[0] = habit->of[1] = 0;
-        habit->answered = habit->made = 0;
-    } else {
-        go_on_with_trial(habit, took);
-    }
-    habit->waits = habit->events = 0;
+    struct trial *turning = &habit->turning;
+    if (turning->period == 1 && habit->answered <= habit->made)
+        end_trial(turning, false);
+    else
+        trial_goes_on(turning, now - habit->began, habit->events);
+    habit->waits = habit->events = habit->answered = habit->made = 0;
     habit->began = now;
 }

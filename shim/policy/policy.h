@@ -32,12 +32,13 @@ enum {
     POLICY_READS_FILE = 8,      /* and of one more file after that */
     POLICY_STRIDE = 4,          /* a step between reads of more than this many times their size is a jump */
     POLICY_TURN_LEAST = 3,      /* readable at a time, or a turn costs what it saves */
-    POLICY_TURN_WAITS = 64,     /* such waits are a period, */
-    POLICY_TURN_TRIAL = 17,     /* and so many of those, with turns and without in turns, show which is better */
-    POLICY_TURN_KEPT = 64,      /* for so many it stays so; twice as long when it is the same again, */
-    POLICY_TURN_KEPT_MAX = 4096,
-    POLICY_SYNCS = 32,        /* syncs, made while another is, by which is measured whether sharing them pays */
-    POLICY_PATIENCE_MAX = 64, /* so many times that before the other way is tried again: 3, then fourfold, up to it */
+    POLICY_TURN_WAITS = 64,     /* such waits are a period of a trial; */
+    POLICY_SYNCS = 32,          /* and so many syncs, each made while another is */
+    POLICY_TRIAL = 17,          /* periods, with and without in turns, show which is better, */
+    POLICY_TRIAL_WINS = 6,      /* of so many pairs of them at least so many */
+    POLICY_TRIAL_QUITS = 3,     /* or it ends early, when it was so much worse in so many that none was better */
+    POLICY_KEPT = 128,          /* for so many it stays so; twice as long when it is the same again, */
+    POLICY_KEPT_MAX = 4096,
 };
 
 struct write_facts {
@@ -145,30 +146,37 @@ static inline void policy_read_served(struct fd_slot *slot, ssize_t got, int64_t
 bool policy_read(struct ofd *ofd, bool eager);
 
 /*
- * Threads that sync one file at once share a sync, or each makes its own: which is faster is the disk's to say, and is
- * tried. By one at a time.
+ * Two ways, of which the machine says which is better: it is tried from time to time, in periods, and what was the way
+ * before is given up for what is clearly better. At first it is without; the first trial is at once. By one thread at a
+ * time.
  */
-struct sync_habit {
-    bool apart;              /* each its own */
-    bool trying;             /* the other way, this time */
-    uint32_t left, patience; /* how often it isn't tried yet, and wasn't before */
-    uint64_t cost;           /* ticks for POLICY_SYNCS syncs, the way that is usual now */
+struct trial {
+    bool on, was_on;             /* now, and before the trial */
+    uint32_t left, patience;     /* periods before the next trial, and after it */
+    uint32_t period;             /* of the trial; 0: there is none */
+    uint32_t wins, losses;       /* pairs of them in which it was better with, and without */
+    uint64_t cost[2], of[2];     /* in the trial, without and with */
+    uint64_t cost_last, of_last; /* in the period before */
 };
-/* So many ticks it took. Returns whether the next ones are to be shared; the first are. */
+/* A period is over, which took so much for so much. */
+void trial_goes_on(struct trial *trial, uint64_t cost, uint64_t of);
+
+/* Threads that sync one file at once share a sync, or each makes its own. */
+struct sync_habit {
+    struct trial sharing;
+};
+/* POLICY_SYNCS took so many ticks. Returns whether the next ones are to be shared. */
 bool policy_shares_syncs(struct sync_habit *habit, uint64_t ticks);
 
 /*
- * Turns save system calls, and cost requests on a ring: what pays is the machine's to say, and is tried. Compared is
- * the processor time of the thread for each descriptor that was readable.
+ * Turns save system calls, and cost requests on a ring. Compared is the processor time of the thread for each
+ * descriptor that was readable.
  */
 struct turn_habit {
-    bool on, was_on;         /* now, and before the trial */
+    struct trial turning;
     uint32_t waits, events;  /* in this period */
-    uint32_t left, patience; /* periods before the next trial, and after it */
-    uint32_t period;         /* of the trial */
     uint64_t began;          /* this period; nanoseconds of processor time */
-    uint64_t cost[2], of[2]; /* in the trial, without turns and with: nanoseconds, events */
-    uint32_t answered, made; /* in the trial: calls that turns answered, and that were made for them */
+    uint32_t answered, made; /* in this period: calls that turns answered, and that were made for them */
 };
 /* So many descriptors are readable: is there to be a turn? */
 bool policy_turn(struct turn_habit *habit, unsigned ready, bool eager);

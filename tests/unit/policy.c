@@ -264,12 +264,19 @@ static int times_apart(struct sync_habit *habit, int times, int shared, int apar
 }
 
 static void sharing_syncs(void) {
-    struct sync_habit habit = {.apart = false};
-    expect("shared, where that is faster", times_apart(&habit, 500, 60, 100) < 25, true);
-    expect("not, where it is slower", times_apart(&habit, 500, 100, 80) > 420, true);
-    expect("shared, where it makes no difference", times_apart(&habit, 500, 60, 100) < 80, true);
-    expect("nor then", times_apart(&habit, 500, 100, 100) < 25, true);
-    expect("tried still", times_apart(&habit, 500, 100, 100) > 2, true);
+    struct sync_habit habit = {0};
+    expect("shared, where that is faster", times_apart(&habit, 500, 60, 100) < 60, true);
+    expect("not, where it is slower", times_apart(&habit, 20000, 100, 80) > 17000, true);
+    expect("shared, when it is faster again", times_apart(&habit, 20000, 60, 100) < 5000, true);
+    habit = (struct sync_habit){0};
+    int apart = times_apart(&habit, 500, 100, 100);
+    expect("not, where it makes no difference", apart > 420, true);
+    expect("tried still", times_apart(&habit, 5000, 100, 100) < 5000, true);
+    habit = (struct sync_habit){0};
+    expect(
+        "nor for one long period",
+        (times_apart(&habit, 16, 100, 100), policy_shares_syncs(&habit, 5000), times_apart(&habit, 60, 100, 100) > 55),
+        true);
 }
 
 int main(void) {

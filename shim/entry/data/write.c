@@ -360,17 +360,17 @@ static bool shares_syncs(void) {
     static struct sync_habit habit;
     static uint64_t began;
     static _Atomic uint32_t count;
-    static _Atomic bool apart;
+    static _Atomic bool together;
     if (config.engine != ENGINE_AUTO || config.eager)
         return true;
     if (atomic_fetch_add(&count, 1) % POLICY_SYNCS == 0 && mutex_trylock(&lock)) {
         uint64_t now = ticks_now();
         if (began)
-            atomic_store(&apart, !policy_shares_syncs(&habit, now - began));
+            atomic_store(&together, policy_shares_syncs(&habit, now - began));
         began = now;
         mutex_unlock(&lock);
     }
-    return !atomic_load(&apart);
+    return atomic_load(&together);
 }
 
 static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(int)) {
