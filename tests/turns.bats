@@ -111,6 +111,26 @@ kinds() {
     (($(stat_value turn.begun) == 0)) || fail "$(cat "$STATS")"
 }
 
+@test "threads, each with a loop and connections of its own, or that get each other's; one waits, one makes noise" {
+    local kind family
+    # shellcheck disable=SC2054 # commas within words
+    local kinds_of_threads=(epoll,threads epoll,threads,handed edge,threads,noisy,send epoll,threads,handed,noisy,sendmsg
+        epoll,threads,fork oneshot,threads,shared oneshot,threads,shared,noisy,recv)
+    for kind in "${kinds_of_threads[@]}"; do
+        for family in 0 unix; do
+            rm -f "$STATS"
+            serve "$kind" $family URINGSHIM_TEST_EAGER=1
+            answered 20 40 random 1 || fail "$kind" || return
+            serve "$kind" $family URINGSHIM_TEST_EAGER=1
+            answered 30 60 50 2 pipeline=7 || fail "$kind" || return
+            # sockets that several threads have used have none, and noise ends most
+            [[ $kind != epoll,threads ]] || (($(stat_value turn.served) > 50)) || fail "$(cat "$STATS")" || return
+            serve "$kind" $family
+            answered 20 200 random 3 || fail "$kind by default" || return
+        done
+    done
+}
+
 @test "switched off there are none" {
     local setting
     for setting in URINGSHIM_TURNS=0 URINGSHIM_STREAMS=0 URINGSHIM_READAHEAD=0 URINGSHIM_BATCH=0 URINGSHIM=observe; do
@@ -137,6 +157,17 @@ two_sockets() {
 
 @test "answers to two clients arrive in the order in which they were given" {
     two_sockets order turn.deferred
+}
+
+@test "who is told by a thread that has learned of an answer through memory finds that answer" {
+    two_sockets told turn.deferred
+}
+
+@test "what two threads read, one of which waits in the read, each byte is had by one" {
+    local family
+    for family in unix tcp; do
+        shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_order" taken $family 8000 || return
+    done
 }
 
 @test "a send to a socket whose other end is known to have gone fails at once" {

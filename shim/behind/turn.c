@@ -25,6 +25,7 @@
 #include "common/rings.h"
 #include "files/readers.h"
 #include "files/shared_memory.h"
+#include "files/users.h"
 #include "ring/direct.h"
 
 struct turned {
@@ -60,8 +61,11 @@ static struct {
     struct step step[TURN_STEPS];
 } turn APART;
 
-static bool biased; /* membarrier works */
-static bool begun;  /* until then a fork touches nothing of it, which would cost a page */
+static bool biased;           /* membarrier works */
+static _Atomic uint32_t held; /* so many keep turns from beginning */
+static bool begun;            /* until then a fork touches nothing of it, which would cost a page */
+static bool locked;           /* for a fork */
+static bool locked;           /* for a fork */
 
 /* What a send takes of the socket's room beside twice its bytes (SKB_TRUESIZE in include/linux/skbuff.h). */
 enum { SEND_COSTS = 2048, ROOM_LEAST = 16 << 10, VERIFIED_US = 20000 };
@@ -136,8 +140,10 @@ static bool verified(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now
 }
 
 /* The number's socket, if it may be looked at. */
-static struct ofd *chosen(int fd, uint64_t now) {
+static struct ofd *chosen(const struct thread *self, int fd, uint64_t now) {
     bool due;
+    if (!single_threaded() && !users_only(self, fd))
+        return NULL;
     struct fd_slot *slot = files_slot(fd);
     struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
     if (!ofd || !ofd->stream || stream_is_pipe(ofd->stream) || ofd->shut || !readers_alone(ofd, 0, &due) ||
@@ -147,12 +153,12 @@ static struct ofd *chosen(int fd, uint64_t now) {
     return ofd;
 }
 
-static void choose(const int *numbers, unsigned count) {
+static void choose(const struct thread *self, const int *numbers, unsigned count) {
     static uint64_t turns;
     uint64_t now = ticks_now();
     turns++;
     for (unsigned i = 0; i < count && turn.sockets < TURN_SOCKETS; i++) {
-        struct ofd *ofd = chosen(numbers[i], now);
+        struct ofd *ofd = chosen(self, numbers[i], now);
         if (!ofd || ofd->turned_in == turns) /* once, whatever numbers it has */
             continue;
         ofd->turned_in = turns;
@@ -238,14 +244,14 @@ static bool begin(struct thread *self, const int *numbers, unsigned count, unsig
     turn.now = (struct turn_gain){0};
     turn.hint = turn.newest = 0;
     turn.seen = false;
-    choose(numbers, count);
-    if (turn.sockets < least || shared_memory_joined()) {
+    atomic_fetch_or(&wb_pending, WB_TURN); /* who changes what is looked at from here on waits for the lock */
+    choose(self, numbers, count);
+    if (turn.sockets < least || shared_memory_joined() || turn_hindered() || atomic_load(&held)) {
         forget();
         return false;
     }
     turn.epoch = input_epoch_now();
     look(self, ring);
-    atomic_fetch_or(&wb_pending, WB_TURN);
     self->stats->count[COUNT_TURNS]++;
     self->stats->count[COUNT_TURN_SOCKETS] += turn.sockets;
     trace_turn(turn.sockets);
@@ -254,7 +260,7 @@ static bool begin(struct thread *self, const int *numbers, unsigned count, unsig
 }
 
 bool turn_begin(struct thread *self, const int *numbers, unsigned count, unsigned least) {
-    if (wb_any_pending() || !single_threaded())
+    if (wb_any_pending())
         return false;
     peeks_drop(self); /* what was read of a stream isn't known to both */
     critical_enter();
@@ -489,6 +495,24 @@ void turn_end(struct thread *self) {
         streams_wait(self, fd, 0, false);
 }
 
+bool turn_hold(struct thread *self) {
+    bool several = users_followed() && !single_threaded();
+    if (several)
+        atomic_fetch_add(&held, 1);
+    turn_end(self);
+    return several;
+}
+
+void turn_release(bool hold) {
+    if (hold)
+        atomic_fetch_sub(&held, 1);
+}
+
+void turn_forked(bool hold) {
+    if (hold)
+        atomic_store(&held, 0);
+}
+
 struct turn_gain turn_gained(void) {
     struct turn_gain gain = turn.gain;
     turn.gain = (struct turn_gain){0};
@@ -573,12 +597,13 @@ void turn_thread_ends(struct thread *self) {
 }
 
 void turn_fork_prepare(struct thread *self) {
-    if (begun)
+    locked = begun || !single_threaded();
+    if (locked)
         biased_lock(&turn.lock, &self->holder);
 }
 
 void turn_fork_done(bool child) {
-    if (!begun)
+    if (!locked)
         return;
     biased_unlock(&turn.lock);
     if (!child)

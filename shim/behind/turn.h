@@ -15,9 +15,11 @@
  * the other end is there, and there is room for it by the kernel's own count (SK_MEMINFO in sock_diag(7)). So nothing
  * waits for a peer that doesn't read. What is refused all the same, for the kernel is short of memory, is waited for.
  *
- * Only sockets of this process's own, in a process with one thread. While a turn has answers nothing is pending in any
- * log, and the other way round: so both are performed in program order. Lock order: the turn's lock is the innermost
- * but for files_lock. `self` is always the calling thread.
+ * Only sockets of this process's own, that no thread but the one whose turn it is has ever used (users.h). What another
+ * thread calls ends the turn as any call of its own does: so who has learned of an answer, through memory, can't tell
+ * of it before it is sent. While a turn has answers nothing is pending in any log, and the other way round: so both are
+ * performed in program order. Lock order: the turn's lock is the innermost but for files_lock. `self` is always the
+ * calling thread.
  */
 #ifndef URINGSHIM_BEHIND_TURN_H
 #define URINGSHIM_BEHIND_TURN_H
@@ -43,6 +45,11 @@ static inline bool turn_exists(void) {
     return unlikely((atomic_load_explicit(&wb_pending, memory_order_relaxed) & WB_TURN) != 0);
 }
 
+/* What keeps a process from having turns, of wb_hindrances: a file's size limit is nothing to a socket. */
+static inline bool turn_hindered(void) {
+    return (atomic_load(&wb_hindrances) & ~(1ull << REASON_size_limit)) != 0;
+}
+
 /* How a turn went: calls that were answered, and those that the library made for it. */
 struct turn_gain {
     uint32_t answered, made;
@@ -50,8 +57,8 @@ struct turn_gain {
 
 /*
  * These numbers are readable, in the order in which the program is told of them. Looks at those that it may: they are
- * known (files_ofd), and this process's own. False: too few of them, at least `least` are wanted. In a process that is
- * ready to defer.
+ * known (files_ofd), and this process's and this thread's own. False: too few of them, at least `least` are wanted. In
+ * a process that is ready to defer.
  */
 bool turn_begin(struct thread *self, const int *numbers, unsigned count, unsigned least);
 /* How many bytes of the number were read; or -1: the caller makes the real call, before which the turn ends. */
@@ -62,6 +69,14 @@ bool turn_write(struct thread *self, int fd, const struct iovec *parts, int coun
 void turn_end(struct thread *self);
 /* The same without waiting. The number of the socket that takes no more now, and the turn goes on; or -1. */
 int turn_try(struct thread *self);
+/*
+ * Ends the turn, if there is one, and keeps others from beginning until it is released: around what would change a
+ * socket of one at a moment that its thread doesn't see. Nests. In a process of one thread it only ends the turn.
+ */
+bool turn_hold(struct thread *self);
+void turn_release(bool held);
+/* In the child of a fork, which has only what the fork itself held. */
+void turn_forked(bool held);
 /* How the last ones went that have ended since this was asked. */
 struct turn_gain turn_gained(void);
 /* The helper thread, at each tick: one that was there at the last one ends. */

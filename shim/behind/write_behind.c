@@ -703,7 +703,7 @@ void wb_fork_done(struct thread *self, bool child) {
     if (child) {
         flusher_forked();
         self->log = NULL;
-        atomic_fetch_and(&wb_pending, WB_WATCHED | WB_ERROR | WB_FOLLOWED);
+        atomic_fetch_and(&wb_pending, WB_WATCHED | WB_ERROR | WB_FOLLOWED | WB_USERS);
         atomic_store_explicit(&wb_stream_pieces, 0, memory_order_relaxed);
         atomic_store_explicit(&log_count, 0, memory_order_relaxed);
         memset(seen_batch, 0, sizeof seen_batch);

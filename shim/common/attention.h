@@ -31,7 +31,9 @@ enum {
     WB_PEEK = 1 << 25,
     WB_FOLLOWED = 1 << 24,
     WB_TURN = 1 << 23,
-    WB_FLAGS = WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR | WB_PEEK | WB_FOLLOWED | WB_TURN,
+    WB_USERS = 1 << 22,
+    WB_FLAGS =
+        WB_WATCHED | WB_WINDOW | WB_REHEARSAL | WB_INPUTS | WB_ERROR | WB_PEEK | WB_FOLLOWED | WB_TURN | WB_USERS,
     WB_AFTERWARDS = WB_INPUTS | WB_FOLLOWED
 };
 extern _Atomic uint32_t wb_pending HIDDEN;
@@ -72,10 +74,11 @@ static inline bool streams_pending(void) {
 
 /* Anything to do before a call is passed through? */
 static inline bool wb_attention(void) {
-    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_AFTERWARDS) != 0);
+    return unlikely((atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)(WB_AFTERWARDS | WB_USERS)) !=
+                    0);
 }
 
-/* Nor afterwards? */
+/* Nor afterwards, nor is it noted who uses which number? */
 static inline bool wb_quiet(void) {
     return likely(atomic_load_explicit(&wb_pending, memory_order_acquire) == 0);
 }

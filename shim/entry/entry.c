@@ -59,7 +59,21 @@ void announce_slowly(const char *call) {
     announce_attended(call);
 }
 
+/* Who relies on there being only one user has said so before asking. */
+void number_used_slowly(int fd) {
+    struct thread *self = attached_self();
+    if (!single_threaded() && thread_free(self) && users_add(self, fd))
+        turn_end(self);
+}
+
+void numbers_used_slowly(void) {
+    struct thread *self = attached_self();
+    if (!single_threaded() && thread_free(self) && users_add_any(self))
+        turn_end(self);
+}
+
 bool announce_write(const char *call, int fd) {
+    number_used(fd);
     if (!wb_attention())
         return true;
     if (!wb_rehearses(files_slot(fd)))
@@ -222,6 +236,7 @@ void number_taken(int fd) {
 int number_opened_slowly(int fd) {
     input_came();
     number_taken(fd);
+    users_born(fd);
     struct fd_slot *slot = files_slot(fd);
     if (slot && thread_free(thread_self()))
         files_opened(slot);

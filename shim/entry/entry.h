@@ -14,6 +14,7 @@
 #include "behind/straight.h"
 #include "behind/turn.h"
 #include "behind/write_behind.h"
+#include "files/users.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -113,18 +114,39 @@ static inline void announce_touch(const char *call, int fd) {
         announce_touch_slowly(call, fd);
 }
 
+/* Before the calling thread uses the number, if that is noted (users.h). */
+void number_used_slowly(int fd);
+void numbers_used_slowly(void);
+static inline void number_used(int fd) {
+    if (users_followed())
+        number_used_slowly(fd);
+}
+
 /* The same before a call that may read a stream by that number, or, with announce_reads, by any. */
 static inline void announce_read(const char *call, int fd) {
+    number_used(fd);
     if (peeks_exist() && peeks_drop_number(thread_self(), fd))
         announce(call);
     else
         announce_touch(call, fd);
 }
 
-static inline void announce_reads(const char *call) {
+/* Or one that may change how streams are read. */
+static inline void announce_change(const char *call) {
     if (peeks_exist())
         peeks_drop(thread_self());
     announce(call);
+}
+
+static inline void announce_reads(const char *call) {
+    if (users_followed())
+        numbers_used_slowly();
+    announce_change(call);
+}
+
+static inline void announce_reads_of(const char *call, int fd) {
+    number_used(fd);
+    announce_change(call);
 }
 
 /*
@@ -166,7 +188,8 @@ void number_taken(int fd);
 int number_opened_slowly(int fd);
 static inline int number_opened(int fd) {
     struct fd_slot *slot = files_slot_near(fd);
-    if (unlikely(!slot || inputs_counted() || (files_slot_remembers(slot) | critical.any)))
+    uint32_t flags = atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_INPUTS | WB_USERS);
+    if (unlikely(!slot || flags || (files_slot_remembers(slot) | critical.any)))
         return number_opened_slowly(fd);
     files_opened(slot);
     return fd;

@@ -173,7 +173,7 @@ struct mount_attr;
     }
 #define RECEIVE(type, name, parameters, arguments, fd)                                                                 \
     EXPORT type name parameters {                                                                                      \
-        announce_reads(#name);                                                                                         \
+        announce_reads_of(#name, fd);                                                                                  \
         int error = unlikely(wb_attention()) ? error_due(fd) : 0;                                                      \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }

@@ -6,13 +6,18 @@
  * KIND is how it waits: epoll, edge, oneshot, poll, ppoll, select, pselect; and then, separated by commas: recv, readv
  * or recvfrom instead of read; send, writev or sendmsg instead of write; block: the sockets are blocking ones; small:
  * reads of at most 100 bytes; twice: a read is followed by another until there is no more; pointer: epoll tells it a
- * pointer; fork: now and then a child answers, and goes on with the connection.
+ * pointer; fork: now and then a child answers, and goes on with the connection. Those that wait by epoll may have
+ * threads: the first one accepts, and three others have an epoll each, and some of the connections; handed: now and
+ * then one of these is given to the next thread; shared: all wait by the same epoll; noisy: one more thread writes to a
+ * pipe and a file, and reads it back, all the time.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -25,7 +30,7 @@
 
 #include "common.h"
 
-enum { MOST = 4096, READ_MOST = 16 << 10, KEPT = 4 << 20 };
+enum { MOST = 4096, READ_MOST = 16 << 10, KEPT = 4 << 20, THREADS = 3 };
 
 static const char *kind;
 
@@ -42,7 +47,10 @@ struct connection {
     size_t start, end;
 };
 static struct connection connections[MOST];
-static int listener, epoll_fd = -1, open_ones, came;
+static int listener, epoll_of[THREADS];
+static _Thread_local int epoll_fd = -1, own_number;
+static atomic_int open_ones, came;
+static atomic_bool ended;
 
 static int listen_at(const char *address) {
     struct sockaddr_un local = {.sun_family = AF_UNIX};
@@ -93,6 +101,8 @@ static void accept_all(void) {
         connections[fd].there = true;
         connections[fd].start = connections[fd].end = 0;
         open_ones++;
+        if (is("threads"))
+            epoll_fd = epoll_of[came % THREADS];
         came++;
         watch(fd, false, EPOLL_CTL_ADD);
     }
@@ -181,8 +191,21 @@ static bool handed_to_child(int fd, char *bytes, size_t got) {
     return true;
 }
 
+/* The next thread goes on with it. */
+static bool handed_over(int fd) {
+    static _Thread_local unsigned requests;
+    int own = epoll_fd;
+    if (!is("handed") || connections[fd].end || ++requests % 11 != 0)
+        return false;
+    require(epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL) == 0);
+    epoll_fd = epoll_of[(own_number + 1) % THREADS];
+    watch(fd, false, EPOLL_CTL_ADD);
+    epoll_fd = own;
+    return true;
+}
+
 static void serve(int fd, bool in, bool out) {
-    static char bytes[READ_MOST];
+    static _Thread_local char bytes[READ_MOST];
     struct connection *one = &connections[fd];
     if (!one->there)
         return;
@@ -213,14 +236,16 @@ static void serve(int fd, bool in, bool out) {
             keep(one, bytes + (done > 0 ? done : 0), (size_t)(got - (done > 0 ? done : 0)));
         in = is("edge") || is("twice");
     }
+    if (handed_over(fd))
+        return;
     if (is("oneshot") || (!is("edge") && had != (one->end > 0)))
         watch(fd, one->end > 0, EPOLL_CTL_MOD);
 }
 
 static void by_epoll(void) {
     struct epoll_event events[64];
-    int n = epoll_wait(epoll_fd, events, 64, -1);
-    require(n > 0 || errno == EINTR);
+    int n = epoll_wait(epoll_fd, events, 64, is("threads") ? 20 : -1);
+    require(n >= 0 || errno == EINTR);
     for (int i = 0; i < n; i++) {
         int fd = is("pointer") ? (int)((struct connection *)events[i].data.ptr - connections) : events[i].data.fd;
         if (fd == listener)
@@ -267,7 +292,40 @@ static void by_select(void) {
         accept_all();
 }
 
+static void *loop(void *number) {
+    own_number = (int)(intptr_t)number;
+    epoll_fd = epoll_of[own_number];
+    while (!ended)
+        by_epoll();
+    return NULL;
+}
+
+static void *make_noise(void *unused) {
+    char some[64] = "", back[64];
+    int ends[2], file = fileno(tmpfile());
+    require(pipe(ends) == 0 && file >= 0);
+    for (off_t at = 0; !ended; at += (off_t)sizeof some) {
+        memset(some, (int)at / 64, sizeof some);
+        require(write(file, some, sizeof some) == sizeof some && write(ends[1], some, sizeof some) == sizeof some);
+        require(pread(file, back, sizeof back, at) == sizeof back && memcmp(some, back, sizeof back) == 0);
+        require(read(ends[0], back, sizeof back) == sizeof back && memcmp(some, back, sizeof back) == 0);
+        if (at % 4096 == 0)
+            usleep(1000);
+    }
+    return unused;
+}
+
+static void start_threads(pthread_t *threads) {
+    for (int i = 0; i < THREADS; i++) {
+        require((epoll_of[i] = is("shared") && i ? epoll_of[0] : epoll_create1(EPOLL_CLOEXEC)) >= 0);
+        require(pthread_create(&threads[i], NULL, loop, (void *)(intptr_t)i) == 0);
+    }
+    if (is("noisy"))
+        require(pthread_create(&threads[THREADS], NULL, make_noise, NULL) == 0);
+}
+
 int main(int argc, char **argv) {
+    pthread_t threads[THREADS + 1];
     if (argc != 3)
         return 99;
     signal(SIGPIPE, SIG_IGN);
@@ -279,7 +337,11 @@ int main(int argc, char **argv) {
         require(epoll_fd >= 0);
         watch(listener, false, EPOLL_CTL_ADD);
     }
+    int own = epoll_fd;
+    if (is("threads"))
+        start_threads(threads);
     while (!came || open_ones || access("over", F_OK) != 0) {
+        epoll_fd = own;
         if (epolls)
             by_epoll();
         else if (is("select") || is("pselect"))
@@ -287,6 +349,9 @@ int main(int argc, char **argv) {
         else
             by_poll();
     }
+    ended = true;
+    for (int i = 0; is("threads") && i < THREADS + is("noisy"); i++)
+        require(pthread_join(threads[i], NULL) == 0);
     while (wait(NULL) > 0)
         ;
     return 0;

@@ -5,12 +5,18 @@
  *   freshness  the client sends on A, and then says on B how much that was: who has read B finds it all on A
  *   order      the server answers on A and then on B: who has the answer on B finds the one on A
  *   gone       the client has shut B down for receiving, or reset it, and says so on A: a send on B fails
+ *   told       the server answers on A, and a thread that it has told, by memory, on B: as above
+ *   taken      two threads of the server read B, one waits in the read: each byte is had once
  *   full       the client doesn't read B, and the server has filled it in large pieces: it goes on to answer A
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -130,6 +136,95 @@ static void ask_order(const int *at, long rounds) {
     }
 }
 
+static atomic_long told, written;
+
+static void *write_when_told(void *fd) {
+    for (long n = 1;; n++) {
+        while (told < n)
+            sched_yield(); /* which is no call of ours */
+        require(write(*(const int *)fd, "answer", 6) == 6 || errno == EPIPE || errno == ECONNRESET);
+        written = n;
+    }
+    return NULL;
+}
+
+static void serve_told(int epoll, const int *at) {
+    pthread_t thread;
+    char request[100];
+    require(pthread_create(&thread, NULL, write_when_told, (void *)&at[B]) == 0);
+    for (;;) {
+        bool ready[2];
+        wait_for_both(epoll, ready);
+        ssize_t n = ready[A] ? read(at[A], request, sizeof request) : -1;
+        if (n == 0)
+            return;
+        if (n < 0)
+            continue;
+        require(write(at[A], "answer", 6) == 6);
+        told++;
+        while (written < told)
+            sched_yield();
+    }
+}
+
+static void ask_told(const int *at, long rounds) {
+    char answer[6];
+    for (long i = 0; i < rounds; i++) {
+        require(write(at[A], "a", 1) == 1);
+        require(recv(at[B], answer, 6, MSG_WAITALL) == 6);
+        require(recv(at[A], answer, 6, MSG_DONTWAIT) == 6);
+    }
+}
+
+static atomic_uchar had[1 << 20]; /* how often each number was read */
+
+static bool note(int fd, int flags) {
+    uint32_t number;
+    ssize_t n = recv(fd, &number, sizeof number, flags);
+    require(n == 0 || n == sizeof number || (n < 0 && errno == EAGAIN));
+    if (n > 0)
+        require(number < sizeof had && ++had[number] == 1);
+    return n != 0;
+}
+
+static void *take(void *fd) {
+    while (note(*(const int *)fd, 0))
+        ;
+    return NULL;
+}
+
+static void serve_taken(int epoll, const int *at) {
+    pthread_t thread;
+    require(fcntl(at[B], F_SETFL, 0) == 0);
+    require(pthread_create(&thread, NULL, take, (void *)&at[B]) == 0);
+    for (bool more = true; more;) {
+        bool ready[2];
+        wait_for_both(epoll, ready);
+        if (ready[B])
+            more = note(at[B], MSG_DONTWAIT);
+    }
+    require(pthread_join(thread, NULL) == 0);
+    for (uint32_t i = 1; i < sizeof had && had[i]; i++)
+        require(had[i - 1]);
+}
+
+static void ask_taken(const int *at, long rounds) {
+    for (uint32_t i = 0; i < rounds; i++) {
+        require(write(at[B], &i, sizeof i) == sizeof i);
+        if (i % 5 == 0)
+            usleep(50);
+    }
+}
+
+static const struct way {
+    const char *name;
+    void (*serve)(int epoll, const int *at);
+    void (*ask)(const int *at, long rounds);
+} ways[] = {{"freshness", serve_freshness, ask_freshness},
+            {"order", serve_order, ask_order},
+            {"told", serve_told, ask_told},
+            {"taken", serve_taken, ask_taken}};
+
 /* One answer on each, which makes them known. */
 static void introduce(const int *server, const int *client, int epoll) {
     char request[100];
@@ -199,8 +294,11 @@ int main(int argc, char **argv) {
     socklen_t size;
     listener = made(tcp, &at, &size);
     bool fills = strcmp(argv[1], "full") == 0, alone = fills || strcmp(argv[1], "gone") == 0;
+    const struct way *way = ways;
+    while (!alone && strcmp(way->name, argv[1]) != 0)
+        require(++way < ways + sizeof ways / sizeof *ways);
     for (long round = 0; round < (alone ? rounds : 1); round++) {
-        int client[2], server[2], status = 0, epoll;
+        int client[2], server[2], status = 0, epoll = epoll_create1(EPOLL_CLOEXEC);
         pid_t pid = alone ? 0 : fork();
         require(pid >= 0);
         if (pid == 0) {
@@ -210,13 +308,12 @@ int main(int argc, char **argv) {
             }
             if (!alone) {
                 unsetenv("LD_PRELOAD");
-                (strcmp(argv[1], "order") == 0 ? ask_order : ask_freshness)(client, rounds);
+                way->ask(client, rounds);
                 _exit(0);
             }
         }
         for (int i = A; i <= B; i++)
             require(alone || (server[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
-        epoll = epoll_create1(0);
         for (uint32_t i = A; i <= B; i++) {
             if (i == B)
                 stand_between(epoll);
@@ -231,7 +328,7 @@ int main(int argc, char **argv) {
             close(client[A]);
             close(client[B]);
         } else {
-            (strcmp(argv[1], "order") == 0 ? serve_order : serve_freshness)(epoll, server);
+            way->serve(epoll, server);
             require(waitpid(pid, &status, 0) == pid && status == 0);
         }
         close(server[A]);

@@ -268,8 +268,14 @@ EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags) {
 }
 
 static void duplicated(int from, int to) {
-    if (to >= 0 && thread_free(thread_self()))
-        files_share(from, to);
+    if (to < 0 || !thread_free(thread_self()))
+        return;
+    files_share(from, to);
+    if (users_followed()) {
+        users_shared(from);
+        users_shared(to);
+        turn_end(thread_self());
+    }
 }
 
 EXPORT int dup(int fd) {

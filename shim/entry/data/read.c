@@ -301,7 +301,7 @@ static bool received(const char *call, int fd, void *bytes, size_t n, int flags,
         return true;
     }
     if (!plain)
-        announce_reads(call);
+        announce_reads_of(call, fd);
     if (unlikely(flags & MSG_OOB)) /* where the urgent byte was isn't seen any more */
         socket_shut(fd);
     int error = unlikely(wb_attention()) ? error_due(fd) : 0;

@@ -36,15 +36,22 @@ EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags, __CONST_SO
  * A message may carry descriptors to another process, and memory with them. The caller's structure may not be readable:
  * it is looked at only where a fault would be noticed.
  */
-static bool is_plain(const struct msghdr *message, struct msghdr *copy) {
-    return copy_in(copy, message, sizeof *copy) && !copy->msg_name && !copy->msg_control && !copy->msg_controllen &&
-           copy->msg_iovlen <= INT16_MAX;
+static bool is_plain(const struct msghdr *copy) {
+    return !copy->msg_name && !copy->msg_control && !copy->msg_controllen && copy->msg_iovlen <= INT16_MAX;
+}
+
+/* Where it wouldn't be noticed, the kernel is asked, as long as there may be turns: their sockets aren't passed on. */
+static bool copied(struct msghdr *copy, const struct msghdr *message, bool readable) {
+    if (readable)
+        return copy_in(copy, message, sizeof *copy);
+    return users_followed() && !single_threaded() && copy_in_asked(copy, message, sizeof *copy);
 }
 
 int offer_message(const char *call, int fd, const struct msghdr *message, int flags, size_t *total, bool *carries) {
     struct msghdr copy;
+    number_used(fd);
     bool prepared = write_prepared(fd), readable = prepared || thread_self()->faults_caught;
-    bool plain = readable && thread_free(thread_self()) && is_plain(message, &copy);
+    bool plain = thread_free(thread_self()) && copied(&copy, message, readable) && is_plain(&copy);
     *total = *carries = 0;
     if (plain && turn_exists() && !(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)))
         *total = turn_keeps_vector(fd, copy.msg_iov, (int)copy.msg_iovlen, flags & MSG_NOSIGNAL);
@@ -57,7 +64,7 @@ int offer_message(const char *call, int fd, const struct msghdr *message, int fl
     if (plain)
         announce(call);
     else
-        announce_reads(call); /* what was looked at isn't this process's alone any more */
+        announce_change(call); /* what was looked at isn't this process's alone any more */
     if (*carries && (readable || !single_threaded()))
         sharing_sent();
     return PASS;
@@ -94,10 +101,12 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 
 /* Time-outs, layers above, buffers: what was known of sockets is out of date. */
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
-    announce_reads("setsockopt"); /* SO_PEEK_OFF */
+    announce_change("setsockopt"); /* SO_PEEK_OFF */
+    bool held = turn_hold(thread_self());
     int result = CALL(setsockopt, (fd, level, name, value, size));
     if (wb_started())
         atomic_fetch_add(&files_generation, 1);
+    turn_release(held);
     return result;
 }
 
@@ -126,7 +135,7 @@ EXPORT int socketpair(int domain, int type, int protocol, int ends[2]) {
 /* Without an address it undoes the connection, and what has been received is lost (connect(2)). */
 #define CONNECT(name)                                                                                                  \
     EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t n) {                                               \
-        announce_reads(#name);                                                                                         \
+        announce_reads_of(#name, fd);                                                                                  \
         return CALL(name, (fd, address, n));                                                                           \
     }
 
@@ -137,9 +146,12 @@ CONNECT(__connect)
 
 /* From then on a send may fail of which poll(2) says nothing. */
 EXPORT int shutdown(int fd, int how) {
-    announce_reads("shutdown");
+    announce_change("shutdown");
+    bool held = turn_hold(thread_self());
     socket_shut(fd);
-    return CALL(shutdown, (fd, how));
+    int result = CALL(shutdown, (fd, how));
+    turn_release(held);
+    return result;
 }
 
 /* Descriptors may have come, which others have as well: none is this process's own any more. */
@@ -149,7 +161,7 @@ static void received(size_t control) {
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
-    announce_reads("recvmsg");
+    announce_reads_of("recvmsg", fd);
     int error = unlikely(wb_attention()) ? error_due(fd) : 0;
     if (unlikely(error))
         return answer(-error);
@@ -159,7 +171,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
 }
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit) {
-    announce_reads("recvmmsg");
+    announce_reads_of("recvmmsg", fd);
     int error = unlikely(wb_attention()) ? error_due(fd) : 0;
     if (unlikely(error))
         return (int)answer(-error);

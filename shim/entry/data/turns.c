@@ -47,7 +47,7 @@ static unsigned place_of(int epoll, uint64_t data) {
 }
 
 static void watch(int epoll, int fd, uint64_t data, bool anew) {
-    bool wanted = config.turns && (unsigned)fd < WATCHES && single_threaded();
+    bool wanted = config.turns && (unsigned)fd < WATCHES;
     struct watches *all = wanted ? watches_made() : NULL;
     if (!all)
         return;
@@ -79,13 +79,41 @@ static const struct ofd *known_or_often(int fd) {
 }
 
 static bool hindered(void) {
-    uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
-    if (hindrances & 1ull << REASON_looking)
+    if (atomic_load_explicit(&wb_hindrances, memory_order_relaxed) & 1ull << REASON_looking)
         own_calls_passed();
-    return (hindrances & ~(1ull << REASON_size_limit)) || window_hindered();
+    return turn_hindered() || window_hindered();
 }
 
+/* From now on it is noted who uses which number: for when there are several threads. */
+static void follow_users(void) {
+    if (!users_followed() && users_follow())
+        atomic_fetch_or(&wb_pending, WB_USERS);
+}
+
+/*
+ * The thread that turns are for, and what is known of them. Another one comes in its place when it has waited so often
+ * that the first seems to have stopped waiting.
+ */
+static struct thread *_Atomic loop;
+static _Atomic uint32_t others; /* waits since its last one */
 static struct turn_habit habit;
+
+static bool is_loop(struct thread *self) {
+    enum { GIVEN_UP = 256 };
+    struct thread *owner = atomic_load_explicit(&loop, memory_order_relaxed);
+    if (likely(owner == self)) {
+        if (atomic_load_explicit(&others, memory_order_relaxed))
+            atomic_store_explicit(&others, 0, memory_order_relaxed);
+        return true;
+    }
+    if (owner && atomic_fetch_add_explicit(&others, 1, memory_order_relaxed) < GIVEN_UP)
+        return false;
+    if (!atomic_compare_exchange_strong(&loop, &owner, self))
+        return false;
+    atomic_store_explicit(&others, 0, memory_order_relaxed);
+    habit = (struct turn_habit){0};
+    return true;
+}
 
 static void begin(const int *numbers, unsigned count) {
     struct thread *self = attached_self();
@@ -112,7 +140,12 @@ static uint64_t own_time(void) {
 
 /* So many are ready: shall a turn be tried? */
 static bool promises(int ready) {
-    if (ready < 1 || !config.turns || config.no_streams || !single_threaded() || hindered())
+    if (ready < 1 || !config.turns || config.no_streams || hindered())
+        return false;
+    if (ready >= POLICY_TURN_LEAST || config.eager)
+        follow_users();
+    struct thread *self = attached_self();
+    if (!thread_free(self) || !thread_attached(self) || !is_loop(self))
         return false;
     struct turn_gain gain = turn_gained();
     if (gain.made)
@@ -134,7 +167,7 @@ static int waited(int epoll, const struct epoll_event *events, int ready) {
     const struct watches *all = atomic_load_explicit(&watches, memory_order_acquire);
     int numbers[TURN_SOCKETS];
     unsigned count = 0;
-    if (!all || !promises(ready))
+    if (!all || (!single_threaded() && !users_only(thread_self(), epoll)) || !promises(ready))
         return ready;
     for (int i = 0; i < ready && count < TURN_SOCKETS; i++) {
         int fd = events[i].events & EPOLLIN ? watched(all, epoll, events[i].data.u64) : -1;
@@ -198,26 +231,48 @@ ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count) {
     return total ? turn_read(thread_self(), fd, parts, count, total) : -1;
 }
 
+static int epoll_made(int epoll) {
+    number_taken(epoll);
+    if (config.turns && epoll >= 0) {
+        follow_users();
+        users_born(epoll);
+    }
+    return epoll;
+}
+
+EXPORT int epoll_create(int size) {
+    return epoll_made(CALL(epoll_create, (size)));
+}
+
+EXPORT int epoll_create1(int flags) {
+    return epoll_made(CALL(epoll_create1, (flags)));
+}
+
 EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
     announce("epoll_ctl");
     int result = CALL(epoll_ctl, (epoll, operation, fd, event));
-    if (result == 0 && event && operation != EPOLL_CTL_DEL)
-        watch(epoll, fd, event->data.u64, operation == EPOLL_CTL_ADD);
+    if (result != 0 || !event || operation == EPOLL_CTL_DEL || !config.turns)
+        return result;
+    watch(epoll, fd, event->data.u64, operation == EPOLL_CTL_ADD);
     return result;
 }
 
+/* Two threads that wait by the same one are told of the same descriptors, until these are read. */
 EXPORT int epoll_wait(int fd, struct epoll_event *events, int n, int limit) {
+    number_used(fd);
     announce("epoll_wait");
     return waited(fd, events, CALL(epoll_wait, (fd, events, n, limit)));
 }
 
 EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int limit, const sigset_t *mask) {
+    number_used(fd);
     announce("epoll_pwait");
     return waited(fd, events, CALL(epoll_pwait, (fd, events, n, limit, mask)));
 }
 
 extern int epoll_pwait2(int fd, struct epoll_event *events, int n, const struct timespec *limit, const sigset_t *mask);
 EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n, const struct timespec *limit, const sigset_t *mask) {
+    number_used(fd);
     announce("epoll_pwait2");
     return waited(fd, events, CALL(epoll_pwait2, (fd, events, n, limit, mask)));
 }

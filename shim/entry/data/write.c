@@ -198,6 +198,7 @@ static inline bool hindered(void) {
  */
 static bool passes_at_once(int fd, size_t n) {
     struct fd_slot *slot = files_slot(fd);
+    number_used(fd);
     if (wb_attention() || !slot)
         return false;
     if (slot->other)

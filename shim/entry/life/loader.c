@@ -112,6 +112,11 @@ static bool stands_before_us(const void *caller) {
     return asker.before_us;
 }
 
+/* These may be called past us, when it is known that they may be (jemalloc does that, for its background thread). */
+static bool makes_threads(const char *name) {
+    return strcmp(name, "pthread_create") == 0 || strcmp(name, "thrd_create") == 0;
+}
+
 /*
  * Who looks into a library of his own, or into libc, by a handle (foreign function interfaces do), finds libc's
  * functions there and not ours; and so does a library that stands behind us, and asks for the next one. In the
@@ -119,11 +124,7 @@ static bool stands_before_us(const void *caller) {
  */
 static bool goes_past_us(void *handle, const char *name, const void *caller) {
     return handle != RTLD_DEFAULT && handle != _r_debug.r_map && config.own_calls == OWN_CALLS_STRICT &&
-           real_is_ours(name) && !(handle == RTLD_NEXT && stands_before_us(caller));
-}
-
-static bool makes_threads(const char *name) {
-    return strcmp(name, "pthread_create") == 0 || strcmp(name, "thrd_create") == 0;
+           real_is_ours(name) && !makes_threads(name) && !(handle == RTLD_NEXT && stands_before_us(caller));
 }
 
 /* Not REAL: where that can't find a function it asks dlsym. Before glibc 2.34 that may have come later. */

@@ -24,6 +24,7 @@
  */
 enum preparation { UNPREPARED, PLAIN, ALONE, LOCKED };
 static __thread uint8_t prepared BESIDE;
+static __thread bool turns_held BESIDE;
 
 /* When it forks, and forks again, and defers nothing in between, the helper thread only makes forking dearer. */
 static void rest_between_forks(void) {
@@ -76,6 +77,7 @@ void fork_prepare(void) {
     fork_flush();
     struct thread *self = attached_self();
     prepared = UNPREPARED;
+    turns_held = false;
     if (thread_amid(self) || self->vfork_child || !thread_attached(self))
         return;
     if (activated())
@@ -83,7 +85,7 @@ void fork_prepare(void) {
     find_ways_out();
     window_close(self, "fork");
     peeks_drop(self);
-    turn_end(self);
+    turns_held = turn_hold(self);
     wb_rehearsal_ends();
     files_passed_on();
     if ((prepared = how_to_prepare()) == PLAIN)
@@ -123,7 +125,7 @@ static void go_without(void) {
     wb_hinder(REASON_disabled);
 }
 
-static void fork_done(bool child) {
+static void end_fork(bool child) {
     enum preparation done = prepared;
     prepared = PLAIN; /* for a fork that this one has interrupted, in a handler */
     if (child)
@@ -140,6 +142,12 @@ static void fork_done(bool child) {
         unlock_after_fork(thread_self(), child);
     if (done != PLAIN)
         critical_leave();
+}
+
+static void fork_done(bool child) {
+    end_fork(child);
+    (child ? turn_forked : turn_release)(turns_held);
+    turns_held = false;
 }
 
 void fork_parent(void) {

@@ -1,0 +1,59 @@
+#include "files/users.h"
+
+#include "base/arena.h"
+
+struct users *_Atomic users;
+
+static const char nobody, several; /* marks */
+static const void *_Atomic of_any = &nobody;
+
+bool users_follow(void) {
+    struct users *none = NULL;
+    if (users_followed())
+        return true;
+    struct users *made = arena_map(sizeof *made, ARENA_INHERIT);
+    if (made && !atomic_compare_exchange_strong(&users, &none, made))
+        arena_unmap(made, sizeof *made);
+    return made != NULL;
+}
+
+static const void *_Atomic *place_of(int fd) {
+    struct users *all = atomic_load_explicit(&users, memory_order_acquire);
+    return all && (unsigned)fd < USERS ? &all->of[fd] : NULL;
+}
+
+void users_born(int fd) {
+    const void *_Atomic *place = place_of(fd);
+    if (place)
+        atomic_store_explicit(place, &nobody, memory_order_relaxed);
+}
+
+void users_shared(int fd) {
+    const void *_Atomic *place = place_of(fd);
+    if (place)
+        atomic_store(place, &several);
+}
+
+/* One more user. What isn't known stays so. */
+static bool add(const void *_Atomic *place, const struct thread *self) {
+    const void *seen = atomic_load_explicit(place, memory_order_relaxed);
+    while (seen != self && seen != &several && seen)
+        if (atomic_compare_exchange_weak(place, &seen, seen == &nobody ? (const void *)self : &several))
+            return seen != &nobody;
+    return false;
+}
+
+bool users_add(const struct thread *self, int fd) {
+    const void *_Atomic *place = place_of(fd);
+    return place && add(place, self);
+}
+
+bool users_add_any(const struct thread *self) {
+    return add(&of_any, self);
+}
+
+bool users_only(const struct thread *self, int fd) {
+    const void *_Atomic *place = place_of(fd);
+    const void *any = atomic_load(&of_any);
+    return place && atomic_load(place) == self && (any == &nobody || any == self);
+}

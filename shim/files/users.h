@@ -1,0 +1,43 @@
+/*
+ * Which threads use a number. In a process with several threads one may be in the midst of a read of a socket, and take
+ * what another one has looked at: that isn't seen from outside. So each thread is noted before it uses a number for the
+ * first time, from the number's birth on. Who is the only one so far has nobody in the midst of a call by it.
+ *
+ * Followed is nothing until somebody asks, and numbers from before are never known to have one user. What is noted may
+ * be asked at any time, without a lock: who notes a second user does so before looking whether somebody relies on there
+ * being one, and who relies on it says so before asking (Dekker).
+ */
+#ifndef URINGSHIM_FILES_USERS_H
+#define URINGSHIM_FILES_USERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/sys.h"
+#include "base/thread.h"
+
+enum { USERS = 1 << 16 }; /* numbers; larger ones are never known */
+
+struct users {
+    const void *_Atomic of[USERS]; /* NULL: not known; or a thread, or one of the marks in users.c */
+};
+extern struct users *_Atomic users HIDDEN;
+
+static inline bool users_followed(void) {
+    return unlikely(atomic_load_explicit(&users, memory_order_relaxed) != NULL);
+}
+
+/* From now on. False without memory. */
+bool users_follow(void);
+/* The number was given by the kernel for something that nobody has used yet. */
+void users_born(int fd);
+/* The thread is about to use it. True: it isn't the only one since this moment. */
+bool users_add(const struct thread *self, int fd);
+/* It is about to use some number, it isn't said which. True as above, for all. */
+bool users_add_any(const struct thread *self);
+/* The number has others beside it for the same description. */
+void users_shared(int fd);
+/* Has no other thread ever used it? */
+bool users_only(const struct thread *self, int fd);
+
+#endif
