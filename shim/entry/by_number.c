@@ -81,12 +81,11 @@ static long raw_writev(long number, const long a[6]) {
 
 static long raw_sendmsg(long number, const long a[6]) {
     size_t total = 0;
-    bool carries = false;
+    enum carrying carries = CARRYING_NOTHING;
     const struct msghdr *message = (const struct msghdr *)a[1];
     int verdict = offer_message("syscall", (int)a[0], message, (int)a[2], &total, &carries);
     long sent = raw_write(number, a, verdict, total);
-    if (carries)
-        message_sent(message, sent);
+    message_sent(message, sent, carries);
     return sent;
 }
 

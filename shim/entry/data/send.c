@@ -8,6 +8,7 @@
 #include "entry/data/turns.h"
 #include "entry/data/write.h"
 #include "entry/entry.h"
+#include "entry/life/activate.h"
 
 extern ssize_t __send(int fd, const void *bytes, size_t n, int flags);
 
@@ -36,23 +37,39 @@ EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags, __CONST_SO
  * A message may carry descriptors to another process, and memory with them. The caller's structure may not be readable:
  * it is looked at only where a fault would be noticed.
  */
-static bool is_plain(const struct msghdr *copy) {
-    return !copy->msg_name && !copy->msg_control && !copy->msg_controllen && copy->msg_iovlen <= INT16_MAX;
+static bool is_plain(const struct msghdr *message, struct msghdr *copy) {
+    return copy_in(copy, message, sizeof *copy) && !copy->msg_name && !copy->msg_control && !copy->msg_controllen &&
+           copy->msg_iovlen <= INT16_MAX;
 }
 
-/* Where it wouldn't be noticed, the kernel is asked, as long as there may be turns: their sockets aren't passed on. */
-static bool copied(struct msghdr *copy, const struct msghdr *message, bool readable) {
-    if (readable)
-        return copy_in(copy, message, sizeof *copy);
-    return users_followed() && !single_threaded() && copy_in_asked(copy, message, sizeof *copy);
+/* May it be looked at? Where nothing is deferred or fetched yet nobody has asked the kernel, and needn't. */
+static bool is_readable(bool prepared) {
+    struct thread *self = thread_self();
+    if (prepared || self->faults_caught || single_threaded() || !activated())
+        return prepared || self->faults_caught;
+    return thread_free(self) && thread_attached(self) && faults_reach_us(self);
 }
 
-int offer_message(const char *call, int fd, const struct msghdr *message, int flags, size_t *total, bool *carries) {
+/*
+ * What isn't seen to be plain may carry something. With one thread, or as long as nobody relies on anything, it is time
+ * enough to look when the kernel has read it; and nobody comes to rely on anything meanwhile.
+ */
+static enum carrying carrying(const char *call, bool readable) {
+    if (readable || (!single_threaded() && (activated() || prepared_to_read())))
+        sharing_sent();
+    else if (exclusive_begins(call))
+        return CARRYING_EXCLUSIVELY;
+    return CARRYING_PERHAPS;
+}
+
+int offer_message(const char *call, int fd, const struct msghdr *message, int flags, size_t *total,
+                  enum carrying *carries) {
     struct msghdr copy;
     number_used(fd);
-    bool prepared = write_prepared(fd), readable = prepared || thread_self()->faults_caught;
-    bool plain = thread_free(thread_self()) && copied(&copy, message, readable) && is_plain(&copy);
-    *total = *carries = 0;
+    bool prepared = write_prepared(fd), readable = is_readable(prepared);
+    bool plain = readable && thread_free(thread_self()) && is_plain(message, &copy);
+    *total = 0;
+    *carries = CARRYING_NOTHING;
     if (plain && turn_exists() && !(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)))
         *total = turn_keeps_vector(fd, copy.msg_iov, (int)copy.msg_iovlen, flags & MSG_NOSIGNAL);
     if (unlikely(*total))
@@ -60,31 +77,29 @@ int offer_message(const char *call, int fd, const struct msghdr *message, int fl
     if (plain && prepared)
         return offer_vector(call, fd, copy.msg_iov, (int)copy.msg_iovlen,
                             flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT, flags & ~MSG_NOSIGNAL, total);
-    *carries = !plain;
-    if (plain)
+    if (plain) {
         announce(call);
-    else
+    } else {
         announce_change(call); /* what was looked at isn't this process's alone any more */
-    if (*carries && (readable || !single_threaded()))
-        sharing_sent();
+        *carries = carrying(call, readable);
+    }
     return PASS;
 }
 
-/* With one thread it is time enough to look when the kernel has read it. */
-void message_sent(const struct msghdr *message, ssize_t sent) {
-    if (sent >= 0 && message->msg_controllen)
+void message_sent(const struct msghdr *message, ssize_t sent, enum carrying carries) {
+    if (carries != CARRYING_NOTHING && sent >= 0 && message->msg_controllen)
         sharing_sent();
+    exclusive_ends(carries == CARRYING_EXCLUSIVELY);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     size_t total;
-    bool carries;
+    enum carrying carries;
     int verdict = offer_message("sendmsg", fd, message, flags, &total, &carries);
     if (verdict != PASS)
         return answer_offer(verdict, total);
     ssize_t sent = write_passed(fd, REAL(sendmsg)(fd, message, flags), total);
-    if (carries)
-        message_sent(message, sent);
+    message_sent(message, sent, carries);
     return sent;
 }
 

@@ -31,9 +31,11 @@ int offer_write(const char *call, int fd, const void *bytes, size_t n);
 int offer_send(const char *call, int fd, const void *bytes, size_t n, int flags);
 /* A message by sendmsg(2): one that carries nothing but bytes is like a vector. */
 struct msghdr;
-int offer_message(const char *call, int fd, const struct msghdr *message, int flags, size_t *total, bool *carries);
-/* After the real call, if it may carry descriptors. */
-void message_sent(const struct msghdr *message, ssize_t sent);
+enum carrying { CARRYING_NOTHING, CARRYING_PERHAPS, CARRYING_EXCLUSIVELY }; /* descriptors to another process */
+int offer_message(const char *call, int fd, const struct msghdr *message, int flags, size_t *total,
+                  enum carrying *carries);
+/* After the real call. */
+void message_sent(const struct msghdr *message, ssize_t sent, enum carrying carries);
 /* Might a write by this number be deferred? Then a fault in reading the caller's memory is noticed. */
 bool write_prepared(int fd);
 /* The caller's vector, which needn't be readable; *total is what DEFERRED answers. */
