@@ -62,23 +62,23 @@ bool survey_wanted;
 
 static struct mutex lock;
 static struct place places[PLACES] APART;
-static int place_count;
-static const struct place *extended; /* the last write that would be pending was made there */
-static uint32_t piece;               /* bytes that it goes on after, in the same piece for a stream */
-static uint64_t epoch = 1;           /* counts inputs; and the call that was the last */
-static const char *last_input;
-static struct place *ahead;  /* the last read that would have one */
-static struct place *peeked; /* the last one that would have been served from a peek, and could be again */
+static int place_count LATER;
+static const struct place *extended LATER; /* the last write that would be pending was made there */
+static uint32_t piece LATER;               /* bytes that it goes on after, in the same piece for a stream */
+static uint64_t epoch = 1;                 /* counts inputs; and the call that was the last */
+static const char *last_input LATER;
+static struct place *ahead LATER;  /* the last read that would have one */
+static struct place *peeked LATER; /* the last one that would have been served from a peek, and could be again */
 static char scratch[READERS_SCRATCH] APART;
 static bool pending, started;
-static uint64_t pending_since;
-static const char *last_read; /* which is announced, too */
+static uint64_t pending_since LATER;
+static const char *last_read LATER; /* which is announced, too */
 
 /* Where an object lies in memory. */
 struct range {
     uintptr_t start, end;
 };
-static struct range own_range, libc_range;
+static struct range own_range LATER, libc_range LATER;
 
 static int find_range(struct dl_phdr_info *object, size_t size, void *looked_for) {
     struct range *range = looked_for, all = {UINTPTR_MAX, 0};
@@ -105,8 +105,8 @@ static bool is_within(const struct range *range, uintptr_t address) {
  * place is known. A copy linked into ours would want the libc that it was made for; and loaded by us, from a
  * constructor that comes before libc's own, libc would get no environment.
  */
-static __typeof__(&_Unwind_Backtrace) walk;
-static __typeof__(&_Unwind_GetIP) instruction;
+static __typeof__(&_Unwind_Backtrace) walk LATER;
+static __typeof__(&_Unwind_GetIP) instruction LATER;
 
 static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context, void *found) {
     uintptr_t address = instruction(context);
@@ -131,7 +131,7 @@ static const void *calling_place(void) {
 }
 
 /* dladdr(3); before glibc 2.34 that may not be there, but what it calls is. */
-static int (*locate)(const void *address, Dl_info *info, struct link_map **object, const ElfW(Sym) * *symbol);
+static int (*locate)(const void *address, Dl_info *info, struct link_map **object, const ElfW(Sym) * *symbol) LATER;
 
 void survey_start(void) {
     if (!config.survey || config.mode != MODE_OBSERVE)
