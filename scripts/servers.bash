@@ -91,13 +91,13 @@ server_run() {
 # server_calls VARIANT SERVER CONNECTIONS [TEXT]: system calls a request, where strace makes each one dear.
 server_calls() {
     local variant=$1 name=$2 connections=$3 text=("${@:4}") calls=() count
-    for count in 100 300; do
+    for count in $((10000 / connections)) $((30000 / connections)); do
         server_start "$variant" "$name" strace -f -qq -c -o "$work/calls"
         "$requests" "$at" "$connections" "$count" "${text[@]}" >/dev/null || die "$variant $name doesn't answer"
         server_end
         calls+=("$(traced_calls "$work/calls" | awk '{ print $3 }')")
     done
-    awk -v a="${calls[0]}" -v b="${calls[1]}" -v n=$((200 * connections)) 'BEGIN { printf "%.2f\n", (b - a) / n }'
+    awk -v a="${calls[0]}" -v b="${calls[1]}" -v n=20000 'BEGIN { printf "%.2f\n", (b - a) / n }'
 }
 
 # server_row NAME SERVER CONNECTIONS REQUESTS [TEXT]

@@ -197,3 +197,25 @@ for i in range(1000): os.write(out, b"x")'
     done
     shim URINGSHIM_LOG="debug:$SCRATCH/log" "$VICTIMS/surveyed" small
 }
+
+# advised_server ARGUMENT…: an echo server under advise, which says it in `said`, and clients with these arguments.
+advised_server() {
+    local try
+    rm -f over where
+    "$COMMAND" advise "$VICTIMS/echo_server" epoll 0 3>&- >where 2>said &
+    for ((try = 0; try < 3000; try++)); do
+        [[ ! -s where ]] || break
+        sleep 0.02
+    done
+    "${PATIENTLY[@]}" "$VICTIMS/echo_clients" "$(cat where)" "$@"
+    wait $!
+}
+
+@test "what turns would be worth to a server" {
+    advised_server 30 100 64 1
+    # one read and one write of each, and three calls of ours for each turn
+    grep -E '^turns \(URINGSHIM_TURNS=1\): [0-9.]+ sockets each, 1\.[0-9] of 2\.[0-9] calls would go away$' said ||
+        fail "$(cat said)"
+    advised_server 1 300 64 1
+    run ! grep '^turns' said
+}

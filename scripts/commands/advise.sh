@@ -55,6 +55,12 @@ advice() {
         processes++
     }
     $1 == "left-out" { left_out[$2] += $3; all_left_out += $3 }
+    $1 == "turns" {
+        turns += $2
+        sockets += $3
+        turn_calls += $4
+        turn_saved += $5
+    }
     $1 == "against" { hindrance = hindrance (hindrance == "" ? "" : ", ") $2 }
     function count(key) {
         if (!(key in calls)) {
@@ -99,6 +105,9 @@ advice() {
                 all_left_out, all_left_out == 1 ? " was" : "s were", most, left_out[most], \
                 left_out[most] < all_left_out ? ", and others" : ""
         }
+        if (turn_saved)
+            printf "turns (URINGSHIM_TURNS=1): %.1f sockets each, %.1f of %.1f calls would go away\n", \
+                sockets / turns, turn_saved / sockets, turn_calls / sockets
         if (!all)
             exit
         print ""

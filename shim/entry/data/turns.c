@@ -13,6 +13,7 @@
 #include "entry/entry.h"
 #include "entry/life/activate.h"
 #include "entry/life/own_calls.h"
+#include "entry/life/survey.h"
 #include "policy/policy.h"
 
 /*
@@ -138,6 +139,11 @@ static uint64_t own_time(void) {
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+static void surveyed(int ready) {
+    if (unlikely(survey_wanted))
+        survey_wait(ready);
+}
+
 /* So many are ready: shall a turn be tried? */
 static bool promises(int ready) {
     if (ready < 1 || !config.turns || config.no_streams || hindered())
@@ -167,6 +173,7 @@ static int waited(int epoll, const struct epoll_event *events, int ready) {
     const struct watches *all = atomic_load_explicit(&watches, memory_order_acquire);
     int numbers[TURN_SOCKETS];
     unsigned count = 0;
+    surveyed(ready);
     if (!all || (!single_threaded() && !users_only(thread_self(), epoll)) || !promises(ready))
         return ready;
     for (int i = 0; i < ready && count < TURN_SOCKETS; i++) {
@@ -181,6 +188,7 @@ static int waited(int epoll, const struct epoll_event *events, int ready) {
 int polled_turn(struct pollfd *fds, unsigned long n, int ready) {
     int numbers[TURN_SOCKETS];
     unsigned count = 0;
+    surveyed(ready);
     if (!promises(ready))
         return ready;
     for (unsigned long i = 0; i < n && count < TURN_SOCKETS; i++)
@@ -193,6 +201,7 @@ int polled_turn(struct pollfd *fds, unsigned long n, int ready) {
 static int selected(int n, const fd_set *readable, int ready) {
     int numbers[TURN_SOCKETS];
     unsigned count = 0;
+    surveyed(ready);
     if (!readable || !promises(ready))
         return ready;
     const unsigned long *words = (const unsigned long *)readable;

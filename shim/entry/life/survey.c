@@ -17,6 +17,7 @@
 #include "base/real.h"
 #include "base/single.h"
 #include "base/text.h"
+#include "behind/turn.h"
 #include "entry/data/libc_reads.h"
 #include "entry/life/libc_version.h"
 #include "files/readers.h"
@@ -73,6 +74,12 @@ static char scratch[READERS_SCRATCH] APART;
 static bool pending, started;
 static uint64_t pending_since LATER;
 static const char *last_read LATER; /* which is announced, too */
+
+/* After a wait: calls for sockets, and those of them that the turn would have answered, as long as it lasts. */
+static struct {
+    enum { NO_TURN, TURN_LASTS, TURN_OVER } now;
+    uint64_t turns, sockets, calls, answered;
+} turn LATER;
 
 /* Where an object lies in memory. */
 struct range {
@@ -265,6 +272,19 @@ static void settle(const char *call) {
         peeked->batch = 0;
 }
 
+static void turn_ends(void) {
+    turn.now = turn.now == TURN_LASTS ? TURN_OVER : turn.now;
+}
+
+static void turn_has(const struct place *place, bool answers) {
+    if (turn.now == NO_TURN || !place->stream || stream_is_pipe(place->stream))
+        return;
+    if (!answers)
+        turn_ends();
+    turn.calls++;
+    turn.answered += turn.now == TURN_LASTS;
+}
+
 /* As policy.c has it: small, quick, and enough of them; of a stream, not the first one after a pause. */
 static bool would_defer(struct place *place, size_t n, uint64_t now) {
     bool slow = place->calls > 1 && now - place->last > ticks_of_us(POLICY_QUICK_US);
@@ -297,6 +317,7 @@ static void written(const char *call, int fd, size_t n, int64_t offset) {
     struct place *place = find(false, fd);
     if (!place)
         return;
+    turn_has(place, n <= TURN_CALL_MAX);
     place->calls++;
     place->bytes += n;
     if (pending && now - pending_since > ticks_of_us((uint64_t)config.max_delay_us))
@@ -389,6 +410,7 @@ static void read_from(const char *call, int fd, size_t n, int64_t offset) {
     struct place *place = find(true, fd);
     if (!place)
         return;
+    turn_has(place, true);
     place->calls++;
     place->bytes += n;
     if (place->stream || (!place->regular && place->against != REASON_not_regular)) {
@@ -440,8 +462,18 @@ void survey_read(const char *call, int fd, size_t n, int64_t offset) {
     });
 }
 
+void survey_wait(int ready) {
+    SURVEYED({
+        bool several = ready >= POLICY_TURN_LEAST;
+        turn.now = several ? TURN_LASTS : NO_TURN;
+        turn.turns += several;
+        turn.sockets += several ? (uint64_t)ready : 0;
+    });
+}
+
 void survey_call(const char *call) {
     SURVEYED({
+        turn_ends();
         input(call);
         end_batch(call);
         end_window(call);
@@ -453,6 +485,7 @@ static void touched(const char *call, int fd) {
     struct stat st;
     if (call == last_read || (peeked && sys(SYS_fstat, fd, &st) == 0 && st.st_ino == peeked->inode && peeked->there))
         return; /* what shells ask before each line is known of a stream (isatty, lseek) */
+    turn_ends();
     input(call);
     end_window(call);
     settle(call);
@@ -533,6 +566,20 @@ static void report_hindrances(int to) {
     }
 }
 
+/* Each turn costs a look at all, a look whether they take what is sent, and performing it. */
+static void report_turns(int to) {
+    enum { COSTS = 3 };
+    TEXT(line, 128);
+    uint64_t saved = turn.answered > COSTS * turn.turns ? turn.answered - COSTS * turn.turns : 0;
+    const uint64_t fields[] = {turn.turns, turn.sockets, turn.calls, saved};
+    text_add(&line, "turns");
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        add_field(&line, fields[i]);
+    text_add(&line, "\n");
+    if (turn.turns)
+        text_write(&line, to);
+}
+
 static void report_left_out(int to) {
     for (int i = 0; i < ONE_SHOTS; i++) {
         uint32_t times = stats_times_left_out(i);
@@ -552,6 +599,7 @@ static void begin_anew(void) {
     extended = NULL;
     last_input = NULL;
     pending = started = false;
+    memset(&turn, 0, sizeof turn);
 }
 
 static void report(const char *program) {
@@ -566,6 +614,7 @@ static void report(const char *program) {
     text_add(&line, "\n");
     text_write(&line, to);
     report_hindrances(to);
+    report_turns(to);
     report_left_out(to);
     for (int i = 0; i < place_count; i++)
         report_place(to, &places[i]);

@@ -10,6 +10,7 @@
  *
  *   process  ID  NAME
  *   against  REASON                  one for each thing that stands against all of it
+ *   turns    turns  sockets  calls  saved    waits that several sockets were readable after (behind/turn.h)
  *   left-out PROGRAM  count          started without the library, for it can't gain (base/one_shots.def)
  *   write    FILE  PLACE  calls  bytes  saved  large  slow  no-file  CALL  count  REASON  count
  *   read     …                      CALL: which cut short most batches, windows or peeks, and how many
@@ -35,6 +36,8 @@ void survey_start(void);
 /* A write or a read is about to be made; a negative offset is the file position. Any thread. */
 void survey_write(const char *call, int fd, size_t n, int64_t offset);
 void survey_read(const char *call, int fd, size_t n, int64_t offset);
+/* A wait for several descriptors has said that so many are readable. */
+void survey_wait(int ready);
 /* Any other call, and one that only touches the file of one descriptor. */
 void survey_call(const char *call);
 void survey_touch(const char *call, int fd);
