@@ -39,7 +39,7 @@ void straight_unsure(struct ofd *ofd) {
         return;
     ofd->inode->end.filled = STREAM_UNKNOWN;
     ofd->inode->unsure = unsure;
-    ofd->room = 0;
+    ofd->turn_room = 0;
 }
 
 /* After an input others may have written to it, and the program may know. An empty pipe has no last page. */
@@ -106,7 +106,7 @@ long straight_write(struct thread *self, int fd, struct ofd *ofd, const struct i
 
 void straight_ends(struct thread *self, struct ofd *ofd, ssize_t written, size_t total) {
     bool known = self->epoch_before && total && written == (ssize_t)total;
-    ofd->room = 0; /* a turn asks for it again */
+    ofd->turn_room = 0;
     uint64_t epoch = input_epoch_next(self->epoch_before);
     if (known)
         ofd->epoch = epoch;

@@ -47,6 +47,7 @@ enum reason streams_admit(const struct ofd *ofd, uint32_t total) {
 void streams_filled(struct ofd *ofd, uint32_t total) {
     ofd->straight = false;
     ofd->room -= left_over(ofd, total) + total;
+    ofd->turn_room = 0;
     ofd->inode->end.filled = stream_filled(ofd->inode->end.filled, total, stream_page(ofd->stream));
 }
 

@@ -1,6 +1,7 @@
 #include "behind/turn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,6 +24,7 @@
 #include "behind/streams.h"
 #include "common/flusher.h"
 #include "common/rings.h"
+#include "files/ends.h"
 #include "files/readers.h"
 #include "files/shared_memory.h"
 #include "files/users.h"
@@ -88,6 +90,42 @@ static char *peek_of(const struct turned *socket) {
     return turn.peeks + (size_t)(socket - turn.socket) * TURN_PEEK;
 }
 
+/* What the system says of sockets that say nothing: looked at now and then, for it takes some calls. */
+static uint32_t system_lowat(void) {
+    enum { LOOKED_US = 100000 };
+    static uint64_t looked;
+    static uint32_t lowat;
+    char digits[16] = "";
+    uint64_t now = ticks_now();
+    if (looked && now - looked < ticks_of_us(LOOKED_US))
+        return lowat;
+    looked = now;
+    lowat = 0;
+    long fd = sys(SYS_openat, AT_FDCWD, "/proc/sys/net/ipv4/tcp_notsent_lowat", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    long n = sys(SYS_read, fd, digits, sizeof digits - 1);
+    sys(SYS_close, fd);
+    for (long i = 0; i < n && digits[i] >= '0' && digits[i] <= '9'; i++)
+        lowat = lowat * 10 + (uint32_t)(digits[i] - '0');
+    return lowat;
+}
+
+/*
+ * TCP_NOTSENT_LOWAT: a send is refused, though there is room, while so much isn't sent yet; and the socket is writable,
+ * as it must be in each turn, when it is less than half of that (tcp(7), __tcp_stream_memory_free in net/ipv4/tcp.c).
+ * So the other half goes in.
+ */
+static uint32_t limit(int fd, enum stream kind) {
+    uint32_t lowat = 0;
+    socklen_t size = sizeof lowat;
+    if (kind != STREAM_TCP)
+        return UINT32_MAX;
+    if (sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, &size) != 0 || !lowat)
+        lowat = system_lowat();
+    return lowat / 2;
+}
+
 /* Room by the kernel's own count, for what it holds of the socket is more than the bytes. */
 static uint32_t room(int fd, enum stream kind) {
     uint32_t memory[SK_MEMINFO_VARS] = {0};
@@ -95,20 +133,14 @@ static uint32_t room(int fd, enum stream kind) {
     if (sys(SYS_getsockopt, fd, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0 || size < sizeof memory)
         return 0;
     uint32_t used = memory[kind == STREAM_TCP ? SK_MEMINFO_WMEM_QUEUED : SK_MEMINFO_WMEM_ALLOC];
-    return memory[SK_MEMINFO_SNDBUF] > used ? memory[SK_MEMINFO_SNDBUF] - used : 0;
-}
-
-/* With TCP_NOTSENT_LOWAT a send may be refused though there is room. */
-static bool is_limited(int fd, enum stream kind) {
-    uint32_t lowat = 0;
-    socklen_t size = sizeof lowat;
-    return kind == STREAM_TCP && sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, &size) == 0 && lowat;
+    uint32_t free = memory[SK_MEMINFO_SNDBUF] > used ? memory[SK_MEMINFO_SNDBUF] - used : 0, most = limit(fd, kind);
+    return free < most ? free : most;
 }
 
 /* Is it still that socket, with the options and the room that it needs? */
 static bool is_verified(const struct ofd *ofd, uint64_t now) {
     return ofd->turns && ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed) &&
-           now - ofd->verified_at <= ticks_of_us(VERIFIED_US) && ofd->room >= ROOM_LEAST &&
+           now - ofd->verified_at <= ticks_of_us(VERIFIED_US) && ofd->turn_room >= ROOM_LEAST &&
            ofd->inode->unsure == atomic_load_explicit(&input_unsure, memory_order_relaxed);
 }
 
@@ -118,16 +150,16 @@ static bool verify(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) 
     struct stat st;
     straight_unsure(ofd);
     if (!ofd->turns || ofd->generation != generation) {
-        ofd->turns = files_verify(fd, slot) && readers_peekable(ofd, fd) && !is_limited(fd, ofd->stream);
+        ofd->turns = files_verify(fd, slot) && readers_peekable(ofd, fd) && !ends_both_ours(fd, ofd->stream);
         ofd->verified_at = now;
-        ofd->room = 0;
+        ofd->turn_room = 0;
     } else if (now - ofd->verified_at > ticks_of_us(VERIFIED_US)) {
         ofd->turns = sys(SYS_fstat, fd, &st) == 0 && st.st_ino == ofd->inode->number && st.st_dev == ofd->inode->device;
         ofd->verified_at = now;
     }
-    if (ofd->turns && ofd->room < ROOM_LEAST)
-        ofd->room = room(fd, ofd->stream);
-    return ofd->turns && ofd->room >= ROOM_LEAST;
+    if (ofd->turns && ofd->turn_room < ROOM_LEAST)
+        ofd->turn_room = room(fd, ofd->stream);
+    return ofd->turns && ofd->turn_room >= ROOM_LEAST;
 }
 
 static bool verified(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) {
@@ -168,11 +200,21 @@ static void choose(const struct thread *self, const int *numbers, unsigned count
 
 /* The kernel tells it once, and told us: it is the answer to the program's next call that sends or receives. */
 static void failed(struct thread *self, struct turned *socket, int error) {
-    socket->open = false;
-    if (error == EAGAIN || error == EPIPE)
-        return; /* these it tells again */
     straight_failed(socket->ofd, error);
     self->stats->count[COUNT_LATE_ERRORS]++;
+}
+
+/* What came of looking at it. What is wrong with the call, or with the machine, isn't the socket's. */
+static void looked(struct thread *self, struct turned *socket, int result) {
+    static const int others[] = {EAGAIN, EINTR,    ENOMEM, ENOBUFS, ECANCELED,
+                                 EBADF,  ENOTSOCK, EINVAL, EFAULT,  EOPNOTSUPP};
+    socket->end = result > 0 ? (uint32_t)result : 0;
+    socket->all = socket->end < TURN_PEEK;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (result == -others[i])
+            return;
+    if (result < 0)
+        failed(self, socket, -result);
 }
 
 /*
@@ -222,8 +264,7 @@ static void look(struct thread *self, struct ring *ring) {
     while (ring_take(ring, &tag, &result)) {
         struct turned *socket = &turn.socket[tag % ASKED];
         if (tag < ASKED) {
-            socket->end = result > 0 ? (uint32_t)result : 0;
-            socket->all = socket->end < TURN_PEEK;
+            looked(self, socket, result);
         } else {
             socket->open = result == 0;
         }
@@ -360,7 +401,9 @@ static void sent(struct thread *self, struct step *step, long result) {
         step->done = step->length;
         if (step->socket->open && result == -EPIPE)
             broken(step);
-        failed(self, step->socket, (int)-result);
+        step->socket->open = false;
+        if (result != -EPIPE) /* which it tells again */
+            failed(self, step->socket, (int)-result);
     }
 }
 
@@ -529,7 +572,7 @@ static bool append(struct turned *socket, const struct iovec *parts, int count, 
         return false;
     step->length += total;
     turn.used += total;
-    socket->ofd->room -= cost(total);
+    socket->ofd->turn_room -= cost(total);
     if (!turn.written_at)
         turn.written_at = ticks_now();
     return true;
@@ -543,7 +586,8 @@ static bool is_due(uint32_t total) {
 
 static bool keep(struct thread *self, int fd, const struct iovec *parts, int count, uint32_t total, bool quiet) {
     struct turned *socket = find(fd);
-    if (!socket || !socket->open || turn.stuck || cost(total) > socket->ofd->room || !input_epoch_lasts(turn.epoch))
+    if (!socket || !socket->open || turn.stuck || cost(total) > socket->ofd->turn_room ||
+        !input_epoch_lasts(turn.epoch))
         return false;
     if (unlikely(is_due(total)) && (!perform(self) || !socket->open))
         return false;

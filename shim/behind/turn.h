@@ -3,7 +3,7 @@
  *
  * A wait has said that several sockets are readable. One submission looks at what is in all of them; the program's
  * reads are answered from that; what it writes to them is kept; and one submission takes from the kernel what was read,
- * and sends what was written, in program order: before any other call that enters the kernel for the program, above all
+ * and sends what was written, in program order: before any other call by which somebody may learn of that, above all
  * the next wait, when the oldest is TURN_OLD_US old at a call, and by the helper thread within the delay. So a turn
  * lasts as long as the program makes no other calls, and what it can learn during it is what was in these sockets.
  *
@@ -15,11 +15,11 @@
  * the other end is there, and there is room for it by the kernel's own count (SK_MEMINFO in sock_diag(7)). So nothing
  * waits for a peer that doesn't read. What is refused all the same, for the kernel is short of memory, is waited for.
  *
- * Only sockets of this process's own, that no thread but the one whose turn it is has ever used (users.h). What another
- * thread calls ends the turn as any call of its own does: so who has learned of an answer, through memory, can't tell
- * of it before it is sent. While a turn has answers nothing is pending in any log, and the other way round: so both are
- * performed in program order. Lock order: the turn's lock is the innermost but for files_lock. `self` is always the
- * calling thread.
+ * Only sockets of this process's own, the other ends of which aren't (ends.h), that no thread but the one whose turn it
+ * is has ever used (users.h). What another thread calls ends the turn as any call of its own does: so who has learned
+ * of an answer, through memory, can't tell of it before it is sent. While a turn has answers nothing is pending in any
+ * log, and the other way round: so both are performed in program order. Lock order: the turn's lock is the innermost
+ * but for files_lock. `self` is always the calling thread.
  */
 #ifndef URINGSHIM_BEHIND_TURN_H
 #define URINGSHIM_BEHIND_TURN_H

@@ -7,6 +7,10 @@
  *   gone       the client has shut B down for receiving, or reset it, and says so on A: a send on B fails
  *   told       the server answers on A, and a thread that it has told, by memory, on B: as above
  *   taken      two threads of the server read B, one waits in the read: each byte is had once
+ *   reset      B was reset, or closed with something unread: who reads it, or asks for its error, is told once
+ *   own        both ends are the server's: what it writes to the one is there when it reads the other
+ *   fault      the server answers, and then faults in the handler of a fault: the answer is there
+ *   small      as full, but it was filled by small answers
  *   full       the client doesn't read B, and the server has filled it in large pieces: it goes on to answer A
  */
 #include <arpa/inet.h>
@@ -16,10 +20,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,6 +55,28 @@ static int connected(const struct sockaddr_storage *to, socklen_t size) {
     int yes = 1; /* or else the kernel keeps back what comes second */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     return fd;
+}
+
+/* By another process, that hands them over: nothing shows then that both ends are this one's. */
+static void connected_elsewhere(const struct sockaddr_storage *to, socklen_t size, int *client) {
+    int ends[2], theirs[2];
+    require(pipe(ends) == 0);
+    pid_t pid = fork();
+    require(pid >= 0);
+    if (pid == 0) {
+        theirs[A] = connected(to, size);
+        theirs[B] = connected(to, size);
+        require(write(ends[1], theirs, sizeof theirs) == sizeof theirs);
+        for (;;)
+            pause();
+    }
+    require(read(ends[0], theirs, sizeof theirs) == sizeof theirs);
+    int other = (int)syscall(SYS_pidfd_open, pid, 0);
+    require(other >= 0);
+    for (int i = A; i <= B; i++)
+        require((client[i] = (int)syscall(SYS_pidfd_getfd, other, theirs[i], 0)) >= 0);
+    require(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+    require(close(other) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
 }
 
 /* Sockets that are readable all the time, so that A and B aren't looked at at the same moment. */
@@ -216,6 +245,38 @@ static void ask_taken(const int *at, long rounds) {
     }
 }
 
+static volatile int *volatile nowhere;
+
+static void served_by_fault(int number) {
+    (void)number;
+    *nowhere = 0;
+}
+
+static void serve_fault(int epoll, const int *at) {
+    char request[100];
+    for (long answers = 0;;) {
+        bool ready[2];
+        wait_for_both(epoll, ready);
+        if (!ready[A])
+            continue;
+        require(read(at[A], request, sizeof request) > 0 && write(at[A], "answer", 6) == 6);
+        if (++answers == 21) {
+            signal(SIGSEGV, served_by_fault);
+            *nowhere = 0;
+        }
+    }
+}
+
+static void ask_fault(const int *at, long rounds) {
+    char answer[6];
+    long got = 0;
+    (void)rounds;
+    while (write(at[A], "a", 1) == 1 && recv(at[A], answer, 6, MSG_WAITALL) == 6)
+        got++;
+    printf("%ld answers\n", got);
+    fflush(stdout);
+}
+
 static const struct way {
     const char *name;
     void (*serve)(int epoll, const int *at);
@@ -223,7 +284,8 @@ static const struct way {
 } ways[] = {{"freshness", serve_freshness, ask_freshness},
             {"order", serve_order, ask_order},
             {"told", serve_told, ask_told},
-            {"taken", serve_taken, ask_taken}};
+            {"taken", serve_taken, ask_taken},
+            {"fault", serve_fault, ask_fault}};
 
 /* One answer on each, which makes them known. */
 static void introduce(const int *server, const int *client, int epoll) {
@@ -237,13 +299,31 @@ static void introduce(const int *server, const int *client, int epoll) {
     }
 }
 
-static void full(const int *server, const int *client, int epoll) {
+static void fill_by_answers(const int *server, const int *client, int epoll) {
+    static char some[1000];
+    for (;;) {
+        bool ready[2];
+        require(write(client[B], "b", 1) == 1 && write(client[A], "a", 1) == 1);
+        wait_for_both(epoll, ready);
+        for (int i = A; i <= B; i++)
+            if (ready[i])
+                (void)!read(server[i], some, sizeof some);
+        for (int i = 0; i < 50; i++)
+            if (write(server[B], some, sizeof some) < 0)
+                return;
+    }
+}
+
+static void full(bool small, const int *server, const int *client, int epoll) {
     static char much[1 << 20];
     char request[100];
     bool ready[2];
     introduce(server, client, epoll);
-    while (write(server[B], much, sizeof much) > 0)
-        ;
+    if (small)
+        fill_by_answers(server, client, epoll);
+    else
+        while (write(server[B], much, sizeof much) > 0)
+            ;
     require(errno == EAGAIN);
     for (int i = 0; i < 40; i++) {
         require(write(client[B], "b", 1) == 1 && write(client[A], "a", 1) == 1);
@@ -255,6 +335,54 @@ static void full(const int *server, const int *client, int epoll) {
         require(write(server[A], "k", 1) == 1);
         require(epoll_wait(epoll, &(struct epoll_event){0}, 1, 0) >= 0);
         require(poll(&(struct pollfd){client[A], POLLIN, 0}, 1, -1) == 1 && read(client[A], request, 1) == 1);
+    }
+}
+
+/* By select, which says of neither that there is an error. */
+static void reset(bool tcp, const int *server, const int *client, int epoll) {
+    static int times;
+    struct linger none = {1, 0};
+    char request[100];
+    int error = -1;
+    socklen_t size = sizeof error;
+    fd_set in;
+    introduce(server, client, epoll);
+    require(write(server[B], "unread", 6) == 6 && write(client[A], "a", 1) == 1);
+    if (tcp)
+        require(setsockopt(client[B], SOL_SOCKET, SO_LINGER, &none, sizeof none) == 0);
+    require(close(client[B]) == 0);
+    FD_ZERO(&in);
+    FD_SET(server[A], &in);
+    FD_SET(server[B], &in);
+    require(select((server[A] > server[B] ? server[A] : server[B]) + 1, &in, NULL, NULL, NULL) == 2);
+    require(read(server[A], request, sizeof request) == 1);
+    if (times++ % 2)
+        require(getsockopt(server[B], SOL_SOCKET, SO_ERROR, &error, &size) == 0);
+    printf("error %d; ", error);
+    for (int i = 0; i < 2; i++) {
+        ssize_t got = read(server[B], request, sizeof request);
+        printf("read %zd %d; ", got, got < 0 ? errno : 0);
+    }
+}
+
+static void own(const int *server, const int *client, int epoll) {
+    char some[100];
+    bool ready[2];
+    introduce(server, client, epoll);
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = NEITHER};
+    require(epoll_ctl(epoll, EPOLL_CTL_ADD, client[B], &event) == 0);
+    for (int i = 0; i < 20; i++) {
+        require(write(server[B], "to B ", 5) == 5 && write(client[B], "from B", 6) == 6);
+        wait_for_both(epoll, ready);
+        require(ready[B]);
+        ssize_t got = read(server[B], some, sizeof some);
+        require(got == 6 && write(server[B], "again", 5) == 5);
+        for (got = 0; got < 10;) {
+            ssize_t more = read(client[B], some, sizeof some);
+            printf("%zd ", more);
+            require(more > 0);
+            got += more;
+        }
     }
 }
 
@@ -293,7 +421,9 @@ int main(int argc, char **argv) {
     struct sockaddr_storage at;
     socklen_t size;
     listener = made(tcp, &at, &size);
-    bool fills = strcmp(argv[1], "full") == 0, alone = fills || strcmp(argv[1], "gone") == 0;
+    bool small = strcmp(argv[1], "small") == 0, fills = small || strcmp(argv[1], "full") == 0,
+         owns = strcmp(argv[1], "own") == 0, resets = strcmp(argv[1], "reset") == 0;
+    bool alone = fills || owns || resets || strcmp(argv[1], "gone") == 0;
     const struct way *way = ways;
     while (!alone && strcmp(way->name, argv[1]) != 0)
         require(++way < ways + sizeof ways / sizeof *ways);
@@ -301,11 +431,13 @@ int main(int argc, char **argv) {
         int client[2], server[2], status = 0, epoll = epoll_create1(EPOLL_CLOEXEC);
         pid_t pid = alone ? 0 : fork();
         require(pid >= 0);
+        if (alone && !owns)
+            connected_elsewhere(&at, size, client);
+        for (int i = A; i <= B && pid == 0; i++) {
+            client[i] = alone && !owns ? client[i] : connected(&at, size);
+            require(!alone || (server[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
+        }
         if (pid == 0) {
-            for (int i = A; i <= B; i++) {
-                client[i] = connected(&at, size);
-                require(!alone || (server[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
-            }
             if (!alone) {
                 unsetenv("LD_PRELOAD");
                 way->ask(client, rounds);
@@ -322,7 +454,11 @@ int main(int argc, char **argv) {
         }
         if (alone) {
             if (fills)
-                full(server, client, epoll);
+                full(small, server, client, epoll);
+            else if (owns)
+                own(server, client, epoll);
+            else if (resets)
+                reset(tcp, server, client, epoll);
             else
                 gone(tcp, server, client, epoll);
             close(client[A]);

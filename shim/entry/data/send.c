@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/config.h"
 #include "base/copy.h"
 #include "base/single.h"
 #include "entry/data/sharing.h"
@@ -9,6 +10,7 @@
 #include "entry/data/write.h"
 #include "entry/entry.h"
 #include "entry/life/activate.h"
+#include "files/ends.h"
 
 extern ssize_t __send(int fd, const void *bytes, size_t n, int flags);
 
@@ -21,10 +23,19 @@ extern ssize_t __send(int fd, const void *bytes, size_t n, int flags);
 SEND(send)
 SEND(__send)
 
+/* Whether it has succeeded or goes on (connect(2), EINPROGRESS), it has a port. */
+static void connected(int fd) {
+    int saved = errno;
+    if (config.turns)
+        ends_connected(fd);
+    errno = saved;
+}
+
 EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags, __CONST_SOCKADDR_ARG to, socklen_t size) {
     if (to.__sockaddr__ || size) {
         announce("sendto");
         ssize_t sent = CALL(sendto, (fd, bytes, n, flags, to, size));
+        connected(fd); /* MSG_FASTOPEN */
         input_now_unsure();
         return sent;
     }
@@ -151,7 +162,9 @@ EXPORT int socketpair(int domain, int type, int protocol, int ends[2]) {
 #define CONNECT(name)                                                                                                  \
     EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t n) {                                               \
         announce_reads_of(#name, fd);                                                                                  \
-        return CALL(name, (fd, address, n));                                                                           \
+        int result = CALL(name, (fd, address, n));                                                                     \
+        connected(fd);                                                                                                 \
+        return result;                                                                                                 \
     }
 
 extern int __connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t n);

@@ -177,7 +177,9 @@ static int waited(int epoll, const struct epoll_event *events, int ready) {
     if (!all || (!single_threaded() && !users_only(thread_self(), epoll)) || !promises(ready))
         return ready;
     for (int i = 0; i < ready && count < TURN_SOCKETS; i++) {
-        int fd = events[i].events & EPOLLIN ? watched(all, epoll, events[i].data.u64) : -1;
+        int fd = (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) == EPOLLIN
+                     ? watched(all, epoll, events[i].data.u64)
+                     : -1;
         if (fd >= 0)
             numbers[count++] = fd;
     }
@@ -192,7 +194,7 @@ int polled_turn(struct pollfd *fds, unsigned long n, int ready) {
     if (!promises(ready))
         return ready;
     for (unsigned long i = 0; i < n && count < TURN_SOCKETS; i++)
-        if (fds[i].revents & POLLIN && fds[i].fd >= 0)
+        if ((fds[i].revents & (POLLIN | POLLERR | POLLHUP)) == POLLIN && fds[i].fd >= 0)
             numbers[count++] = fds[i].fd;
     turn_of(numbers, count);
     return ready;

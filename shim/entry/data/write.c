@@ -391,6 +391,7 @@ static int sync_file(int fd, bool data_only, int (*real)(int)) {
     struct thread *self = stats_wanted ? attached_self() : thread_self();
     self->stats->count[COUNT_CALLS]++;
     wb_rehearsal_ends();
+    turn_end(self);
     int result = wb_sync(self, fd, data_only);
     if (result != WB_SYNC_YOURSELF)
         result = (int)answer(result);

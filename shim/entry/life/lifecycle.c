@@ -127,8 +127,10 @@ static void handler_begins(bool fault) {
     thread_mask_changed(thread_self());
     thread_self()->epoch_before = 0; /* it may jump out of a write to a stream, which then has shown nothing */
     input_came();
-    if (fault)
+    if (fault) {
+        turn_end(thread_self());
         flush_around_handler();
+    }
 }
 
 /*
