@@ -91,7 +91,8 @@ static bool exists(const struct helper *helper) {
 
 /* The kernel clears the word some time before the thread is gone. Long after that another one may have its number. */
 void helper_await(struct helper *helper) {
-    enum { YIELDS_MAX = 10000 };
+    enum { YIELDS = 1000, SLEEPS = 2000, SLEEP_NS = 1000000 };
+    static const struct timespec shortly = {0, SLEEP_NS};
     if (!helper->id)
         return;
     if (!exists(helper) && atomic_load(&helper->alive)) { /* the child of a fork that nobody told of */
@@ -99,8 +100,11 @@ void helper_await(struct helper *helper) {
         return;
     }
     await_word(helper, NULL);
-    for (int i = 0; i < YIELDS_MAX && exists(helper); i++)
-        sys(SYS_sched_yield);
+    for (int i = 0; i < YIELDS + SLEEPS && exists(helper); i++)
+        if (i < YIELDS) /* where more want to run than there are processors it may take longer */
+            sys(SYS_sched_yield);
+        else
+            sys(SYS_nanosleep, &shortly, NULL);
     helper->id = 0;
 }
 
