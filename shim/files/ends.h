@@ -12,8 +12,8 @@
 void ends_connected(int fd);
 
 /*
- * May the other end of the stream socket be this process's own? Of a TCP connection it is said of one of its two ends at
- * least. Asks the kernel.
+ * May the other end of the stream socket be this process's own? Of a TCP connection it is said of one of its two ends
+ * at least. Asks the kernel.
  */
 bool ends_both_ours(int fd, enum stream kind);
 
