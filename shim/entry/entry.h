@@ -118,7 +118,7 @@ static inline void announce_touch(const char *call, int fd) {
 void number_used_slowly(int fd);
 void numbers_used_slowly(void);
 static inline void number_used(int fd) {
-    if (users_followed())
+    if (users_followed() && !single_threaded())
         number_used_slowly(fd);
 }
 

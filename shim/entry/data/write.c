@@ -208,7 +208,10 @@ static bool passes_at_once(int fd, size_t n) {
         return false;
     if (policy_left(slot) || policy_large(ofd ? ofd->stream : STREAM_NONE, n, config.eager) || hindered())
         return true;
-    return ofd ? policy_left_alone(&ofd->habit) : !config.eager && warms_up(slot);
+    if (!ofd)
+        return !config.eager && warms_up(slot);
+    bool unchanged = ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed);
+    return policy_left_alone(&ofd->habit) || (ofd->reason == REASON_nonblocking && unchanged);
 }
 
 /* The quickest, where nothing is to be done afterwards either: those of which that is seen without another look. */
