@@ -67,7 +67,6 @@ static bool biased;           /* membarrier works */
 static _Atomic uint32_t held; /* so many keep turns from beginning */
 static bool begun;            /* until then a fork touches nothing of it, which would cost a page */
 static bool locked;           /* for a fork */
-static bool locked;           /* for a fork */
 
 /* What a send takes of the socket's room beside twice its bytes (SKB_TRUESIZE in include/linux/skbuff.h). */
 enum { SEND_COSTS = 2048, ROOM_LEAST = 16 << 10, VERIFIED_US = 20000 };
@@ -520,6 +519,8 @@ static int waits_for(void) {
 }
 
 int turn_try(struct thread *self) {
+    if (!single_threaded())
+        atomic_thread_fence(memory_order_seq_cst); /* after what the caller has said or changed; begin() looks at it */
     if (!turn_exists() || !thread_free(self))
         return -1;
     critical_enter();
