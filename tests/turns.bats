@@ -117,6 +117,18 @@ kinds() {
     done
 }
 
+# Between two waits there is the look; who syncs then has an answer that was kept, and it is sent before.
+@test "an answer is sent before a file is synced" {
+    need_command strace
+    TRACED=1 serve epoll,sync unix URINGSHIM_TEST_EAGER=1
+    answered 1 100 64 1
+    awk '/epoll_wait\(/ { enters = straight = 0 }
+        /io_uring_enter\(/ { enters++ }
+        / (write|sendto)\(/ { straight = 1 }
+        / fsync\(/ { late += enters == 1 && !straight; before += enters > 1 }
+        END { print late " late, " before " before"; exit !(late == 0 && before > 50) }' calls
+}
+
 @test "turns are tried where many are readable, and not where one is" {
     need_command strace
     TRACED=1 serve epoll 0

@@ -6,10 +6,10 @@
  * KIND is how it waits: epoll, edge, oneshot, poll, ppoll, select, pselect; and then, separated by commas: recv, readv
  * or recvfrom instead of read; send, writev or sendmsg instead of write; block: the sockets are blocking ones; small:
  * reads of at most 100 bytes; twice: a read is followed by another until there is no more; pointer: epoll tells it a
- * pointer; fork: now and then a child answers, and goes on with the connection. Those that wait by epoll may have
- * threads: the first one accepts, and three others have an epoll each, and some of the connections; handed: now and
- * then one of these is given to the next thread; shared: all wait by the same epoll; noisy: one more thread writes to a
- * pipe and a file, and reads it back, all the time.
+ * pointer; sync: a file is synced after each answer; fork: now and then a child answers, and goes on with the
+ * connection. Those that wait by epoll may have threads: the first one accepts, and three others have an epoll each,
+ * and some of the connections; handed: now and then one of these is given to the next thread; shared: all wait by the
+ * same epoll; noisy: one more thread writes to a pipe and a file, and reads it back, all the time.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -228,6 +228,8 @@ static void serve(int fd, bool in, bool out) {
             return;
         }
         ssize_t done = one->end ? 0 : put(fd, bytes, (size_t)got);
+        if (is("sync"))
+            require(fsync(listener + 1000) == 0);
         if (done < 0 && errno != EAGAIN) {
             drop(fd);
             return;
@@ -331,6 +333,8 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     kind = argv[1];
     listener = listen_at(argv[2]);
+    if (is("sync"))
+        require(dup2(fileno(tmpfile()), listener + 1000) >= 0);
     bool epolls = is("epoll") || is("edge") || is("oneshot");
     if (epolls) {
         epoll_fd = epoll_create1(EPOLL_CLOEXEC);

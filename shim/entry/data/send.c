@@ -26,7 +26,7 @@ SEND(__send)
 /* Whether it has succeeded or goes on (connect(2), EINPROGRESS), it has a port. */
 static void connected(int fd) {
     int saved = errno;
-    if (config.turns)
+    if (config.turns && !(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp)) /* which may forbid to ask */
         ends_connected(fd);
     errno = saved;
 }
