@@ -160,6 +160,7 @@ CODE
 
 @test "threads that may be cancelled between any two instructions, whatever they are at" {
     comes_to_an_end "$VICTIMS/lifecycle_cancelable"
+    assert_deferred # before the first cancellation
 }
 
 @test "all descriptors closed, and the numbers that come after" {

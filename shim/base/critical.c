@@ -8,16 +8,32 @@ __thread uint64_t critical_blocked BESIDE;
 static __thread uint32_t held BESIDE;
 static __thread bool blocked_before BESIDE;
 
-_Atomic bool critical_bare = true;
+_Atomic uint32_t critical_blocks = CRITICAL_BARE;
+__thread bool critical_cancelable BESIDE;
 static __thread bool all_blocked BESIDE; /* by critical_block: no handler can have come since */
 
+/* Where handlers are ours, faults stay unblocked for copy_in's, and one that is sent is put off. */
 void critical_block(void) {
-    uint64_t all = ~0ull, before = 0;
-    if (critical.depth > 0)
+    uint32_t why = atomic_load_explicit(&critical_blocks, memory_order_relaxed);
+    bool bare = why & CRITICAL_BARE;
+    uint64_t set = bare ? ~0ull : ~FAULT_SIGNALS, before = 0;
+    if (critical.depth > 0 || !(bare || (critical_cancelable && why & CRITICAL_CANCELLING)))
         return;
-    sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-    critical_blocked |= ~before;
-    all_blocked = true;
+    sys(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
+    __atomic_fetch_or(&critical_blocked, ~before, __ATOMIC_RELAXED);
+    all_blocked = bare;
+}
+
+/* Out of the section, and in again: whoever waits for its end sees that. */
+void critical_block_amid(void) {
+    if (likely(!critical_cancelable) || critical.depth > 1 || critical_blocked)
+        return;
+    critical.depth--;
+    atomic_signal_fence(memory_order_seq_cst);
+    critical_block();
+    atomic_signal_fence(memory_order_seq_cst);
+    critical.depth++;
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 /*

@@ -5,7 +5,8 @@
  *
  * As long as nothing was deferred or read ahead no handler of ours stands before the program's. Then the outermost
  * section blocks signals instead, which takes system calls: so in that state none is entered on the way of an ordinary
- * call.
+ * call. A thread that may be cancelled between any two instructions, which libc does by a signal, blocks it, too, once
+ * anybody is cancelled at all.
  */
 #ifndef URINGSHIM_BASE_CRITICAL_H
 #define URINGSHIM_BASE_CRITICAL_H
@@ -27,24 +28,43 @@ extern __thread union critical {
     uint64_t any;
 } critical;
 
-/*
- * Cancelable: the thread may be cancelled between any two instructions (PTHREAD_CANCEL_ASYNCHRONOUS). While it has a
- * mutex all the same, it can't be. Lent: a vfork child runs as the thread, in its parent's memory.
- */
-enum { CRITICAL_CANCELABLE = 1, CRITICAL_LENT = 2 };
+static inline uint64_t signal_bit(int signal) {
+    return 1ull << (signal - 1);
+}
+
+/* What instructions raise. They are never put off, nor blocked meanwhile: copy_in's must arrive. */
+#define FAULT_SIGNALS                                                                                                  \
+    (signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGILL) | signal_bit(SIGTRAP) |        \
+     signal_bit(SIGSYS))
+
+/* Lent: a vfork child runs as the thread, in its parent's memory. */
+enum { CRITICAL_LENT = 1 };
 
 /* Signals, as a mask, that were blocked so that the handlers put off can wait; 0: none were. */
 extern __thread uint64_t critical_blocked;
 
-/* Are the program's handlers called by the kernel, and not by ours? */
-extern _Atomic bool critical_bare;
+/*
+ * Why sections may have to block signals: the program's handlers are called by the kernel, and not by ours; or somebody
+ * has called pthread_cancel, or is about to.
+ */
+enum { CRITICAL_BARE = 1, CRITICAL_CANCELLING = 2 };
+extern _Atomic uint32_t critical_blocks;
 
-static inline bool critical_is_bare(void) {
-    return atomic_load_explicit(&critical_bare, memory_order_relaxed);
+static inline bool critical_may_block(void) {
+    return unlikely(atomic_load_explicit(&critical_blocks, memory_order_relaxed) != 0);
 }
 
-/* Blocks signals before the outermost section; they are let through as those that were put off. */
+static inline bool critical_is_bare(void) {
+    return atomic_load_explicit(&critical_blocks, memory_order_relaxed) & CRITICAL_BARE;
+}
+
+/* May the calling thread be cancelled between any two instructions (PTHREAD_CANCEL_ASYNCHRONOUS)? */
+extern __thread bool critical_cancelable;
+
+/* Blocks signals before the outermost section, if it must; they are let through as those that were put off. */
 void critical_block(void);
+/* The same just after it has begun: who cancels says so first, and then waits for those who are in one. */
+void critical_block_amid(void);
 
 /* Nests. */
 void critical_hold_cancellation(void);
@@ -54,10 +74,12 @@ void critical_release_cancellation(void);
 void critical_left(void);
 
 static inline void critical_enter(void) {
-    if (unlikely(critical_is_bare()))
+    if (critical_may_block())
         critical_block();
     critical.depth++;
     atomic_signal_fence(memory_order_seq_cst);
+    if (critical_may_block())
+        critical_block_amid();
 }
 
 static inline void critical_leave(void) {

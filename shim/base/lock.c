@@ -19,21 +19,9 @@ void futex_wake_all(_Atomic uint32_t *word) {
     sys(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX);
 }
 
-static void enter(void) {
-    critical_enter();
-    if (unlikely(critical.barred & CRITICAL_CANCELABLE))
-        critical_hold_cancellation();
-}
-
-static void leave(void) {
-    if (unlikely(critical.barred & CRITICAL_CANCELABLE))
-        critical_release_cancellation();
-    critical_leave();
-}
-
 void mutex_lock(struct mutex *m) {
     uint32_t seen = 0;
-    enter();
+    critical_enter();
     if (likely(atomic_compare_exchange_strong_explicit(&m->word, &seen, 1, memory_order_acquire, memory_order_relaxed)))
         return;
     for (int i = 0; i < SPINS && atomic_load_explicit(&m->word, memory_order_relaxed) == 1; i++)
@@ -44,17 +32,17 @@ void mutex_lock(struct mutex *m) {
 
 bool mutex_trylock(struct mutex *m) {
     uint32_t seen = 0;
-    enter();
+    critical_enter();
     if (atomic_compare_exchange_strong_explicit(&m->word, &seen, 1, memory_order_acquire, memory_order_relaxed))
         return true;
-    leave();
+    critical_leave();
     return false;
 }
 
 void mutex_unlock(struct mutex *m) {
     if (unlikely(atomic_exchange_explicit(&m->word, 0, memory_order_release) == 2))
         sys(SYS_futex, &m->word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
-    leave();
+    critical_leave();
 }
 
 bool bias_available(void) {
@@ -98,6 +86,34 @@ void biased_unlock(struct biased_lock *lock) {
     mutex_unlock(&lock->mutex);
 }
 
+/* All that have ever had an owner; of more than these none has. */
+static struct biased_lock *_Atomic owned[BIASED_MAX] LATER;
+
+static bool listed(struct biased_lock *lock) {
+    for (int i = 0; i < BIASED_MAX; i++) {
+        struct biased_lock *there = NULL;
+        if (atomic_compare_exchange_strong(&owned[i], &there, lock) || there == lock)
+            return true;
+    }
+    return false;
+}
+
+static void make_owner(struct biased_lock *lock, struct lock_holder *self) {
+    if (atomic_load(&critical_blocks) & CRITICAL_CANCELLING || !listed(lock))
+        return;
+    lock->disturbed = 0;
+    atomic_store_explicit(&lock->owner, self, memory_order_relaxed);
+}
+
+void bias_end(struct lock_holder *self) {
+    struct biased_lock *lock;
+    for (int i = 0; i < BIASED_MAX && (lock = atomic_load(&owned[i])); i++) {
+        biased_lock(lock, self);
+        atomic_store_explicit(&lock->owner, NULL, memory_order_relaxed);
+        biased_unlock(lock);
+    }
+}
+
 void bias_learn(struct biased_lock *lock, struct lock_holder *self) {
     struct lock_holder *owner = atomic_load_explicit(&lock->owner, memory_order_relaxed);
     if (owner == self) {
@@ -114,8 +130,7 @@ void bias_learn(struct biased_lock *lock, struct lock_holder *self) {
         if (++lock->disturbed >= DISTURBED_TO_LOSE)
             atomic_store_explicit(&lock->owner, NULL, memory_order_relaxed);
     } else if (lock->streak >= STREAK_TO_OWN) {
-        lock->disturbed = 0;
-        atomic_store_explicit(&lock->owner, self, memory_order_relaxed);
+        make_owner(lock, self);
     }
 }
 

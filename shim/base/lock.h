@@ -46,6 +46,7 @@ struct lock_holder {
     _Atomic uint32_t wanted; /* how many wait for it to leave: for whichever lock, they sleep on that one word */
 };
 
+enum { BIASED_MAX = 128 }; /* locks that have an owner */
 struct biased_lock {
     struct mutex mutex;
     _Atomic uint32_t revoke;
@@ -97,5 +98,10 @@ bool biased_trylock(struct biased_lock *lock, struct lock_holder *self);
 void bias_learn(struct biased_lock *lock, struct lock_holder *self);
 /* Takes the ownership away; the lock must be held by biased_lock. */
 void bias_drop(struct biased_lock *lock, struct lock_holder *self);
+/*
+ * Takes all ownership of all locks away, and nobody has any from now on if CRITICAL_CANCELLING is set: an owner may be
+ * cancelled while it is inside. Locks that have had an owner are never freed.
+ */
+void bias_end(struct lock_holder *self);
 
 #endif

@@ -51,6 +51,8 @@ static void pause_briefly(void) {
 /* Closing may take long, but the number is free before that (do_dup2 in fs/file.c, close in fs/open.c). */
 void passing_begins(void) {
     enum { LOOKS = 50 };
+    if (unlikely(critical_cancelable))
+        critical_enter();
     atomic_fetch_add(&passing, 1);
     for (int looks = 0; any_closing(); looks++) {
         if (looks == LOOKS) {
@@ -63,6 +65,8 @@ void passing_begins(void) {
 
 void passing_ends(void) {
     atomic_fetch_sub(&passing, 1);
+    if (unlikely(critical_cancelable))
+        critical_leave();
 }
 
 void closing_begins(void) {

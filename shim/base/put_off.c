@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/critical.h"
 #include "base/sys.h"
 
 long signal_again(int signal, siginfo_t *info) {

@@ -11,14 +11,7 @@
 #include <stdint.h>
 #include <ucontext.h>
 
-static inline uint64_t signal_bit(int signal) {
-    return 1ull << (signal - 1);
-}
-
-/* What instructions raise. They are never put off, nor blocked meanwhile: copy_in's must arrive. */
-#define FAULT_SIGNALS                                                                                                  \
-    (signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGILL) | signal_bit(SIGTRAP) |        \
-     signal_bit(SIGSYS))
+#include "base/critical.h"
 
 /* The mask, in the kernel's form, that comes back with the context. */
 uint64_t signal_mask_of(const ucontext_t *context);

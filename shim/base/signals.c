@@ -417,7 +417,7 @@ void signals_release(void) {
     if (atomic_load(&guarded))
         hand_back();
     atomic_store(&released, true);
-    atomic_store(&critical_bare, false);
+    atomic_store(&critical_blocks, 0);
     mutex_unlock(&lock);
 }
 
@@ -429,7 +429,7 @@ void signals_give_back(void) {
     if (atomic_load(&guarded) && !atomic_load(&released) && !put_off_any()) {
         hand_back();
         atomic_store(&guarded, false);
-        atomic_store(&critical_bare, true);
+        atomic_fetch_or(&critical_blocks, CRITICAL_BARE);
     }
     mutex_unlock(&lock);
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
@@ -452,7 +452,7 @@ enum reason signals_guard(void) {
                                                                      : REASON_NONE;
     if (reason == REASON_NONE) {
         take_over();
-        atomic_store(&critical_bare, false);
+        atomic_fetch_and(&critical_blocks, ~(uint32_t)CRITICAL_BARE);
     } else {
         atomic_store(&guarded, false);
     }

@@ -1,6 +1,8 @@
 #include "base/thread.h"
 
+#include <linux/membarrier.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/live.h"
@@ -27,7 +29,7 @@ static _Atomic bool confined;
 static void at_thread_end(void *argument) {
     struct thread *self = argument;
     critical_hold_cancellation();
-    critical.barred = 0;
+    thread_set_cancelable(false);
     if (thread_at_exit)
         thread_at_exit(self);
     stats_collect(self->stats);
@@ -74,6 +76,7 @@ static void reset(struct thread *thread) {
     thread->writing = thread->reading = thread->turning = (struct thread_ring){0};
     thread->vfork_child = thread->handlers_ours = thread->waiting = false;
     thread->look_in = thread->looked_in = 0;
+    thread->sections = NULL;
     thread_mask_changed(thread);
 }
 
@@ -139,6 +142,58 @@ struct thread *thread_attach(void) {
 
 struct thread *thread_list(void) {
     return atomic_load_explicit(&all, memory_order_acquire);
+}
+
+/*
+ * Who cancels looks whether there has been such a thread after it has said CRITICAL_CANCELLING; and a thread looks
+ * whether that was said after it has said that it is one. So one of the two makes sure that it owns no lock.
+ */
+static _Atomic bool any_cancelable;
+
+static void show_sections(struct thread *self, const union critical *sections) {
+    mutex_lock(&lock);
+    self->sections = sections;
+    mutex_unlock(&lock);
+}
+
+void thread_set_cancelable(bool cancelable) {
+    struct thread *self = thread_self();
+    if (cancelable == critical_cancelable || thread_is_confined())
+        return;
+    critical_cancelable = cancelable;
+    bool shown = thread_attached(self);
+    if (shown)
+        show_sections(self, cancelable ? &critical : NULL);
+    if (!cancelable)
+        return;
+    atomic_store(&any_cancelable, true);
+    if (!shown || !bias_available()) /* it can't be waited for: sections block from now on */
+        atomic_fetch_or(&critical_blocks, CRITICAL_CANCELLING);
+    if (atomic_load(&critical_blocks) & CRITICAL_CANCELLING)
+        bias_end(&self->holder);
+}
+
+static bool is_amid(const struct thread *thread) {
+    mutex_lock(&lock); /* the thread may end, and its thread-local memory go */
+    bool amid = thread->sections && *(const volatile uint32_t *)&thread->sections->depth > 0;
+    mutex_unlock(&lock);
+    return amid;
+}
+
+void thread_cancelling(void) {
+    struct timespec pause = {0, 20000};
+    struct thread *self = thread_self();
+    if (thread_is_confined())
+        return;
+    atomic_fetch_or(&critical_blocks, CRITICAL_CANCELLING);
+    if (!atomic_load(&any_cancelable))
+        return;
+    bias_end(&self->holder);
+    bias_available(); /* where it isn't, they have blocked all the time */
+    sys(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    for (struct thread *thread = thread_list(); thread; thread = thread->next)
+        while (thread != self && is_amid(thread))
+            sys(SYS_nanosleep, &pause, NULL);
 }
 
 void thread_fork_prepare(void) {

@@ -51,7 +51,8 @@ struct thread {
     uint16_t looked_in;  /* and that many were it last */
     struct stats *stats; /* this thread's counters: own_stats, or a place where others can watch them */
     struct stats own_stats;
-    struct thread *next; /* all threads */
+    const union critical *sections; /* of a thread that may be cancelled at any moment: how many it is in */
+    struct thread *next;            /* all threads */
     void *pool_link;
 };
 
@@ -138,6 +139,17 @@ void thread_library_loaded(void);
 
 /* All threads' structures, the unused ones too; the list only grows. */
 struct thread *thread_list(void);
+
+/*
+ * The calling thread may be cancelled between any two instructions from now on, or no longer. It goes on as others do,
+ * until somebody is cancelled.
+ */
+void thread_set_cancelable(bool cancelable);
+/*
+ * Before pthread_cancel, with nothing to be deferred or fetched any more: from now on a thread that may be cancelled at
+ * any moment can't be in a critical section; those who are in one are waited for.
+ */
+void thread_cancelling(void);
 
 /* The process forks: before, and after in both. In the child only the caller is left; its ring is gone. */
 void thread_fork_prepare(void);

@@ -26,13 +26,11 @@ struct ofd *looked_up(int fd, struct fd_slot *slot) {
 
 /* One that is blocked kills on the spot, and nothing of ours runs before that. */
 bool faults_reach_us(struct thread *self) {
-    static const uint64_t faults = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGILL - 1) |
-                                   1ull << (SIGFPE - 1) | 1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1);
     if (!self->mask_known) {
         uint64_t mask = 0;
         sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
-        self->faults_caught = !(mask & faults);
-        self->pipe_blocked = mask & 1ull << (SIGPIPE - 1);
+        self->faults_caught = !(mask & FAULT_SIGNALS);
+        self->pipe_blocked = mask & signal_bit(SIGPIPE);
         self->mask_known = true;
     }
     return self->faults_caught;

@@ -355,19 +355,9 @@ static struct ofd *slot_clear(struct fd_slot *slot, uint8_t other) {
     return ofd;
 }
 
-static _Atomic bool resting;
-
-void files_rest(void) {
-    atomic_store(&resting, true);
-}
-
-bool files_at_rest(void) {
-    return atomic_load_explicit(&resting, memory_order_relaxed);
-}
-
 /* Nothing but hints is known of numbers then, and no other thread makes an OFD of one meanwhile. */
 static bool only_hints(void) {
-    return single_threaded() || files_at_rest() || critical_is_bare();
+    return single_threaded() || critical_is_bare();
 }
 
 struct ofd *files_detach(int fd) {

@@ -120,10 +120,6 @@ enum { FILES_PAGE = 256, FILES_PAGES = 4096 };
 extern struct fd_slot files_first[FILES_PAGE] HIDDEN;
 struct fd_slot *files_slot_beyond(int fd);
 
-/* Nothing will be learned of numbers any more: closing one of which nothing is known takes no lock from now on. */
-void files_rest(void);
-bool files_at_rest(void);
-
 /* The slot of a number, or NULL: none was needed so far (or the number is negative, or beyond a million). */
 static inline struct fd_slot *files_slot(int fd) {
     return likely((unsigned)fd < FILES_PAGE) ? &files_first[fd] : files_slot_beyond(fd);

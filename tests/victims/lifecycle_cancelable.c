@@ -1,6 +1,7 @@
 // lifecycle_cancelable: threads that may be cancelled between any two instructions are, while they change just that, or
 // cancel each other, or write through numbers that come and go, or change a signal's action or a limit, or make
-// processes, or return. Each time the process goes on working.
+// processes, or return. Each time the process goes on working: another thread writes small records meanwhile, of which
+// none is lost.
 
 #include "common.h"
 
@@ -10,12 +11,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 4, PROCESSES = 4, BLOCK = 4096, BLOCKS = 300, NUMBER = 700 };
+enum { ROUNDS = 4, PROCESSES = 12, BLOCK = 4096, BLOCKS = 300, NUMBER = 700, RECORD = 8 };
 
-static int file, direct = -1;
+static int file, records, own_records, direct = -1;
+static atomic_long own_written;
 static char *block;
 static atomic_bool ready, over;
 static volatile sig_atomic_t handled;
@@ -61,6 +64,43 @@ static void *set_limit(void *unused) {
     for (may_be_cancelled();;)
         if (getrlimit(RLIMIT_FSIZE, &limit) == 0)
             setrlimit(RLIMIT_FSIZE, &limit);
+    return unused;
+}
+
+// Whatever they find pending they have to perform, or wait for.
+static void *disturb(void *unused) {
+    struct stat st;
+    char some[RECORD];
+    for (may_be_cancelled();;) {
+        (void)!fstat(records, &st);
+        (void)!fsync(records);
+        (void)!pread(records, some, sizeof some, 0);
+        (void)!pwrite(file, some, sizeof some, 0);
+    }
+    return unused;
+}
+
+static void record(int fd, long number) {
+    char text[RECORD + 1];
+    snprintf(text, sizeof text, "%07u\n", (unsigned)number % 10000000);
+    require(write(fd, text, RECORD) == RECORD);
+}
+
+// At least n, in order, and nothing else.
+static void check_records(int fd, long n) {
+    off_t size = lseek(fd, 0, SEEK_END);
+    char *text = malloc((size_t)size + 1);
+    require(text && size >= n * RECORD && size % RECORD == 0 && pread(fd, text, (size_t)size, 0) == size);
+    for (long i = 0; i < size / RECORD; i++)
+        require(atol(text + i * RECORD) == i);
+    free(text);
+}
+
+static void *write_records(void *unused) {
+    for (may_be_cancelled();;) {
+        record(own_records, own_written);
+        own_written++;
+    }
     return unused;
 }
 
@@ -135,18 +175,26 @@ static void work_on(void) {
 
 static void cancel_once(void *(*function)(void *), unsigned delay) {
     pthread_t thread;
+    long written = 0;
     ready = false;
+    own_written = 0;
+    require((records = open(".", O_TMPFILE | O_RDWR, 0600)) >= 0);
+    require((own_records = open(".", O_TMPFILE | O_RDWR, 0600)) >= 0);
     require(pthread_create(&thread, NULL, function, NULL) == 0);
     while (!ready)
         ;
     over = function == work_and_return;
     for (volatile unsigned i = 0; i < delay; i++)
-        ;
+        if (i % 64 == 0)
+            record(records, written++);
     require(pthread_cancel(thread) == 0 && pthread_join(thread, NULL) == 0);
+    check_records(records, written);
+    check_records(own_records, own_written);
+    require(close(records) == 0 && close(own_records) == 0);
     work_on();
 }
 
-// The first cancellation is another one than those that follow: so several processes, the second half of them with one
+// The first cancellation is another one than those that follow: so several processes, most of them with one
 // round only.
 static int processes(void *(*function)(void *)) {
     int hung = 0, status;
@@ -157,7 +205,7 @@ static int processes(void *(*function)(void *)) {
             alarm(HANG_SECONDS);
             srand((unsigned)i);
             require(pthread_create(&undisturbed, NULL, stay, NULL) == 0);
-            for (int round = 0; round < (i < PROCESSES / 2 ? ROUNDS : 1); round++)
+            for (int round = 0; round < (i < 2 ? ROUNDS : 1); round++)
                 cancel_once(function, (unsigned)rand() % 100000);
             over = true;
             require(pthread_join(undisturbed, NULL) == 0);
@@ -170,8 +218,9 @@ static int processes(void *(*function)(void *)) {
 }
 
 int main(void) {
-    static void *(*const functions[])(void *) = {change_type, cancel_another, replace_numbers, change_action,
-                                                 set_limit,   make_processes, work_and_return};
+    static void *(*const functions[])(void *) = {change_type,     cancel_another, replace_numbers,
+                                                 change_action,   set_limit,      make_processes,
+                                                 work_and_return, disturb,        write_records};
     int hung = 0;
     require((file = open("file", O_RDWR | O_CREAT | O_TRUNC, 0600)) >= 0);
     require(signal(SIGUSR1, handle) != SIG_ERR);

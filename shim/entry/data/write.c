@@ -355,7 +355,7 @@ static bool sync_is_shared(int fd) {
 /* Before anything else, the clock too, which may be among what is forbidden (PR_SET_TSC). */
 static bool sync_may_be_shared(void) {
     uint64_t against = 1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp;
-    return !files_at_rest() && !(atomic_load(&wb_hindrances) & against);
+    return !(atomic_load(&wb_hindrances) & against);
 }
 
 /* The faster way at present: policy is told the time once in so many syncs. */

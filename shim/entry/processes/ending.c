@@ -62,23 +62,18 @@ DEATH(__stack_chk_fail, (void), ())
 EXPORT int pthread_cancel(pthread_t thread) {
     wb_hinder(REASON_cancellation);
     drain("pthread_cancel");
+    thread_cancelling();
     return CALL(pthread_cancel, (thread));
 }
 
-/*
- * From now on this thread may be cancelled between any two instructions, and must not be amid anything that others wait
- * for then. Nothing is deferred or fetched in this process any more, so that its calls need no help: they go straight
- * through.
- */
 EXPORT int pthread_setcanceltype(int type, int *old) {
+    announce("pthread_setcanceltype");
     if (type == PTHREAD_CANCEL_ASYNCHRONOUS) {
-        wb_hinder(REASON_cancellation);
-        drain_reads_too("pthread_setcanceltype");
-        files_rest();
-        critical.barred |= CRITICAL_CANCELABLE;
+        attached_self();
+        thread_set_cancelable(true);
     }
     int result = CALL(pthread_setcanceltype, (type, old));
     if (type == PTHREAD_CANCEL_DEFERRED)
-        critical.barred &= ~(uint32_t)CRITICAL_CANCELABLE;
+        thread_set_cancelable(false);
     return result;
 }
