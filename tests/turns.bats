@@ -129,6 +129,29 @@ kinds() {
         END { print late " late, " before " before"; exit !(late == 0 && before > 50) }' calls
 }
 
+@test "a line in a log goes before the answer, and the turn goes on after it" {
+    need_command strace
+    local calls answers
+    TRACED=1 serve epoll,log 0 URINGSHIM_TEST_EAGER=1
+    answered 50 150 64 1
+    calls=$(grep -cE ' (read|write|pwritev2?|recvfrom|sendto|ppoll|epoll_wait|io_uring_enter)\(' calls)
+    ((calls < 7500 * 7 / 10)) || fail "$calls calls for 7500 requests"
+    awk '/epoll_wait\(/ { late += last ~ /request/; logged += trace ~ /request/; last = trace = "" }
+        /io_uring_enter\(| (write|sendto|pwritev2?)\(/ { last = $0; trace = trace $0 }
+        END { print late " late, " logged " logged"; exit !(late == 0 && logged > 50) }' calls
+    [[ $(wc -l <log) == 7500 ]] || fail "$(wc -l <log) lines"
+    for ((round = 0; round < ${URINGSHIM_TEST_ROUNDS:-8}; round++)); do
+        serve epoll,log 0 URINGSHIM_TEST_EAGER=1
+        "${PATIENTLY[@]}" "$VICTIMS/echo_clients" "$at" 20 100000 64 1 dies >said &
+        sleep "0.$((RANDOM % 40 + 10))"
+        pkill -KILL -P "$server" || kill -KILL "$server"
+        wait "$server" || true
+        wait $! || fail "a client has got something else"
+        answers=$(awk '{ print $4 }' said)
+        (($(wc -l <log) >= answers && answers > 0)) || fail "$answers answers, $(wc -l <log) lines"
+    done
+}
+
 @test "turns are tried where many are readable, and not where one is" {
     need_command strace
     TRACED=1 serve epoll 0

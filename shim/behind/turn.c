@@ -369,9 +369,9 @@ static ssize_t serve(int fd, const struct iovec *parts, int count, size_t n) {
     return (ssize_t)got;
 }
 
-/* Only its owner gets in so; who else comes ends the turn. */
+/* Only its owner gets in so; who else comes ends the turn. What is pending in a log comes first. */
 static bool enter(struct thread *self) {
-    return self->faults_caught && thread_free(self) && bias_enter(&turn.lock, &self->holder);
+    return self->faults_caught && thread_free(self) && !wb_any_pending() && bias_enter(&turn.lock, &self->holder);
 }
 
 ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int count, size_t n) {
@@ -518,7 +518,12 @@ static int waits_for(void) {
     return -1;
 }
 
-int turn_try(struct thread *self) {
+/* Is the turn the calling thread's own? Only its owner gets in by the lock's bias. */
+static bool is_own(const struct thread *self) {
+    return atomic_load_explicit(&turn.lock.owner, memory_order_relaxed) == &self->holder;
+}
+
+static int try(struct thread *self, bool goes_on) {
     if (!single_threaded())
         atomic_thread_fence(memory_order_seq_cst); /* after what the caller has said or changed; begin() looks at it */
     if (!turn_exists() || !thread_free(self))
@@ -526,16 +531,25 @@ int turn_try(struct thread *self) {
     critical_enter();
     biased_lock(&turn.lock, &self->holder);
     int fd = !turn.sockets || perform(self) ? -1 : waits_for();
-    if (turn.sockets && fd < 0)
+    if (turn.sockets && fd < 0 && !(goes_on && is_own(self)))
         over();
     biased_unlock(&turn.lock);
     critical_leave();
     return fd;
 }
 
+int turn_try(struct thread *self) {
+    return try(self, false);
+}
+
 /* Waits with no lock held. */
 void turn_end(struct thread *self) {
-    for (int fd; (fd = turn_try(self)) >= 0;)
+    for (int fd; (fd = try(self, false)) >= 0;)
+        streams_wait(self, fd, 0, false);
+}
+
+void turn_perform(struct thread *self) {
+    for (int fd; (fd = try(self, true)) >= 0;)
         streams_wait(self, fd, 0, false);
 }
 
@@ -601,7 +615,7 @@ static bool keep(struct thread *self, int fd, const struct iovec *parts, int cou
 }
 
 bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total, bool quiet) {
-    if (!total || total > TURN_CALL_MAX || wb_any_pending() || !enter(self))
+    if (!total || total > TURN_CALL_MAX || !enter(self))
         return false;
     bool kept = turn.sockets && keep(self, fd, parts, count, (uint32_t)total, quiet || self->pipe_blocked);
     bias_leave(&self->holder);

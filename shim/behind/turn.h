@@ -17,7 +17,7 @@
  *
  * Only sockets of this process's own, the other ends of which aren't (ends.h), that no thread but the one whose turn it
  * is has ever used (users.h). What another thread calls ends the turn as any call of its own does: so who has learned
- * of an answer, through memory, can't tell of it before it is sent. While a turn has answers nothing is pending in any
+ * of an answer, through memory, can't tell of it before it is sent. While a turn has steps nothing is pending in any
  * log, and the other way round: so both are performed in program order. Lock order: the turn's lock is the innermost
  * but for files_lock. `self` is always the calling thread.
  */
@@ -67,6 +67,11 @@ ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int co
 bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total, bool quiet);
 /* Performs what the program did, and ends it. What is refused is waited for. */
 void turn_end(struct thread *self);
+/*
+ * Before a write to a regular file, which shows nothing but itself: performs what the program did, and the turn goes on
+ * if it is this thread's.
+ */
+void turn_perform(struct thread *self);
 /* The same without waiting. The number of the socket that takes no more now, and the turn goes on; or -1. */
 int turn_try(struct thread *self);
 /*

@@ -350,7 +350,6 @@ enum reason wb_defer(struct thread *self, int fd, struct fd_slot *slot, int64_t 
     uint64_t hindrances = atomic_load_explicit(&wb_hindrances, memory_order_relaxed);
     if (hindrances) /* put up since policy looked */
         return wb_first_hindrance(hindrances);
-    turn_end(self); /* what was written in it comes first */
     critical_enter();
     struct wb_log *log = self->log ? self->log : log_adopt(self);
     enum reason reason = REASON_no_memory;

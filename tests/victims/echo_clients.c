@@ -1,8 +1,8 @@
 /*
  * echo_clients ADDRESS CONNECTIONS REQUESTS SIZE [SEED [OPTION…]]: so many connections at the same time, each of which
  * sends REQUESTS requests and waits for each answer, which must be the same bytes. SIZE bytes each, or random: from 1
- * byte to 1 MB, mostly small. Prints the requests a second, and the 50th and 99th percentile of the answers' time in
- * microseconds, and leaves a file called over.
+ * byte to 1 MB, mostly small. Prints the requests a second, the 50th and 99th percentile of the answers' time in
+ * microseconds, and how many answers there were, and leaves a file called over.
  *
  *   pipeline=N  N requests are sent at once
  *   slow        each answer is read in small pieces, with pauses
@@ -38,6 +38,7 @@ struct client {
 static struct client clients[MOST];
 static uint32_t *times;
 static size_t timed, pipeline = 1;
+static uint64_t began;
 static long size_wanted, requests;
 static bool slow, half, again, never, dies;
 static const char *address;
@@ -113,6 +114,18 @@ static void send_on(struct client *one) {
     }
 }
 
+static int by_value(const void *a, const void *b) {
+    return (int)(*(const uint32_t *)a > *(const uint32_t *)b) - (int)(*(const uint32_t *)a < *(const uint32_t *)b);
+}
+
+static void report(void) {
+    double seconds = (double)(now_ns() - began) / 1e9;
+    qsort(times, timed, sizeof *times, by_value);
+    printf("%.0f %.2f %.2f %zu\n", (double)timed * (double)pipeline / seconds, timed ? times[timed / 2] / 100.0 : 0,
+           timed ? times[timed * 99 / 100] / 100.0 : 0, timed * pipeline);
+    fflush(stdout);
+}
+
 static bool receive(struct client *one) {
     static char bytes[PIECE], expected[PIECE];
     struct timespec pause = {0, 200000};
@@ -120,8 +133,10 @@ static bool receive(struct client *one) {
         ssize_t got = recv(one->fd, bytes, slow ? 700 : PIECE, 0);
         if (got < 0 && errno == EAGAIN)
             return false;
-        if (dies && (got == 0 || (got < 0 && errno == ECONNRESET)))
+        if (dies && (got == 0 || (got < 0 && errno == ECONNRESET))) {
+            report();
             exit(0);
+        }
         require(got > 0 && (size_t)got <= one->size - one->got);
         fill(&one->seed_in, expected, (size_t)got);
         require(memcmp(bytes, expected, (size_t)got) == 0);
@@ -130,10 +145,6 @@ static bool receive(struct client *one) {
             nanosleep(&pause, NULL);
     }
     return true;
-}
-
-static int by_value(const void *a, const void *b) {
-    return (int)(*(const uint32_t *)a > *(const uint32_t *)b) - (int)(*(const uint32_t *)a < *(const uint32_t *)b);
 }
 
 static int epoll_fd;
@@ -190,7 +201,7 @@ int main(int argc, char **argv) {
     times = malloc((size_t)(count * requests * (again ? requests + 1 : 1) + 1) * sizeof *times);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     require(times && epoll_fd >= 0 && count > 0 && count < MOST - 16 && requests > 0);
-    uint64_t began = now_ns();
+    began = now_ns();
     for (long i = 0; i < count && never; i++) {
         static char bytes[1000];
         int fd = connected(true);
@@ -206,11 +217,8 @@ int main(int argc, char **argv) {
         for (int i = 0; i < n; i++)
             left -= go_on(events[i].data.ptr);
     }
+    report();
     int fd = open("over", O_CREAT | O_WRONLY, 0600); /* and another connection, at which the server sees it */
     require(fd >= 0 && close(fd) == 0 && close(connected(false)) == 0);
-    double seconds = (double)(now_ns() - began) / 1e9;
-    qsort(times, timed, sizeof *times, by_value);
-    printf("%.0f %.2f %.2f\n", (double)timed * (double)pipeline / seconds, times[timed / 2] / 100.0,
-           times[timed * 99 / 100] / 100.0);
     return 0;
 }

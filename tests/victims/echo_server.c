@@ -6,7 +6,8 @@
  * KIND is how it waits: epoll, edge, oneshot, poll, ppoll, select, pselect; and then, separated by commas: recv, readv
  * or recvfrom instead of read; send, writev or sendmsg instead of write; block: the sockets are blocking ones; small:
  * reads of at most 100 bytes; twice: a read is followed by another until there is no more; pointer: epoll tells it a
- * pointer; sync: a file is synced after each answer; fork: now and then a child answers, and goes on with the
+ * pointer; sync: a file is synced after each answer; log: what there is to be read is read, then a file called log gets
+ * a line for each request, and then all are answered; fork: now and then a child answers, and goes on with the
  * connection. Those that wait by epoll may have threads: the first one accepts, and three others have an epoll each,
  * and some of the connections; handed: now and then one of these is given to the next thread; shared: all wait by the
  * same epoll; noisy: one more thread writes to a pipe and a file, and reads it back, all the time.
@@ -47,7 +48,7 @@ struct connection {
     size_t start, end;
 };
 static struct connection connections[MOST];
-static int listener, epoll_of[THREADS];
+static int listener, log_fd = -1, epoll_of[THREADS];
 static _Thread_local int epoll_fd = -1, own_number;
 static atomic_int open_ones, came;
 static atomic_bool ended;
@@ -227,7 +228,7 @@ static void serve(int fd, bool in, bool out) {
             drop(fd);
             return;
         }
-        ssize_t done = one->end ? 0 : put(fd, bytes, (size_t)got);
+        ssize_t done = one->end || is("log") ? 0 : put(fd, bytes, (size_t)got);
         if (is("sync"))
             require(fsync(listener + 1000) == 0);
         if (done < 0 && errno != EAGAIN) {
@@ -238,10 +239,24 @@ static void serve(int fd, bool in, bool out) {
             keep(one, bytes + (done > 0 ? done : 0), (size_t)(got - (done > 0 ? done : 0)));
         in = is("edge") || is("twice");
     }
-    if (handed_over(fd))
+    if (handed_over(fd) || is("log"))
         return;
     if (is("oneshot") || (!is("edge") && had != (one->end > 0)))
         watch(fd, one->end > 0, EPOLL_CTL_MOD);
+}
+
+/* One write for all that were read, as databases do it, and then the answers. */
+static void log_and_answer(const struct epoll_event *events, int n) {
+    static char lines[64 * 16];
+    char *end = lines;
+    for (int i = 0; i < n; i++)
+        if (connections[events[i].data.fd].there && connections[events[i].data.fd].end)
+            end += sprintf(end, "request %d\n", events[i].data.fd);
+    if (end > lines)
+        require(write(log_fd, lines, (size_t)(end - lines)) == end - lines);
+    for (int i = 0; i < n; i++)
+        if (connections[events[i].data.fd].there && !put_kept(events[i].data.fd))
+            drop(events[i].data.fd);
 }
 
 static void by_epoll(void) {
@@ -255,6 +270,8 @@ static void by_epoll(void) {
         else
             serve(fd, events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR), events[i].events & EPOLLOUT);
     }
+    if (log_fd >= 0)
+        log_and_answer(events, n);
 }
 
 static void by_poll(void) {
@@ -333,6 +350,8 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     kind = argv[1];
     listener = listen_at(argv[2]);
+    if (is("log"))
+        require((log_fd = open("log", O_CREAT | O_TRUNC | O_APPEND | O_WRONLY, 0600)) >= 0);
     if (is("sync"))
         require(dup2(fileno(tmpfile()), listener + 1000) >= 0);
     bool epolls = is("epoll") || is("edge") || is("oneshot");

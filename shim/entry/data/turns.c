@@ -217,12 +217,18 @@ static int selected(int n, const fd_set *readable, int ready) {
 
 enum { PARTS = 16 };
 
+bool turn_goes_on_slowly(int fd) {
+    const struct ofd *ofd = known_ofd(fd);
+    struct thread *self = thread_self();
+    return ofd && ofd->stream && thread_free(self) && wb_flush_all(self, FLUSH_BARRIER, WB_DONT_WAIT) && turn_exists();
+}
+
 /* The caller's vector in a turn, and how many bytes it has; 0: there are none, or it is odd, or there is no turn. */
-static size_t parts_of(struct iovec *parts, const struct iovec *vector, int count) {
+static size_t parts_of(int fd, struct iovec *parts, const struct iovec *vector, int count) {
     enum { PART_MAX = 1 << 20 };
     size_t total = 0;
-    if (!turn_exists() || count < 1 || count > PARTS || !thread_self()->faults_caught || !thread_free(thread_self()) ||
-        !copy_in(parts, vector, (size_t)count * sizeof *parts))
+    if (!turn_goes_on(fd) || count < 1 || count > PARTS || !thread_self()->faults_caught ||
+        !thread_free(thread_self()) || !copy_in(parts, vector, (size_t)count * sizeof *parts))
         return 0;
     for (int i = 0; i < count; total += parts[i++].iov_len)
         if (parts[i].iov_len > PART_MAX)
@@ -232,13 +238,13 @@ static size_t parts_of(struct iovec *parts, const struct iovec *vector, int coun
 
 size_t turn_keeps_vector(int fd, const struct iovec *vector, int count, bool quiet) {
     struct iovec parts[PARTS];
-    size_t total = parts_of(parts, vector, count);
+    size_t total = parts_of(fd, parts, vector, count);
     return total && turn_write(thread_self(), fd, parts, count, total, quiet) ? total : 0;
 }
 
 ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count) {
     struct iovec parts[PARTS];
-    size_t total = parts_of(parts, vector, count);
+    size_t total = parts_of(fd, parts, vector, count);
     return total ? turn_read(thread_self(), fd, parts, count, total) : -1;
 }
 

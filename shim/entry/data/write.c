@@ -100,13 +100,16 @@ struct offer {
 
 enum { VECTOR_MAX = 16 }; /* longer ones are left to the kernel: they aren't small writes */
 
+static enum reason defer(struct fd_slot *slot, struct offer *offer, const struct iovec *vector) {
+    turn_before_write(thread_self(), atomic_load_explicit(&slot->ofd, memory_order_acquire));
+    return wb_defer(thread_self(), offer->fd, slot, offer->offset, vector, offer->count, offer->total);
+}
+
 static enum reason defer_own(struct offer *offer) {
     struct fd_slot *slot = NULL;
     uint64_t end = offer->offset < 0 ? 0 : (uint64_t)offer->offset + offer->total;
     enum reason reason = admit(offer->fd, offer->total, end, &slot);
-    return reason != REASON_NONE
-               ? reason
-               : wb_defer(thread_self(), offer->fd, slot, offer->offset, offer->vector, offer->count, offer->total);
+    return reason != REASON_NONE ? reason : defer(slot, offer, offer->vector);
 }
 
 /* The caller's vector: it can be read only once faults are caught, so everything else comes first. */
@@ -127,7 +130,7 @@ static enum reason defer_callers(struct offer *offer) {
     }
     if (offer->total == 0 || offer->total >= WB_LARGE)
         return offer->total ? REASON_large : REASON_flags;
-    return wb_defer(thread_self(), offer->fd, slot, offer->offset, copy, offer->count, offer->total);
+    return defer(slot, offer, copy);
 }
 
 /* A write to a stream that isn't deferred may show that the next ones can be. */
