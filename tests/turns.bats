@@ -117,6 +117,23 @@ kinds() {
     done
 }
 
+@test "with a polling thread (URINGSHIM_SQPOLL=1) the loop asks for nothing by calls" {
+    need_command strace
+    local how calls
+    for how in "20 40 random 1" "20 20 random 2 half" "10 8 100 3 again"; do
+        serve epoll 0 URINGSHIM_TEST_EAGER=1 URINGSHIM_SQPOLL=1
+        # shellcheck disable=SC2086 # words
+        answered $how || return
+    done
+    ! grep -q 'fallback\.sqpoll' "$STATS" || skip "the kernel grants no polling thread"
+    (($(stat_value polling.cpu_us) > 0 && $(stat_value turn.served) > 100)) || fail "$(cat "$STATS")"
+    TRACED=1 serve epoll 0 URINGSHIM_TEST_EAGER=1 URINGSHIM_SQPOLL=1
+    answered 50 150 64 1
+    (($(grep -cE ' ppoll\(' calls) == 0)) || fail "it polls"
+    calls=$(grep -cE ' (read|write|recvfrom|sendto|getsockopt)\(' calls)
+    ((calls < 7500)) || fail "$calls calls for 7500 requests"
+}
+
 # Between two waits there is the look; who syncs then has an answer that was kept, and it is sent before.
 @test "an answer is sent before a file is synced" {
     need_command strace

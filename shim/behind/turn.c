@@ -36,6 +36,7 @@ struct turned {
     uint32_t at, end;  /* read, and looked at */
     bool all;          /* there were no more */
     bool open;         /* it takes what is sent */
+    bool asked;        /* its room was asked for in this turn */
     uint32_t sends_in; /* the last submission in which something is sent to it */
 };
 
@@ -115,31 +116,40 @@ static uint32_t system_lowat(void) {
  * as it must be in each turn, when it is less than half of that (tcp(7), __tcp_stream_memory_free in net/ipv4/tcp.c).
  * So the other half goes in.
  */
-static uint32_t limit(int fd, enum stream kind) {
+static uint32_t limit(int fd) {
     uint32_t lowat = 0;
     socklen_t size = sizeof lowat;
-    if (kind != STREAM_TCP)
-        return UINT32_MAX;
     if (sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, &size) != 0 || !lowat)
         lowat = system_lowat();
     return lowat / 2;
 }
 
-/* Room by the kernel's own count, for what it holds of the socket is more than the bytes. */
-static uint32_t room(int fd, enum stream kind) {
+/*
+ * Asks the kernel for the room by its own count, for what it holds of the socket is more than the bytes. A TCP socket
+ * is writable when a third of its buffer is free, or more (__sk_stream_is_writeable in include/net/sock.h).
+ */
+static void ask_for_room(int fd, struct ofd *ofd) {
     uint32_t memory[SK_MEMINFO_VARS] = {0};
     socklen_t size = sizeof memory;
+    bool tcp = ofd->stream == STREAM_TCP;
+    ofd->turn_room = ofd->turn_least = 0;
     if (sys(SYS_getsockopt, fd, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0 || size < sizeof memory)
-        return 0;
-    uint32_t used = memory[kind == STREAM_TCP ? SK_MEMINFO_WMEM_QUEUED : SK_MEMINFO_WMEM_ALLOC];
-    uint32_t free = memory[SK_MEMINFO_SNDBUF] > used ? memory[SK_MEMINFO_SNDBUF] - used : 0, most = limit(fd, kind);
-    return free < most ? free : most;
+        return;
+    uint32_t all = memory[SK_MEMINFO_SNDBUF], used = memory[tcp ? SK_MEMINFO_WMEM_QUEUED : SK_MEMINFO_WMEM_ALLOC];
+    uint32_t free = all > used ? all - used : 0, most = tcp ? limit(fd) : UINT32_MAX;
+    ofd->turn_room = free < most ? free : most;
+    ofd->turn_least = all / 3 < most ? all / 3 : most;
+}
+
+/* As far as is known before it is asked whether it takes what is sent. */
+static bool is_roomy(const struct ofd *ofd) {
+    return (ofd->stream == STREAM_TCP ? ofd->turn_least : ofd->turn_room) >= ROOM_LEAST;
 }
 
 /* Is it still that socket, with the options and the room that it needs? */
 static bool is_verified(const struct ofd *ofd, uint64_t now) {
     return ofd->turns && ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed) &&
-           now - ofd->verified_at <= ticks_of_us(VERIFIED_US) && ofd->turn_room >= ROOM_LEAST &&
+           now - ofd->verified_at <= ticks_of_us(VERIFIED_US) && is_roomy(ofd) &&
            ofd->inode->unsure == atomic_load_explicit(&input_unsure, memory_order_relaxed);
 }
 
@@ -151,14 +161,14 @@ static bool verify(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) 
     if (!ofd->turns || ofd->generation != generation) {
         ofd->turns = files_verify(fd, slot) && readers_peekable(ofd, fd) && !ends_both_ours(fd, ofd->stream);
         ofd->verified_at = now;
-        ofd->turn_room = 0;
+        ofd->turn_room = ofd->turn_least = 0;
     } else if (now - ofd->verified_at > ticks_of_us(VERIFIED_US)) {
         ofd->turns = sys(SYS_fstat, fd, &st) == 0 && st.st_ino == ofd->inode->number && st.st_dev == ofd->inode->device;
         ofd->verified_at = now;
     }
-    if (ofd->turns && ofd->turn_room < ROOM_LEAST)
-        ofd->turn_room = room(fd, ofd->stream);
-    return ofd->turns && ofd->turn_room >= ROOM_LEAST;
+    if (ofd->turns && !is_roomy(ofd))
+        ask_for_room(fd, ofd);
+    return ofd->turns && is_roomy(ofd);
 }
 
 static bool verified(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) {
@@ -216,11 +226,22 @@ static void looked(struct thread *self, struct turned *socket, int result) {
         failed(self, socket, -result);
 }
 
+/* Without a system call, where somebody asked for that. What was looked at is there, so that none waits. */
+static void ask_by_ring(struct ring *ring, struct pollfd *of, nfds_t n) {
+    int32_t result;
+    uint64_t tag;
+    for (nfds_t i = 0; i < n; i++)
+        ring_prepare_poll(ring, of[i].fd, POLLIN | (unsigned)of[i].events, i);
+    ring_complete(ring);
+    while (ring_take(ring, &tag, &result))
+        of[tag].revents = (short)(result < 0 ? 0 : result & ~POLLIN);
+}
+
 /*
  * Does TCP take what is sent? It says so to poll(2), which costs less than a send. On AF_UNIX who shuts down the other
  * end for receiving isn't seen so (unix_poll in net/unix/af_unix.c).
  */
-static void ask(void) {
+static void ask(struct ring *ring) {
     struct pollfd of[TURN_SOCKETS];
     struct turned *asked[TURN_SOCKETS];
     struct timespec none = {0, 0};
@@ -233,10 +254,15 @@ static void ask(void) {
     if (!n)
         return;
     turn.now.made++;
-    if (sys(SYS_ppoll, of, n, &none, NULL, sizeof(uint64_t)) <= 0)
+    if (ring_polling(ring) & RING_POLL_QUEUE)
+        ask_by_ring(ring, of, n);
+    else if (sys(SYS_ppoll, of, n, &none, NULL, sizeof(uint64_t)) <= 0)
         return;
     for (nfds_t i = 0; i < n; i++) {
+        struct ofd *ofd = asked[i]->ofd;
         asked[i]->open = of[i].revents == POLLOUT;
+        if (asked[i]->open && ofd->turn_room < ofd->turn_least)
+            ofd->turn_room = ofd->turn_least;
         if (of[i].revents & POLLPRI) /* a byte that is urgent now may be an ordinary one when it is taken */
             asked[i]->end = 0;
     }
@@ -268,7 +294,7 @@ static void look(struct thread *self, struct ring *ring) {
             socket->open = result == 0;
         }
     }
-    ask();
+    ask(ring);
 }
 
 static void forget(void) {
@@ -496,6 +522,8 @@ static bool perform(struct thread *self) {
     if (ring && !turn.stuck && self->turning.generation == flusher_generation())
         for (uint32_t first = 0, end; first < turn.steps && all_done(first); first = end)
             perform_by_ring(self, ring, first, end = submission(first));
+    if (ring)
+        ring_let_go(ring);
     turn.stuck = !perform_directly(self);
     if (turn.stuck)
         return false;
@@ -599,12 +627,23 @@ static bool is_due(uint32_t total) {
            (turn.written_at && ticks_now() - turn.written_at > ticks_of_us(TURN_OLD_US));
 }
 
+/* There may be more room than what writable means: that is asked once in a turn, with nothing kept. */
+static bool has_room(struct thread *self, struct turned *socket, uint32_t total) {
+    struct ofd *ofd = socket->ofd;
+    if (cost(total) > ofd->turn_room && ofd->stream == STREAM_TCP && !socket->asked && perform(self)) {
+        ask_for_room(socket->fd, ofd);
+        socket->asked = true;
+    }
+    return cost(total) <= ofd->turn_room;
+}
+
 static bool keep(struct thread *self, int fd, const struct iovec *parts, int count, uint32_t total, bool quiet) {
     struct turned *socket = find(fd);
-    if (!socket || !socket->open || turn.stuck || cost(total) > socket->ofd->turn_room ||
-        !input_epoch_lasts(turn.epoch))
+    if (!socket || !socket->open || turn.stuck || !input_epoch_lasts(turn.epoch) || !has_room(self, socket, total))
         return false;
-    if (unlikely(is_due(total)) && (!perform(self) || !socket->open))
+    if (unlikely(is_due(total)) && !perform(self))
+        return false;
+    if (!socket->open) /* no longer */
         return false;
     if (!append(socket, parts, count, total, quiet))
         return false;
@@ -629,6 +668,17 @@ void turn_tick(struct thread *self) {
         over();
     turn.seen = true;
     biased_unlock(&turn.lock);
+}
+
+void turn_count_polling(struct thread *self) {
+    if (!begun)
+        return;
+    critical_enter();
+    biased_lock(&turn.lock, &self->holder);
+    for (struct thread *thread = thread_list(); thread; thread = thread->next)
+        rings_count_turner(thread);
+    biased_unlock(&turn.lock);
+    critical_leave();
 }
 
 void turn_start(void) {

@@ -84,6 +84,8 @@ void turn_release(bool held);
 void turn_forked(bool held);
 /* How the last ones went that have ended since this was asked. */
 struct turn_gain turn_gained(void);
+/* Counts, for the report, what polling threads used of the processor. */
+void turn_count_polling(struct thread *self);
 /* The helper thread, at each tick: one that was there at the last one ends. */
 void turn_tick(struct thread *self);
 

@@ -24,10 +24,12 @@ static bool is_main_thread(void) {
     return sys(SYS_gettid) == sys(SYS_getpid);
 }
 
+static unsigned queue_polling_wanted(void) {
+    return config.sqpoll && is_main_thread() ? RING_POLL_QUEUE & ~atomic_load(&refused) : 0;
+}
+
 static unsigned polling_wanted(bool direct) {
-    unsigned wanted =
-        (config.sqpoll && is_main_thread() ? RING_POLL_QUEUE : 0) | (config.iopoll && direct ? RING_POLL_DEVICE : 0);
-    return wanted & ~atomic_load(&refused);
+    return queue_polling_wanted() | (config.iopoll && direct ? RING_POLL_DEVICE & ~atomic_load(&refused) : 0);
 }
 
 static void refuse(unsigned kind, int error) {
@@ -47,25 +49,36 @@ bool rings_refused_device_polling(struct ring *ring, int error) {
     return true;
 }
 
+static void count_polling(struct thread *thread, struct ring *ring) {
+    if (polls(ring, RING_POLL_QUEUE))
+        thread->stats->count[COUNT_POLLING_US] += ring_poller_us(ring);
+}
+
 void rings_count_polling(struct thread *thread) {
-    if (polls(thread->writing.ring, RING_POLL_QUEUE))
-        thread->stats->count[COUNT_POLLING_US] += ring_poller_us(thread->writing.ring);
+    count_polling(thread, thread->writing.ring);
+}
+
+void rings_count_turner(struct thread *thread) {
+    count_polling(thread, thread->turning.ring);
+}
+
+static void end_polling(struct thread *self, struct thread_ring *ended) {
+    if (!polls(ended->ring, RING_POLL_QUEUE))
+        return;
+    count_polling(self, ended->ring);
+    ring_end(ended->ring, flusher_bare_ring);
+    ended->ring = NULL;
 }
 
 void rings_end_polling(struct thread *self) {
-    if (!polls(self->writing.ring, RING_POLL_QUEUE))
-        return;
-    rings_count_polling(self);
-    ring_end(self->writing.ring, flusher_bare_ring);
-    self->writing.ring = NULL;
+    end_polling(self, &self->writing);
 }
 
 /* The files in it are let go, and it isn't used again. */
 static void leave(struct thread *self, struct thread_ring *left) {
     if (left->generation == flusher_generation())
         flusher_forget_all(left->ring, true);
-    if (left == &self->writing)
-        rings_end_polling(self);
+    end_polling(self, left);
     if (left->ring)
         ring_abandon(left->ring);
     left->ring = NULL;
@@ -164,5 +177,11 @@ struct ring *rings_get_turner(struct thread *self) {
         give_up(self, turning);
     if (turning->ring || turning->refused || atomic_load(&forbidden))
         return turning->ring;
-    return made(self, turning, ring_create(&turning->ring, RING_TO_TURN, NULL, 0, 0, flusher_host_ring));
+    unsigned polling = queue_polling_wanted();
+    int error = ring_create(&turning->ring, RING_TO_TURN, NULL, 0, polling, flusher_host_ring);
+    if (error && polling) {
+        refuse(RING_POLL_QUEUE, -error);
+        error = ring_create(&turning->ring, RING_TO_TURN, NULL, 0, 0, flusher_host_ring);
+    }
+    return made(self, turning, error);
 }

@@ -4,7 +4,7 @@
  * else is said.
  *
  * Kernel-side polling (URINGSHIM_SQPOLL, URINGSHIM_IOPOLL) is had as far as the kernel grants it. Only the main
- * thread's ring has a polling thread: to end one takes the kernel tens of milliseconds. Device polling is for direct
+ * thread's rings have polling threads: to end one takes the kernel tens of milliseconds. Device polling is for direct
  * I/O alone, so only a ring whose first need is that has it.
  */
 #ifndef URINGSHIM_COMMON_RINGS_H
@@ -42,7 +42,11 @@ bool rings_refused_device_polling(struct ring *ring, int error);
 void rings_end_polling(struct thread *self);
 /* Gives up the ring of a thread that ends. */
 void rings_thread_ends(struct thread *self);
-/* Counts what a thread's polling thread used of the processor since the last time. */
+/*
+ * Counts what a thread's polling thread used of the processor since the last time: that of its ring to write, and of
+ * the one for turns, each by who has its lock.
+ */
 void rings_count_polling(struct thread *thread);
+void rings_count_turner(struct thread *thread);
 
 #endif

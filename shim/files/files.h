@@ -83,6 +83,7 @@ struct ofd {
     uint32_t small_reads, look_after; /* so many since the last look, and until the next */
     uint64_t turned_in;               /* a socket: the last turn that it was in */
     uint32_t turn_room;               /* and what may still be kept for it, as turn.c counts; 0: to be asked for */
+    uint32_t turn_least;              /* TCP: and how much that is at least when it is writable */
     bool turns;                       /* a socket: may be looked at in turns, as its options were in this generation */
     bool shut;                        /* the program has shut it down, in part or as a whole */
     bool flown;  /* a ring may be reading it, or has written it by its number and not let go of it yet */

@@ -140,9 +140,11 @@ int ring_restrict(struct io_uring *uring, enum ring_use use) {
         [RING_TO_READ] = {2,
                           {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
                            {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED}}},
-        [RING_TO_TURN] = {2,
+        [RING_TO_TURN] = {4,
                           {{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_RECV},
-                           {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_SEND}}},
+                           {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_SEND},
+                           {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD},
+                           {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_NOP}}},
     };
     memcpy(allowed + 3, more[use].list, more[use].count * sizeof *allowed);
     return io_uring_register_restrictions(uring, allowed, 3 + more[use].count);
@@ -399,6 +401,12 @@ void ring_prepare_send(struct ring *ring, int fd, const void *buffer, uint32_t l
     sqe->user_data = tag;
 }
 
+void ring_prepare_poll(struct ring *ring, int fd, unsigned events, uint64_t tag) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    io_uring_prep_poll_add(sqe, fd, events);
+    sqe->user_data = tag;
+}
+
 void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     io_uring_prep_fsync(sqe, file, data_only ? IORING_FSYNC_DATASYNC : 0);
@@ -430,24 +438,6 @@ void ring_guest_submit(struct ring *ring, unsigned count) {
         done = enter(ring->guest, count, 0);
         count -= done > 0 ? (unsigned)done : 0;
     } while (count && done != 0 && done != -EBADF && done != -EINVAL);
-}
-
-/* What the kernel doesn't take it must not find later. */
-void ring_complete(struct ring *ring) {
-    struct io_uring_sq *sq = &ring->uring.sq;
-    unsigned count = ring_publish(ring), left = count;
-    while (io_uring_cq_ready(&ring->uring) < count) {
-        long done = enter(ring->uring.enter_ring_fd, left, count);
-        if (done > 0)
-            left -= (unsigned)done;
-        if (done >= 0 || done == -EINTR || done == -EAGAIN || done == -EBUSY)
-            continue;
-        sq->sqe_head -= left;
-        sq->sqe_tail = sq->sqe_head;
-        __atomic_store_n(sq->ktail, sq->sqe_head, __ATOMIC_RELEASE);
-        count -= left;
-        left = 0;
-    }
 }
 
 /* Publishes what was prepared, one by one, as long as it is handed over and hasn't failed then. How many were. */
@@ -542,6 +532,35 @@ bool ring_wait(struct ring *ring, unsigned wait) {
     }
     enter(ring->uring.enter_ring_fd, 0, wait);
     return true;
+}
+
+/* Then its thread may not have let go of the files yet. */
+static void complete_by_poller(struct ring *ring, unsigned count) {
+    wake_poller(ring);
+    while (io_uring_cq_ready(&ring->uring) < count)
+        ring_wait(ring, count);
+}
+
+/* What the kernel doesn't take it must not find later. */
+void ring_complete(struct ring *ring) {
+    struct io_uring_sq *sq = &ring->uring.sq;
+    unsigned count = ring_publish(ring), left = count;
+    if (ring->polling & RING_POLL_QUEUE) {
+        complete_by_poller(ring, count);
+        return;
+    }
+    while (io_uring_cq_ready(&ring->uring) < count) {
+        long done = enter(ring->uring.enter_ring_fd, left, count);
+        if (done > 0)
+            left -= (unsigned)done;
+        if (done >= 0 || done == -EINTR || done == -EAGAIN || done == -EBUSY)
+            continue;
+        sq->sqe_head -= left;
+        sq->sqe_tail = sq->sqe_head;
+        __atomic_store_n(sq->ktail, sq->sqe_head, __ATOMIC_RELEASE);
+        count -= left;
+        left = 0;
+    }
 }
 
 bool ring_completed(const struct ring *ring, uint64_t tag, int32_t *result) {

@@ -119,6 +119,8 @@ void ring_prepare_read(struct ring *ring, int fd, void *buffer, uint32_t length,
 enum ring_receive { RING_PEEK, RING_RECEIVE, RING_DISCARD };
 void ring_prepare_receive(struct ring *ring, int fd, void *buffer, uint32_t length, enum ring_receive how,
                           uint64_t tag);
+/* One of the events must be there, or it would wait: the answer is all that are (poll(2)). */
+void ring_prepare_poll(struct ring *ring, int fd, unsigned events, uint64_t tag);
 /* Without SIGPIPE. */
 void ring_prepare_send(struct ring *ring, int fd, const void *buffer, uint32_t length, uint64_t tag);
 void ring_prepare_sync(struct ring *ring, int file, bool data_only, uint64_t tag);

@@ -79,6 +79,7 @@ _Static_assert(sizeof(struct io_uring_params) == 120 && sizeof(struct io_uring_r
 enum {
     IORING_OP_NOP = 0,
     IORING_OP_FSYNC = 3,
+    IORING_OP_POLL_ADD = 6,
     IORING_OP_READ_FIXED = 4,
     IORING_OP_WRITE_FIXED = 5,
     IORING_OP_READ = 22,
@@ -211,6 +212,11 @@ static inline void io_uring_prep_recv(struct io_uring_sqe *sqe, int fd, void *by
 static inline void io_uring_prep_send(struct io_uring_sqe *sqe, int fd, const void *bytes, size_t n, int flags) {
     uring_prepare(sqe, IORING_OP_SEND, fd, bytes, (unsigned)n, 0, 0);
     sqe->rw_flags = (uint32_t)flags;
+}
+
+static inline void io_uring_prep_poll_add(struct io_uring_sqe *sqe, int fd, unsigned events) {
+    uring_prepare(sqe, IORING_OP_POLL_ADD, fd, NULL, 0, 0, 0);
+    sqe->rw_flags = events; /* poll32_events, on a little-endian machine */
 }
 
 static inline void io_uring_prep_fsync(struct io_uring_sqe *sqe, int fd, unsigned flags) {

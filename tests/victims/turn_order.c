@@ -300,16 +300,17 @@ static void introduce(const int *server, const int *client, int epoll) {
 }
 
 static void fill_by_answers(const int *server, const int *client, int epoll) {
-    static char some[1000];
-    for (;;) {
+    static char some[12000];
+    for (int turn = 0;; turn++) {
+        size_t n = turn % 2 ? sizeof some : 1000;
         bool ready[2];
         require(write(client[B], "b", 1) == 1 && write(client[A], "a", 1) == 1);
         wait_for_both(epoll, ready);
         for (int i = A; i <= B; i++)
             if (ready[i])
                 (void)!read(server[i], some, sizeof some);
-        for (int i = 0; i < 50; i++)
-            if (write(server[B], some, sizeof some) < 0)
+        for (size_t done = 0; done < 30000 + (unsigned)turn * 7919 % 60000; done += n)
+            if (write(server[B], some, n) < 0)
                 return;
     }
 }
@@ -319,9 +320,15 @@ static void full(bool small, const int *server, const int *client, int epoll) {
     char request[100];
     bool ready[2];
     introduce(server, client, epoll);
+    int size = 64 << 10; /* or else it grows */
     if (small)
+        require(setsockopt(server[B], SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
+    for (int i = 0; small && i < 30; i++) {
+        while (i && poll(&(struct pollfd){client[B], POLLIN, 0}, 1, 2) == 1)
+            require(read(client[B], much, sizeof much) > 0);
         fill_by_answers(server, client, epoll);
-    else
+    }
+    if (!small)
         while (write(server[B], much, sizeof much) > 0)
             ;
     require(errno == EAGAIN);

@@ -59,6 +59,7 @@ void finish(const char *call, enum flush_cause cause) {
         int saved = errno;
         self->stats->count[COUNT_CALLS]++;
         wb_count_polling(self);
+        turn_count_polling(self);
         thread_collect_stats();
         if (survey_wanted)
             survey_report(program);
