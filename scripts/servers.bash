@@ -8,7 +8,7 @@ server_tools() {
     make -s -C "$root" build/victims/echo_server || die "cannot build echo_server"
     by_hand=$root/build/bench/echo_uring
     mkdir -p "$root/build/bench"
-    "${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -O2 -o "$by_hand" "$root/tests/bench/echo_uring.c" -luring 2>"$work/said" || by_hand=
+    "${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -O2 -o "$by_hand" "$root/tests/bench/echo_uring.c" -luring -pthread 2>"$work/said" || by_hand=
 }
 
 # Is somebody listening at the port?
@@ -35,6 +35,8 @@ server_start() {
     [[ $name != *unix* ]] || at=$work/socket
     rm -f "$work/socket" "$work/where"
     case $variant:$name in
+    hand:blocking*) server_command=("$by_hand" linked "$at") ;;
+    *:blocking*) server_command=("$by_hand" threads "$at") ;;
     hand:*) server_command=("$by_hand" turns "$at") ;;
     shots:*) server_command=("$by_hand" multishot "$at") ;;
     *:echo*) server_command=("$root/build/victims/echo_server" epoll "$at") ;;
@@ -46,8 +48,8 @@ server_start() {
     (cd "$work" && exec "${wrapper[@]}" env "${variables[@]}" "${server_command[@]}") >"$work/where" 2>&1 &
     server=$!
     for ((try = 0; try < 500; try++)); do
-        [ ! -s "$work/where" ] || [[ $name != echo* ]] || return 0
-        [[ $name == echo* ]] || ! listens "$at" || return 0
+        [ ! -s "$work/where" ] || [[ ! $name =~ ^(echo|blocking) ]] || return 0
+        [[ $name =~ ^(echo|blocking) ]] || ! listens "$at" || return 0
         sleep 0.02
     done
     die "$variant $name doesn't listen"
@@ -70,20 +72,13 @@ server_end() {
     wait "$server" 2>/dev/null || true
 }
 
-# What the process and its threads have used of the processors so far, in nanoseconds.
-server_time() {
-    cat "/proc/$server/task/"*/schedstat 2>"$work/said" | awk '{ t += $1 } END { printf "%.0f", t }'
-}
-
 # server_run VARIANT SERVER CONNECTIONS REQUESTS [TEXT]: prints nanoseconds a request, microseconds of the median and of the
 # 99th percentile, and nanoseconds of the server's processor time a request.
 server_run() {
-    local variant=$1 name=$2 connections=$3 count=$4 text=("${@:5}") said before
+    local variant=$1 name=$2 connections=$3 count=$4 text=("${@:5}")
     server_start "$variant" "$name"
-    "$requests" "$at" "$connections" $((count / 10 + 1)) "${text[@]}" >/dev/null || die "$variant $name doesn't answer"
-    before=$(server_time)
-    said=$("$requests" "$at" "$connections" "$count" "${text[@]}") || die "$variant $name doesn't answer"
-    echo "$said $((($(server_time) - before) / (connections * count)))"
+    "$requests" "$server" "$at" "$connections" $((count / 10 + 1)) "${text[@]}" >/dev/null || die "$variant $name doesn't answer"
+    "$requests" "$server" "$at" "$connections" "$count" "${text[@]}" || die "$variant $name doesn't answer"
     server_end
 }
 
@@ -92,7 +87,7 @@ server_calls() {
     local variant=$1 name=$2 connections=$3 text=("${@:4}") calls=() count
     for count in $((10000 / connections)) $((30000 / connections)); do
         server_start "$variant" "$name" strace -f -qq -c -o "$work/calls"
-        "$requests" "$at" "$connections" "$count" "${text[@]}" >/dev/null || die "$variant $name doesn't answer"
+        "$requests" $$ "$at" "$connections" "$count" "${text[@]}" >/dev/null || die "$variant $name doesn't answer"
         server_end
         calls+=("$(traced_calls "$work/calls" | awk '{ print $3 }')")
     done
@@ -104,11 +99,12 @@ server_row() {
     local title=$1 name=$2 connections=$3 count=$(($4 / less)) text=("${@:5}") variant round figures i
     local -A wall=() middle=() late=() cpu=()
     local variants=(native empty shimmed)
-    if [[ $name != echo* ]] && ! command -v "${name%% *}" >/dev/null; then
+    if [[ $name == blocking* && -z $by_hand ]] || { [[ ! $name =~ ^(echo|blocking) ]] && ! command -v "${name%% *}" >/dev/null; }; then
         printf '%-36s skipped, there is none\n' "$title"
         return
     fi
     [[ $name != echo* || -z $by_hand ]] || variants+=(hand shots)
+    [[ $name != blocking* ]] || variants+=(hand)
     for ((round = 0; round < rounds; round++)); do
         for ((i = 0; i < ${#variants[@]}; i++)); do
             variant=${variants[$(((i + round) % ${#variants[@]}))]}
@@ -136,6 +132,8 @@ servers() {
     server_row 'echo, TCP, 50 connections' 'echo' 50 2000
     server_row 'echo, AF_UNIX, 50 connections' 'echo unix' 50 2000
     server_row 'echo, TCP, 1 connection' 'echo' 1 50000
+    server_row 'a thread a connection, TCP, 50' 'blocking' 50 2000
+    server_row 'a thread a connection, TCP, 1' 'blocking' 1 50000
     server_row 'memcached -t 1, get, 50 connections' 'memcached 1' 50 2000 'gets k\r\n'
     server_row 'memcached -t 2, get, 50 connections' 'memcached 2' 50 2000 'gets k\r\n'
     server_row 'redis, GET, 50 connections' 'redis-server' 50 1000 'GET k\r\n'

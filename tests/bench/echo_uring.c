@@ -4,13 +4,18 @@
  * it is killed. Needs liburing; memory for requests of 4 KiB.
  *
  *   turns      waits by epoll, receives from all sockets that are readable by one submission, and sends by another
+ *   threads    a thread for each connection, by recv(2) and send(2), without io_uring
+ *   linked     the same, each with a ring: the answer, and linked to it the next receive, in one submission
  *   multishot  accepts and receives by requests that stay (io_uring_prep_recv_multishot(3)), into a ring of buffers
  */
 #include <arpa/inet.h>
 #include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -182,6 +187,56 @@ static void by_multishot(void) {
     }
 }
 
+static void *serve_blocking(void *number) {
+    static _Thread_local char bytes[SIZE];
+    int fd = (int)(intptr_t)number;
+    for (ssize_t n; (n = recv(fd, bytes, SIZE, 0)) > 0;)
+        if (send(fd, bytes, (size_t)n, MSG_NOSIGNAL) != n)
+            break;
+    close(fd);
+    return NULL;
+}
+
+static void *serve_linked(void *number) {
+    static _Thread_local char bytes[2][SIZE];
+    int fd = (int)(intptr_t)number, got = 0;
+    struct io_uring_params alone = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+    struct io_uring own;
+    require(io_uring_queue_init_params(4, &own, &alone) == 0 && io_uring_register_files(&own, &fd, 1) == 0);
+    io_uring_register_ring_fd(&own);
+    for (unsigned turn = 0; got >= 0; turn++) {
+        struct io_uring_cqe *answer;
+        struct io_uring_sqe *made;
+        if (got) {
+            made = io_uring_get_sqe(&own);
+            io_uring_prep_send(made, 0, bytes[turn % 2], (size_t)got, MSG_WAITALL | MSG_NOSIGNAL);
+            made->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+        }
+        made = io_uring_get_sqe(&own);
+        io_uring_prep_recv(made, 0, bytes[(turn + 1) % 2], SIZE, 0);
+        made->flags |= IOSQE_FIXED_FILE;
+        io_uring_submit_and_wait(&own, 1);
+        require(io_uring_wait_cqe(&own, &answer) == 0);
+        got = answer->res > 0 ? answer->res : -1;
+        io_uring_cqe_seen(&own, answer);
+    }
+    io_uring_queue_exit(&own);
+    close(fd);
+    return NULL;
+}
+
+static void by_threads(void *(*serve)(void *)) {
+    for (int fd; (fd = accept4(listener, NULL, NULL, 0)) >= 0 || errno == EAGAIN;) {
+        pthread_t thread;
+        if (fd < 0) {
+            require(poll(&(struct pollfd){listener, POLLIN, 0}, 1, -1) == 1);
+            continue;
+        }
+        set_options(fd);
+        require(pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) == 0 && pthread_detach(thread) == 0);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc != 3)
         return 99;
@@ -190,6 +245,10 @@ int main(int argc, char **argv) {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE, .cq_entries = 4096};
     struct io_uring_params plain = {.flags = IORING_SETUP_COOP_TASKRUN};
     listener = listen_at(argv[2]);
+    if (strcmp(argv[1], "threads") == 0)
+        by_threads(serve_blocking);
+    if (strcmp(argv[1], "linked") == 0)
+        by_threads(serve_linked);
     require(io_uring_queue_init_params(256, &ring, turns ? &plain : &alone) == 0);
     io_uring_register_ring_fd(&ring);
     (turns ? by_turns : by_multishot)();

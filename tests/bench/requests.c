@@ -1,9 +1,10 @@
 /*
- * requests ADDRESS CONNECTIONS REQUESTS [TEXT]: so many connections at the same time, to the path of a unix socket or a
- * TCP port of the loopback interface. Each sends REQUESTS requests, each when the answer to the one before is there.
- * TEXT is what is sent (\r and \n are known in it), and every answer is as long as the first; without it, 64 bytes are
- * sent, and the same are to come back. Prints the nanoseconds for a request, all in all, and the 50th and 99th
- * percentile of the microseconds until its answer was there.
+ * requests SERVER ADDRESS CONNECTIONS REQUESTS [TEXT]: so many connections at the same time, to the path of a unix
+ * socket or a TCP port of the loopback interface. Each sends REQUESTS requests, each when the answer to the one before
+ * is there. TEXT is what is sent (\r and \n are known in it), and every answer is as long as the first; without it, 64
+ * bytes are sent, and the same are to come back. Prints the nanoseconds for a request, all in all, the 50th and 99th
+ * percentile of the microseconds until its answer was there, and the nanoseconds of processor time that the process
+ * SERVER used for it, in threads that have ended, too.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -88,9 +89,19 @@ static int earlier(const void *a, const void *b) {
     return (*(const uint32_t *)a > *(const uint32_t *)b) - (*(const uint32_t *)a < *(const uint32_t *)b);
 }
 
+static int64_t time_of(clockid_t process) {
+    struct timespec t;
+    require(clock_gettime(process, &t) == 0);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 int main(int argc, char **argv) {
-    if (argc < 4)
+    clockid_t server;
+    if (argc < 5)
         return 99;
+    require(clock_getcpuclockid(atoi(argv[1]), &server) == 0);
+    argc--;
+    argv++;
     int count = atoi(argv[2]), epoll = epoll_create1(0), open_ones = count;
     size_t requests = (size_t)atol(argv[3]), all = requests * (size_t)count, done = 0;
     uint32_t *times = calloc(all, sizeof *times);
@@ -109,7 +120,7 @@ int main(int argc, char **argv) {
             learn(connections[i].fd);
         require(epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event) == 0);
     }
-    int64_t began = now_ns();
+    int64_t began = now_ns(), used = time_of(server);
     for (int i = 0; i < count; i++)
         ask(&connections[i]);
     while (open_ones) {
@@ -127,7 +138,9 @@ int main(int argc, char **argv) {
         }
     }
     int64_t took = now_ns() - began;
+    used = time_of(server) - used;
     qsort(times, done, sizeof *times, earlier);
-    printf("%.1f %.1f %.1f\n", (double)took / (double)all, times[done / 2] / 1e3, times[done * 99 / 100] / 1e3);
+    printf("%.1f %.1f %.1f %.0f\n", (double)took / (double)all, times[done / 2] / 1e3, times[done * 99 / 100] / 1e3,
+           (double)used / (double)all);
     return 0;
 }
