@@ -57,7 +57,7 @@ kinds() {
 }
 
 @test "one event at a time, and every way to read and write" {
-    kinds epoll,recvfrom,sendmsg epoll,readv,writev
+    kinds epoll,recvfrom,sendmsg epoll,recvmsg epoll,readv,writev
     serve oneshot 0 URINGSHIM_TEST_EAGER=1
     answered 20 40 random 1
 }

@@ -3,11 +3,11 @@
  * the loopback interface (0: any). Prints where it listens, and ends when its last client has gone and there is a file
  * called over.
  *
- * KIND is how it waits: epoll, edge, oneshot, poll, ppoll, select, pselect; and then, separated by commas: recv, readv
- * or recvfrom instead of read; send, writev or sendmsg instead of write; block: the sockets are blocking ones; small:
- * reads of at most 100 bytes; twice: a read is followed by another until there is no more; pointer: epoll tells it a
- * pointer; sync: a file is synced after each answer; log: what there is to be read is read, then a file called log gets
- * a line for each request, and then all are answered; fork: now and then a child answers, and goes on with the
+ * KIND is how it waits: epoll, edge, oneshot, poll, ppoll, select, pselect; and then, separated by commas: recv, readv,
+ * recvmsg or recvfrom instead of read; send, writev or sendmsg instead of write; block: the sockets are blocking ones;
+ * small: reads of at most 100 bytes; twice: a read is followed by another until there is no more; pointer: epoll tells
+ * it a pointer; sync: a file is synced after each answer; log: what there is to be read is read, then a file called log
+ * gets a line for each request, and then all are answered; fork: now and then a child answers, and goes on with the
  * connection. Those that wait by epoll may have threads: the first one accepts, and three others have an epoll each,
  * and some of the connections; handed: now and then one of these is given to the next thread; shared: all wait by the
  * same epoll; noisy: one more thread writes to a pipe and a file, and reads it back, all the time.
@@ -124,6 +124,12 @@ static ssize_t get(int fd, char *bytes, size_t n) {
         return recv(fd, bytes, n, 0);
     if (is("recvfrom"))
         return recvfrom(fd, bytes, n, MSG_DONTWAIT, NULL, NULL);
+    if (is("recvmsg")) {
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2, .msg_flags = -1};
+        ssize_t got = recvmsg(fd, &message, 0);
+        require(got < 0 || message.msg_flags == 0);
+        return got;
+    }
     return is("readv") ? readv(fd, parts, 2) : read(fd, bytes, n);
 }
 

@@ -111,7 +111,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         own_calls_passed();
         return WINDOW_MISS; /* what was learnt of the file stays */
     }
-    if (window_hindered()) { /* who may be cancelled at any moment takes no lock of ours */
+    if (window_hindered()) {
         slot->reads = 0;
         return WINDOW_MISS;
     }

@@ -188,7 +188,25 @@ static void received(size_t control) {
         files_passed_on();
 }
 
+/* One that wants neither a name nor control data is a vector. recvmsg(2): it is told that there are none. */
+static ssize_t received_in_turn(int fd, struct msghdr *message, int flags) {
+    struct msghdr copy;
+    if (likely(!turn_goes_on(fd)) || flags & ~MSG_DONTWAIT || !thread_self()->faults_caught ||
+        !thread_free(thread_self()) || !copy_in(&copy, message, sizeof copy) || copy.msg_name || copy.msg_controllen ||
+        copy.msg_iovlen > INT32_MAX)
+        return -1;
+    ssize_t got = turn_serves_vector(fd, copy.msg_iov, (int)copy.msg_iovlen);
+    if (got >= 0 && copy.msg_flags) {
+        copy.msg_flags = 0;
+        copy_in(&message->msg_flags, &copy.msg_flags, sizeof copy.msg_flags);
+    }
+    return got;
+}
+
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+    ssize_t turned = received_in_turn(fd, message, flags);
+    if (turned >= 0)
+        return turned;
     announce_reads_of("recvmsg", fd);
     int error = unlikely(wb_attention()) ? error_due(fd) : 0;
     if (unlikely(error))
