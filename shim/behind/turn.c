@@ -1,15 +1,10 @@
 #include "behind/turn.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sock_diag.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "ahead/peek.h"
@@ -22,10 +17,9 @@
 #include "base/trace.h"
 #include "behind/straight.h"
 #include "behind/streams.h"
+#include "behind/turn_sockets.h"
 #include "common/flusher.h"
 #include "common/rings.h"
-#include "files/ends.h"
-#include "files/readers.h"
 #include "files/shared_memory.h"
 #include "files/users.h"
 #include "ring/direct.h"
@@ -69,13 +63,6 @@ static _Atomic uint32_t held; /* so many keep turns from beginning */
 static bool begun;            /* until then a fork touches nothing of it, which would cost a page */
 static bool locked;           /* for a fork */
 
-/* What a send takes of the socket's room beside twice its bytes (SKB_TRUESIZE in include/linux/skbuff.h). */
-enum { SEND_COSTS = 2048, ROOM_LEAST = 16 << 10, VERIFIED_US = 20000 };
-
-static uint32_t cost(uint32_t bytes) {
-    return 2 * bytes + SEND_COSTS;
-}
-
 static bool equip(void) {
     begun = true;
     if (!turn.peeks)
@@ -90,116 +77,12 @@ static char *peek_of(const struct turned *socket) {
     return turn.peeks + (size_t)(socket - turn.socket) * TURN_PEEK;
 }
 
-/* What the system says of sockets that say nothing: looked at now and then, for it takes some calls. */
-static uint32_t system_lowat(void) {
-    enum { LOOKED_US = 100000 };
-    static uint64_t looked;
-    static uint32_t lowat;
-    char digits[16] = "";
-    uint64_t now = ticks_now();
-    if (looked && now - looked < ticks_of_us(LOOKED_US))
-        return lowat;
-    looked = now;
-    lowat = 0;
-    long fd = sys(SYS_openat, AT_FDCWD, "/proc/sys/net/ipv4/tcp_notsent_lowat", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    long n = sys(SYS_read, fd, digits, sizeof digits - 1);
-    sys(SYS_close, fd);
-    for (long i = 0; i < n && digits[i] >= '0' && digits[i] <= '9'; i++)
-        lowat = lowat * 10 + (uint32_t)(digits[i] - '0');
-    return lowat;
-}
-
-/*
- * TCP_NOTSENT_LOWAT: a send is refused, though there is room, while so much isn't sent yet; and the socket is writable,
- * as it must be in each turn, when it is less than half of that (tcp(7), __tcp_stream_memory_free in net/ipv4/tcp.c).
- * So the other half goes in.
- */
-static uint32_t limit(int fd) {
-    uint32_t lowat = 0;
-    socklen_t size = sizeof lowat;
-    if (sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, &size) != 0 || !lowat)
-        lowat = system_lowat();
-    return lowat / 2;
-}
-
-/*
- * Asks the kernel for the room by its own count, for what it holds of the socket is more than the bytes. A TCP socket
- * is writable when a third of its buffer is free, or more (__sk_stream_is_writeable in include/net/sock.h).
- */
-static void ask_for_room(int fd, struct ofd *ofd) {
-    uint32_t memory[SK_MEMINFO_VARS] = {0};
-    socklen_t size = sizeof memory;
-    bool tcp = ofd->stream == STREAM_TCP;
-    ofd->turn_room = ofd->turn_least = 0;
-    if (sys(SYS_getsockopt, fd, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0 || size < sizeof memory)
-        return;
-    uint32_t all = memory[SK_MEMINFO_SNDBUF], used = memory[tcp ? SK_MEMINFO_WMEM_QUEUED : SK_MEMINFO_WMEM_ALLOC];
-    uint32_t free = all > used ? all - used : 0, most = tcp ? limit(fd) : UINT32_MAX;
-    ofd->turn_room = free < most ? free : most;
-    ofd->turn_least = all / 3 < most ? all / 3 : most;
-}
-
-/* As far as is known before it is asked whether it takes what is sent. */
-static bool is_roomy(const struct ofd *ofd) {
-    return (ofd->stream == STREAM_TCP ? ofd->turn_least : ofd->turn_room) >= ROOM_LEAST;
-}
-
-/* Is it still that socket, with the options and the room that it needs? */
-static bool is_verified(const struct ofd *ofd, uint64_t now) {
-    return ofd->turns && ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed) &&
-           now - ofd->verified_at <= ticks_of_us(VERIFIED_US) && is_roomy(ofd) &&
-           ofd->inode->unsure == atomic_load_explicit(&input_unsure, memory_order_relaxed);
-}
-
-/* Asks the kernel. files_lock held. */
-static bool verify(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) {
-    uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
-    struct stat st;
-    straight_unsure(ofd);
-    if (!ofd->turns || ofd->generation != generation) {
-        ofd->turns = files_verify(fd, slot) && readers_peekable(ofd, fd) && !ends_both_ours(fd, ofd->stream);
-        ofd->verified_at = now;
-        ofd->turn_room = ofd->turn_least = 0;
-    } else if (now - ofd->verified_at > ticks_of_us(VERIFIED_US)) {
-        ofd->turns = sys(SYS_fstat, fd, &st) == 0 && st.st_ino == ofd->inode->number && st.st_dev == ofd->inode->device;
-        ofd->verified_at = now;
-    }
-    if (ofd->turns && !is_roomy(ofd))
-        ask_for_room(fd, ofd);
-    return ofd->turns && is_roomy(ofd);
-}
-
-static bool verified(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) {
-    if (likely(is_verified(ofd, now)))
-        return true;
-    mutex_lock(&files_lock);
-    bool still = atomic_load_explicit(&slot->ofd, memory_order_relaxed) == ofd && verify(fd, slot, ofd, now);
-    mutex_unlock(&files_lock);
-    return still;
-}
-
-/* The number's socket, if it may be looked at. */
-static struct ofd *chosen(const struct thread *self, int fd, uint64_t now) {
-    bool due;
-    if (!single_threaded() && !users_only(self, fd))
-        return NULL;
-    struct fd_slot *slot = files_slot(fd);
-    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
-    if (!ofd || !ofd->stream || stream_is_pipe(ofd->stream) || ofd->shut || !readers_alone(ofd, 0, &due) ||
-        (ofd->reason != REASON_NONE && ofd->reason != REASON_nonblocking) ||
-        atomic_load_explicit(&ofd->inode->error, memory_order_relaxed) || !verified(fd, slot, ofd, now))
-        return NULL;
-    return ofd;
-}
-
 static void choose(const struct thread *self, const int *numbers, unsigned count) {
     static uint64_t turns;
     uint64_t now = ticks_now();
     turns++;
     for (unsigned i = 0; i < count && turn.sockets < TURN_SOCKETS; i++) {
-        struct ofd *ofd = chosen(self, numbers[i], now);
+        struct ofd *ofd = turn_socket(self, numbers[i], now);
         if (!ofd || ofd->turned_in == turns) /* once, whatever numbers it has */
             continue;
         ofd->turned_in = turns;
@@ -615,7 +498,7 @@ static bool append(struct turned *socket, const struct iovec *parts, int count, 
         return false;
     step->length += total;
     turn.used += total;
-    socket->ofd->turn_room -= cost(total);
+    socket->ofd->turn_room -= turn_cost(total);
     if (!turn.written_at)
         turn.written_at = ticks_now();
     return true;
@@ -630,11 +513,11 @@ static bool is_due(uint32_t total) {
 /* There may be more room than what writable means: that is asked once in a turn, with nothing kept. */
 static bool has_room(struct thread *self, struct turned *socket, uint32_t total) {
     struct ofd *ofd = socket->ofd;
-    if (cost(total) > ofd->turn_room && ofd->stream == STREAM_TCP && !socket->asked && perform(self)) {
-        ask_for_room(socket->fd, ofd);
+    if (turn_cost(total) > ofd->turn_room && ofd->stream == STREAM_TCP && !socket->asked && perform(self)) {
+        turn_ask_for_room(socket->fd, ofd);
         socket->asked = true;
     }
-    return cost(total) <= ofd->turn_room;
+    return turn_cost(total) <= ofd->turn_room;
 }
 
 static bool keep(struct thread *self, int fd, const struct iovec *parts, int count, uint32_t total, bool quiet) {
