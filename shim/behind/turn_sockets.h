@@ -1,6 +1,6 @@
 /*
- * Which sockets may be looked at in a turn (turn.h), and how much may be kept for them. It is asked again when anything was
- * done that could change it, and from time to time. With the turn's lock.
+ * Which sockets may be looked at in a turn (turn.h), and how much may be kept for them. It is asked again when anything
+ * was done that could change it, and from time to time. With the turn's lock.
  */
 #ifndef URINGSHIM_BEHIND_TURN_SOCKETS_H
 #define URINGSHIM_BEHIND_TURN_SOCKETS_H
@@ -11,8 +11,8 @@
 #include "files/files.h"
 
 /*
- * The number's socket, if it may: a known one, of this process and of no other thread, of which not both ends are its own,
- * and which has room for answers. `now` in ticks. NULL: it may not.
+ * The number's socket, if it may: a known one, of this process and of no other thread, of which not both ends are its
+ * own, and which has room for answers. `now` in ticks. NULL: it may not.
  */
 struct ofd *turn_socket(const struct thread *self, int fd, uint64_t now);
 

@@ -43,7 +43,7 @@ static bool is(const char *word) {
 
 /* What couldn't be sent yet. */
 struct connection {
-    bool there;
+    bool there, waits;
     char *kept;
     size_t start, end;
 };
@@ -101,6 +101,7 @@ static void accept_all(void) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         connections[fd].there = true;
         connections[fd].start = connections[fd].end = 0;
+        connections[fd].waits = false;
         open_ones++;
         if (is("threads"))
             epoll_fd = epoll_of[came % THREADS];
@@ -251,6 +252,18 @@ static void serve(int fd, bool in, bool out) {
         watch(fd, one->end > 0, EPOLL_CTL_MOD);
 }
 
+static void answer_kept(int fd) {
+    struct connection *one = &connections[fd];
+    if (!one->there)
+        return;
+    if (!put_kept(fd)) {
+        drop(fd);
+    } else if (one->waits != (one->end > 0)) {
+        one->waits = one->end > 0;
+        watch(fd, one->waits, EPOLL_CTL_MOD);
+    }
+}
+
 /* One write for all that were read, as databases do it, and then the answers. */
 static void log_and_answer(const struct epoll_event *events, int n) {
     static char lines[64 * 16];
@@ -261,8 +274,7 @@ static void log_and_answer(const struct epoll_event *events, int n) {
     if (end > lines)
         require(write(log_fd, lines, (size_t)(end - lines)) == end - lines);
     for (int i = 0; i < n; i++)
-        if (connections[events[i].data.fd].there && !put_kept(events[i].data.fd))
-            drop(events[i].data.fd);
+        answer_kept(events[i].data.fd);
 }
 
 static void by_epoll(void) {
