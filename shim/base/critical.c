@@ -9,15 +9,19 @@ static __thread uint32_t held BESIDE;
 static __thread bool blocked_before BESIDE;
 
 _Atomic uint32_t critical_blocks = CRITICAL_BARE;
-__thread bool critical_cancelable BESIDE;
+__thread uint8_t critical_cancelable BESIDE;
 static __thread bool all_blocked BESIDE; /* by critical_block: no handler can have come since */
+
+static bool may_be_cancelled(uint32_t why) {
+    return critical_cancelable && (why & CRITICAL_CANCELLING || critical_cancelable == CANCELABLE_HIDDEN);
+}
 
 /* Where handlers are ours, faults stay unblocked for copy_in's, and one that is sent is put off. */
 void critical_block(void) {
     uint32_t why = atomic_load_explicit(&critical_blocks, memory_order_relaxed);
     bool bare = why & CRITICAL_BARE;
     uint64_t set = bare ? ~0ull : ~FAULT_SIGNALS, before = 0;
-    if (critical.depth > 0 || !(bare || (critical_cancelable && why & CRITICAL_CANCELLING)))
+    if (critical.depth > 0 || !(bare || may_be_cancelled(why)))
         return;
     sys(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
     __atomic_fetch_or(&critical_blocked, ~before, __ATOMIC_RELAXED);

@@ -45,9 +45,9 @@ extern __thread uint64_t critical_blocked;
 
 /*
  * Why sections may have to block signals: the program's handlers are called by the kernel, and not by ours; or somebody
- * has called pthread_cancel, or is about to.
+ * has called pthread_cancel, or is about to; or there has been a thread that can't be waited for then.
  */
-enum { CRITICAL_BARE = 1, CRITICAL_CANCELLING = 2 };
+enum { CRITICAL_BARE = 1, CRITICAL_CANCELLING = 2, CRITICAL_HIDDEN = 4 };
 extern _Atomic uint32_t critical_blocks;
 
 static inline bool critical_may_block(void) {
@@ -58,8 +58,12 @@ static inline bool critical_is_bare(void) {
     return atomic_load_explicit(&critical_blocks, memory_order_relaxed) & CRITICAL_BARE;
 }
 
-/* May the calling thread be cancelled between any two instructions (PTHREAD_CANCEL_ASYNCHRONOUS)? */
-extern __thread bool critical_cancelable;
+/*
+ * May the calling thread be cancelled between any two instructions (PTHREAD_CANCEL_ASYNCHRONOUS)? Who cancels waits for
+ * the sections of one that is shown (thread_cancelling); those of one that is hidden block in any case.
+ */
+enum { CANCELABLE_NOT, CANCELABLE_SHOWN, CANCELABLE_HIDDEN };
+extern __thread uint8_t critical_cancelable;
 
 /* Blocks signals before the outermost section, if it must; they are let through as those that were put off. */
 void critical_block(void);

@@ -99,7 +99,8 @@ static bool listed(struct biased_lock *lock) {
 }
 
 static void make_owner(struct biased_lock *lock, struct lock_holder *self) {
-    if (atomic_load(&critical_blocks) & CRITICAL_CANCELLING || !listed(lock))
+    if (critical_cancelable == CANCELABLE_HIDDEN || !listed(lock) ||
+        atomic_load(&critical_blocks) & CRITICAL_CANCELLING) /* after it was listed: bias_end goes the other way */
         return;
     lock->disturbed = 0;
     atomic_store_explicit(&lock->owner, self, memory_order_relaxed);

@@ -25,14 +25,17 @@ static bool key_made, started;
 static _Atomic bool strangers;
 static _Atomic bool confined;
 
+static __thread bool ends BESIDE; /* the program's destructors for thread-local data may still run */
+
 /* A thread that returns may still be cancelled here, and would leave what it is at half done. */
 static void at_thread_end(void *argument) {
     struct thread *self = argument;
     critical_hold_cancellation();
-    thread_set_cancelable(false);
+    ends = true;
     if (thread_at_exit)
         thread_at_exit(self);
     stats_collect(self->stats);
+    thread_hide();
     thread_become(&thread_nobody);
     mutex_lock(&lock);
     self->log = (struct wb_log *)unused;
@@ -150,32 +153,59 @@ struct thread *thread_list(void) {
  */
 static _Atomic bool any_cancelable;
 
-static void show_sections(struct thread *self, const union critical *sections) {
+static void show_sections(struct thread *self, const union critical *sections, int number) {
     mutex_lock(&lock);
     self->sections = sections;
+    self->number = number;
     mutex_unlock(&lock);
 }
 
-void thread_set_cancelable(bool cancelable) {
-    struct thread *self = thread_self();
-    if (cancelable == critical_cancelable || thread_is_confined())
-        return;
-    critical_cancelable = cancelable;
-    bool shown = thread_attached(self);
-    if (shown)
-        show_sections(self, cancelable ? &critical : NULL);
-    if (!cancelable)
-        return;
+static void set_hidden(struct thread *self) {
+    critical_cancelable = CANCELABLE_HIDDEN;
+    atomic_fetch_or(&critical_blocks, CRITICAL_HIDDEN);
+    bias_end(&self->holder);
+}
+
+static void set_shown(struct thread *self) {
+    critical_cancelable = CANCELABLE_SHOWN;
+    show_sections(self, &critical, (int)sys(SYS_gettid));
     atomic_store(&any_cancelable, true);
-    if (!shown || !bias_available()) /* it can't be waited for: sections block from now on */
-        atomic_fetch_or(&critical_blocks, CRITICAL_CANCELLING);
     if (atomic_load(&critical_blocks) & CRITICAL_CANCELLING)
         bias_end(&self->holder);
 }
 
+/* Without a structure, or a barrier for those who are cancelled, it can't be waited for. */
+void thread_set_cancelable(bool cancelable) {
+    struct thread *self = thread_self();
+    if (cancelable == (critical_cancelable != CANCELABLE_NOT) || thread_is_confined())
+        return;
+    if (cancelable && (ends || !thread_attached(self) || !bias_available())) {
+        set_hidden(self);
+    } else if (cancelable) {
+        set_shown(self);
+    } else {
+        if (critical_cancelable == CANCELABLE_SHOWN)
+            show_sections(self, NULL, 0);
+        critical_cancelable = CANCELABLE_NOT;
+    }
+}
+
+/* Where calls are forbidden it isn't waited for, nor blocks. */
+void thread_hide(void) {
+    struct thread *self = thread_self();
+    if (critical_cancelable != CANCELABLE_SHOWN)
+        return;
+    if (!thread_is_confined())
+        set_hidden(self);
+    else
+        critical_cancelable = CANCELABLE_NOT;
+    show_sections(self, NULL, 0);
+}
+
 static bool is_amid(const struct thread *thread) {
     mutex_lock(&lock); /* the thread may end, and its thread-local memory go */
-    bool amid = thread->sections && *(const volatile uint32_t *)&thread->sections->depth > 0;
+    bool amid = thread->sections && sys(SYS_tgkill, sys(SYS_getpid), thread->number, 0) == 0 &&
+                *(const volatile uint32_t *)&thread->sections->depth > 0;
     mutex_unlock(&lock);
     return amid;
 }

@@ -51,7 +51,8 @@ struct thread {
     uint16_t looked_in;  /* and that many were it last */
     struct stats *stats; /* this thread's counters: own_stats, or a place where others can watch them */
     struct stats own_stats;
-    const union critical *sections; /* of a thread that may be cancelled at any moment: how many it is in */
+    const union critical *sections; /* of a thread that may be cancelled at any moment: how many it is in; */
+    int number;                     /* and the kernel's name of it, to see whether it is there */
     struct thread *next;            /* all threads */
     void *pool_link;
 };
@@ -145,6 +146,8 @@ struct thread *thread_list(void);
  * until somebody is cancelled.
  */
 void thread_set_cancelable(bool cancelable);
+/* It is about to end, or has begun to: its thread-local memory goes. */
+void thread_hide(void);
 /*
  * Before pthread_cancel, with nothing to be deferred or fetched any more: from now on a thread that may be cancelled at
  * any moment can't be in a critical section; those who are in one are waited for.

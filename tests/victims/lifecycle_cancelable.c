@@ -10,8 +10,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,6 +153,42 @@ static void *work_and_return(void *unused) {
     return unused;
 }
 
+/* libc cancels in destructors of thread-local data, too, of which some run after the library's own. */
+static pthread_key_t late;
+
+static void work_late(void *unused) {
+    (void)unused;
+    for (ready = true;;) {
+        signal(SIGUSR2, SIG_IGN);
+        (void)!pwrite(file, "0123456789", 10, 0);
+    }
+}
+
+static void *return_to_a_destructor(void *unused) {
+    require(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
+    require(pthread_setspecific(late, &late) == 0 && write(file, "0123456789", 10) == 10);
+    return unused;
+}
+
+/* One that ended so that libc hasn't seen it, and whose memory has gone. */
+static void *vanish(void *unused) {
+    (void)unused;
+    require(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
+    syscall(SYS_exit, 0);
+    return NULL;
+}
+
+static void make_one_vanish(void) {
+    enum { STACK = 1 << 20 };
+    pthread_attr_t attributes;
+    pthread_t thread;
+    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    require(stack != MAP_FAILED && pthread_attr_init(&attributes) == 0);
+    require(pthread_attr_setstack(&attributes, stack, STACK) == 0);
+    require(pthread_create(&thread, &attributes, vanish, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    require(munmap(stack, STACK) == 0);
+}
+
 static void *stay(void *unused) {
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     while (!over)
@@ -205,6 +243,8 @@ static int processes(void *(*function)(void *)) {
             alarm(HANG_SECONDS);
             srand((unsigned)i);
             require(pthread_create(&undisturbed, NULL, stay, NULL) == 0);
+            if (i % 3 == 2)
+                make_one_vanish();
             for (int round = 0; round < (i < 2 ? ROUNDS : 1); round++)
                 cancel_once(function, (unsigned)rand() % 100000);
             over = true;
@@ -218,10 +258,11 @@ static int processes(void *(*function)(void *)) {
 }
 
 int main(void) {
-    static void *(*const functions[])(void *) = {change_type,     cancel_another, replace_numbers,
-                                                 change_action,   set_limit,      make_processes,
-                                                 work_and_return, disturb,        write_records};
+    static void *(*const functions[])(void *) = {change_type,   cancel_another,        replace_numbers, change_action,
+                                                 set_limit,     make_processes,        work_and_return, disturb,
+                                                 write_records, return_to_a_destructor};
     int hung = 0;
+    require(pthread_key_create(&late, work_late) == 0);
     require((file = open("file", O_RDWR | O_CREAT | O_TRUNC, 0600)) >= 0);
     require(signal(SIGUSR1, handle) != SIG_ERR);
     require(posix_memalign((void **)&block, BLOCK, BLOCK) == 0);

@@ -102,6 +102,7 @@ void confined(const char *call) {
 void end_thread(const char *call, int status) {
     finish(call, FLUSH_EXIT);
     deactivate(call);
+    thread_hide();
     /*
      * With threads that libc doesn't know (clone), nothing was deferred, and there is none of ours. One that nobody has
      * seen being made isn't the first.
