@@ -224,6 +224,22 @@ two_sockets() {
     two_sockets freshness turn.served
 }
 
+@test "who could write to a file again, and had been told that there was no room, finds what was sent before there was" {
+    need_root
+    local family
+    # shellcheck disable=SC2016 # its own
+    with_space() { unshare -m sh -c 'mount -t tmpfs -o size=1m none space && exec "$@"' sh "$@"; }
+    mkdir space
+    skip_unless "can't mount" with_space true
+    for family in unix tcp; do
+        rm -f "$STATS"
+        with_space env "${PATIENTLY[@]}" env LD_PRELOAD="$LIB" URINGSHIM_STATS="$STATS" URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 \
+            "$VICTIMS/turn_order" space $family 300 >said || return
+        grep 'told at times' said || return
+        (($(stat_value turn.begun) > 100)) || fail "$family: $(cat "$STATS")" || return
+    done
+}
+
 @test "answers to two clients arrive in the order in which they were given" {
     two_sockets order turn.deferred
 }

@@ -11,7 +11,9 @@
  *   own        both ends are the server's: what it writes to the one is there when it reads the other
  *   fault      the server answers, and then faults in the handler of a fault: the answer is there
  *   small      as full, but it was filled by small answers
- *   full       the client doesn't read B, and the server has filled it in large pieces: it goes on to answer A
+ *   space      the client has filled the file system at `space`, and told the server so; it sends on A, and sends more,
+ * and then makes room: who could write again finds both full       the client doesn't read B, and the server has filled
+ * it in large pieces: it goes on to answer A
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -167,6 +169,66 @@ static void ask_order(const int *at, long rounds) {
 
 static atomic_long told, written;
 
+enum { BLOCK = 64 << 10, MUCH = 4 << 20 };
+static char block[BLOCK];
+
+static void fill(int fd) {
+    for (off_t at = 0; at < MUCH && pwrite(fd, block, sizeof block, at) > 0; at += BLOCK)
+        ;
+}
+
+static void idle(uint32_t *seed) {
+    *seed = *seed * 1103515245 + 12345;
+    for (volatile uint32_t left = (*seed >> 16) % 16 * 20000; left; left--)
+        ;
+}
+
+static void serve_space(int epoll, const int *at) {
+    char request[100];
+    uint32_t seed = 1;
+    int fd = open("space/file", O_RDWR | O_CREAT | O_TRUNC, 0600), told_so = 0;
+    require(fd >= 0);
+    for (int i = 0; i < 300; i++) /* which makes it known */
+        require(pwrite(fd, "x", 1, i) == 1);
+    require(write(at[B], "r", 1) == 1);
+    for (;;) {
+        bool ready[2] = {false, false};
+        while (!ready[A])
+            wait_for_both(epoll, ready);
+        if (read(at[A], request, sizeof request) == 0)
+            break;
+        require(pwrite(fd, block, sizeof block, MUCH) < 0 && errno == ENOSPC && write(at[B], "g", 1) == 1);
+        for (ready[A] = false; !ready[A];)
+            wait_for_both(epoll, ready);
+        idle(&seed);
+        bool told_now = pwrite(fd, block, sizeof block, MUCH) == sizeof block;
+        told_so += told_now;
+        ssize_t n = read(at[A], request, sizeof request);
+        require(n == 8 || !told_now);
+        while (n < 8) {
+            ssize_t more = read(at[A], request, sizeof request);
+            require(more > 0 || errno == EAGAIN);
+            n += more > 0 ? more : 0;
+        }
+        require(ftruncate(fd, 0) == 0 && write(at[B], "d", 1) == 1);
+    }
+    printf("told %s; ", told_so ? "at times" : "never");
+}
+
+static void ask_space(const int *at, long rounds) {
+    uint32_t seed = 2;
+    char answer;
+    int fd = open("space/filler", O_RDWR | O_CREAT, 0600);
+    require(fd >= 0 && recv(at[B], &answer, 1, MSG_WAITALL) == 1);
+    for (long i = 0; i < rounds; i++) {
+        fill(fd);
+        require(write(at[A], "F", 1) == 1 && recv(at[B], &answer, 1, MSG_WAITALL) == 1);
+        require(write(at[A], "AAAA", 4) == 4);
+        idle(&seed);
+        require(write(at[A], "BBBB", 4) == 4 && ftruncate(fd, 0) == 0 && recv(at[B], &answer, 1, MSG_WAITALL) == 1);
+    }
+}
+
 static void *write_when_told(void *fd) {
     for (long n = 1;; n++) {
         while (told < n)
@@ -285,6 +347,7 @@ static const struct way {
             {"order", serve_order, ask_order},
             {"told", serve_told, ask_told},
             {"taken", serve_taken, ask_taken},
+            {"space", serve_space, ask_space},
             {"fault", serve_fault, ask_fault}};
 
 /* One answer on each, which makes them known. */

@@ -150,11 +150,25 @@ static int offer_straight(struct offer *offer, enum reason reason) {
     return done == 0 ? PASS : done == (long)offer->total ? DEFERRED : PARTIAL + (int)done;
 }
 
+static _Atomic bool any_failed;
+
+void write_failed(void) {
+    if (errno != EAGAIN && errno != EINTR && errno != EPIPE)
+        atomic_store_explicit(&any_failed, true, memory_order_relaxed);
+}
+
+/* What was accepted has failed: the answer to another call, and as much an input as any answer. */
+static int late_error(int error) {
+    atomic_store_explicit(&any_failed, true, memory_order_relaxed);
+    input_came();
+    return -error;
+}
+
 static __attribute__((noinline)) int make_offer(struct offer *offer) {
     int saved = errno;
     int late = error_due(offer->fd);
     if (unlikely(late))
-        return -late;
+        return late_error(late);
     enum reason reason = offer->odd ? REASON_flags : offer->own ? defer_own(offer) : defer_callers(offer);
     errno = saved;
     struct thread *self = stats_wanted ? attached_self() : thread_self();
@@ -168,7 +182,7 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
     if (!announce_write(offer->call, offer->fd))
         return -EINTR;
     if (unlikely((late = error_due(offer->fd)) != 0))
-        return -late;
+        return late_error(late);
     return offer_straight(offer, reason);
 }
 
@@ -281,9 +295,12 @@ int offer_vector(const char *call, int fd, const struct iovec *vector, int count
 
 void stream_passed(int fd, ssize_t written, size_t n) {
     struct ofd *ofd = known_ofd(fd);
+    bool whole = written == (ssize_t)n;
+    if (ofd && !ofd->stream && !whole)
+        atomic_store_explicit(&any_failed, true, memory_order_relaxed);
     if (ofd && ofd->stream)
         straight_ends(thread_self(), ofd, written, n);
-    else if (ofd && written == (ssize_t)n)
+    else if (ofd && whole && !atomic_load_explicit(&any_failed, memory_order_relaxed))
         window_written(ofd->inode);
     else
         input_came();

@@ -15,11 +15,14 @@ enum { DEFERRED, PASS, PARTIAL };
 ssize_t answer_offer(int verdict, size_t total);
 
 /*
- * After a write that the kernel made: all of it, to a regular file, is no news. What is written to a socket may be
- * deferred from then on.
+ * After a write that the kernel made: all of it, to a regular file, is no news, unless one has ever failed: it may have
+ * waited for somebody to make room. What is written to a socket may be deferred from then on.
  */
 void stream_passed(int fd, ssize_t written, size_t n);
+void write_failed(void);
 static inline ssize_t write_passed(int fd, ssize_t written, size_t n) {
+    if (unlikely(written < 0))
+        write_failed();
     if (writes_are_followed())
         stream_passed(fd, written, n);
     return written;
