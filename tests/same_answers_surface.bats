@@ -33,6 +33,10 @@ load lib/compare
     assert_deferred
 }
 
+@test "a memfd that another process seals" {
+    same_as_native "$VICTIMS/sealed"
+}
+
 @test "threads cancelled in reads, writes and computing" {
     same_as_native "$VICTIMS/surface_cancel"
     assert_deferred

@@ -86,6 +86,12 @@ bool files_pending(const struct stat *st) {
 /* Streams have no place, no end and no space to run out of. */
 static struct file_system streams = {.known = true, .headroom = true, .far_offset = UINT64_MAX};
 
+/* Who has none of its names may have it all the same: by a fork, a message or /proc. */
+static bool is_sealable(int fd, const struct stat *st) {
+    long seals = S_ISREG(st->st_mode) && st->st_nlink == 0 ? sys(SYS_fcntl, fd, F_GET_SEALS) : -1;
+    return seals >= 0 && !(seals & F_SEAL_SEAL);
+}
+
 static struct inode *inode_get(int fd, const struct stat *st) {
     struct inode **bucket = bucket_of(st), *known = inode_find(st);
     if (known)
@@ -101,6 +107,7 @@ static struct inode *inode_get(int fd, const struct stat *st) {
         .file_system = fs,
         .end.filled = STREAM_UNKNOWN,
         .mapped = number_was_mapped(st->st_ino),
+        .sealable = is_sealable(fd, st),
         .next = *bucket,
     };
     atomic_thread_fence(memory_order_release); /* what it leads to is there before a stale pointer to it shows it */
@@ -207,6 +214,8 @@ static void look_at_flags(int fd, struct ofd *ofd) {
     }
     ofd->direct = flags >= 0 && flags & O_DIRECT ? DIRECT_UNKNOWN : 0;
     ofd->reason = flags_reason(flags);
+    if (ofd->reason == REASON_NONE && ofd->inode->sealable)
+        ofd->reason = REASON_sealable;
     ofd->ahead = flags_ahead(flags);
 }
 

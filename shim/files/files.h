@@ -34,6 +34,7 @@ struct inode {
     uint64_t unsure;          /* input_unsure when that was known */
     bool mapped;              /* the process has, or had, a mapping of it */
     bool kept;                /* for that, though nobody has it open */
+    bool sealable;            /* who else has it may forbid writing to it at any moment (memfd_create(2)) */
     uint32_t references;
     struct inode *next;
     void *pool_link;
