@@ -99,11 +99,12 @@ shares() {
 
 @test "syncs that are shared: by one descriptor or several, with handlers, cancelled threads and children" {
     local way setting
+    local -A times=([X=1]=300 [URINGSHIM_TEST_EAGER=1]=100) # by default code is looked through first
     for way in one own handler cancel fork; do
         "${PATIENTLY[@]}" "$VICTIMS/threads_sync" "$way" 4 50
-        for setting in X=1 URINGSHIM_TEST_EAGER=1; do
+        for setting in "${!times[@]}"; do
             rm -f file "$STATS"
-            shim "$setting" "${PATIENTLY[@]}" "$VICTIMS/threads_sync" "$way" 8 100 || fail "$way, $setting"
+            shim "$setting" "${PATIENTLY[@]}" "$VICTIMS/threads_sync" "$way" 8 "${times[$setting]}" || fail "$way, $setting"
             (($(stat_value fsync.shared) > 0)) || fail "$way, $setting: $(cat "$STATS")"
         done
         rm -f file

@@ -1,4 +1,5 @@
-// sealed: a process that has inherited a memfd forbids writing to it, and says so by a pipe. Each write after that fails.
+// sealed: a process that has inherited a memfd forbids writing to it, and says so by a pipe. Each write after that
+// fails.
 
 #include "common.h"
 
