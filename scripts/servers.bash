@@ -32,6 +32,7 @@ server_start() {
     shimmed) variables=("LD_PRELOAD=$library" URINGSHIM_TURNS=1) ;;
     esac
     at=$(free_port)
+    [[ ! $name =~ ^(echo|blocking) ]] || at=0 # it says where
     [[ $name != *unix* ]] || at=$work/socket
     rm -f "$work/socket" "$work/where"
     case $variant:$name in
@@ -48,7 +49,7 @@ server_start() {
     (cd "$work" && exec "${wrapper[@]}" env "${variables[@]}" "${server_command[@]}") >"$work/where" 2>&1 &
     server=$!
     for ((try = 0; try < 500; try++)); do
-        [ ! -s "$work/where" ] || [[ ! $name =~ ^(echo|blocking) ]] || return 0
+        [ ! -s "$work/where" ] || [[ ! $name =~ ^(echo|blocking) ]] || { at=$(<"$work/where") && return 0; }
         [[ $name =~ ^(echo|blocking) ]] || ! listens "$at" || return 0
         sleep 0.02
     done
