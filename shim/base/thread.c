@@ -126,6 +126,7 @@ struct thread *thread_attach(void) {
     } else {
         self = !another ? &first_thread : key_made ? pool_get(&pool) : NULL;
         if (self) {
+            self->stats = &self->own_stats; /* whoever goes through the list looks there */
             self->next = atomic_load_explicit(&all, memory_order_relaxed);
             atomic_store_explicit(&all, self, memory_order_release);
         }
