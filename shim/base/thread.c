@@ -240,6 +240,8 @@ static void forget_the_others(void) {
         thread->own_stats = (struct stats){0}; /* the parent reports these */
         if (mine) {
             thread->writing = thread->reading = thread->turning = (struct thread_ring){0};
+            if (thread->sections)
+                thread->number = (int)sys(SYS_gettid);
         } else {
             reset(thread);
             thread->log = (struct wb_log *)unused;
