@@ -152,8 +152,9 @@ static int offer_straight(struct offer *offer, enum reason reason) {
 
 static _Atomic bool any_failed;
 
+/* Not what is wrong with the call itself, which nobody else can mend. */
 void write_failed(void) {
-    if (errno != EAGAIN && errno != EINTR && errno != EPIPE)
+    if (errno != EAGAIN && errno != EINTR && errno != EPIPE && errno != EBADF && errno != EFAULT && errno != EINVAL)
         atomic_store_explicit(&any_failed, true, memory_order_relaxed);
 }
 
