@@ -1,6 +1,7 @@
 /*
- * The least that a preloaded library can be that coalesces small writes and reads ahead: of one descriptor each, without
- * threads, signals, forks, other readers, limits or errors. To measure against; wrong for any program but writer and reader.
+ * The least that a preloaded library can be that coalesces small writes and reads ahead: of one descriptor each,
+ * without threads, signals, forks, other readers, limits or errors. To measure against; wrong for any program but
+ * writer and reader.
  *
  *   cc -O2 -shared -fPIC -o least.so tests/bench/least.c
  *   LD_PRELOAD=./least.so build/bench/writer 64 1000000 FILE
