@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/single.h"
 #include "base/stats.h"
 #include "base/sys.h"
 
@@ -78,9 +79,10 @@ static inline bool wb_attention(void) {
                     0);
 }
 
-/* Nor afterwards, nor is it noted who uses which number? */
+/* Nor afterwards, nor is it noted who uses which number, as it is where there are several threads? */
 static inline bool wb_quiet(void) {
-    return likely(atomic_load_explicit(&wb_pending, memory_order_acquire) == 0);
+    uint32_t pending = atomic_load_explicit(&wb_pending, memory_order_acquire);
+    return likely(pending == 0) || (pending == WB_USERS && single_threaded());
 }
 
 /* Are calls to be counted? */

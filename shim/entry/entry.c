@@ -237,7 +237,7 @@ void number_taken(int fd) {
 int number_opened_slowly(int fd) {
     input_came();
     number_taken(fd);
-    users_born(fd);
+    users_born_of(thread_self(), fd);
     struct fd_slot *slot = files_slot(fd);
     if (slot && thread_free(thread_self()))
         files_opened(slot);

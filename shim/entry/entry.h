@@ -122,11 +122,17 @@ static inline void announce_touch(const char *call, int fd) {
         announce_touch_slowly(call, fd);
 }
 
+/* Quiet (wb_quiet), and the thread was noted as the number's only user, if that is noted? */
+static inline bool number_quiet(int fd) {
+    uint32_t pending = atomic_load_explicit(&wb_pending, memory_order_acquire);
+    return likely(pending == 0) || (pending == WB_USERS && (single_threaded() || users_knows(thread_self(), fd)));
+}
+
 /* Before the calling thread uses the number, if that is noted (users.h). */
 void number_used_slowly(int fd);
 void numbers_used_slowly(void);
 static inline void number_used(int fd) {
-    if (users_followed() && !single_threaded())
+    if (users_followed() && !single_threaded() && !users_knows(thread_self(), fd))
         number_used_slowly(fd);
 }
 

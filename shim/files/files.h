@@ -98,11 +98,12 @@ struct fd_slot {
     struct ofd *_Atomic ofd;
     union {
         struct {
-            uint32_t born;      /* files_passings when the process opened it itself; 0: not known to have */
-            uint8_t quick;      /* small writes in quick succession so far */
-            uint8_t other;      /* if not 0: not a file of ours, and the enum reason why */
-            uint8_t rehearsals; /* 0: its small writes weren't looked at yet; n + 1: n rehearsals went wrong in turn */
-            uint8_t interruptions; /* so many in this one */
+            uint32_t born;          /* files_passings when the process opened it itself; 0: not known to have */
+            uint8_t quick;          /* small writes in quick succession so far */
+            uint8_t other;          /* if not 0: not a file of ours, and the enum reason why */
+            uint8_t rehearsals : 7; /* 0: its small writes weren't looked at yet; n + 1: so many went wrong in turn */
+            uint8_t socket : 1;     /* it was made as one */
+            uint8_t interruptions;  /* so many in this one */
         };
         uint64_t remembered; /* any of these */
     };

@@ -1,6 +1,7 @@
 #include "files/users.h"
 
 #include "base/arena.h"
+#include "base/single.h"
 
 struct users *_Atomic users;
 
@@ -22,10 +23,18 @@ static const void *_Atomic *place_of(int fd) {
     return all && (unsigned)fd < USERS ? &all->of[fd] : NULL;
 }
 
-void users_born(int fd) {
+static void begin(int fd, const void *user) {
     const void *_Atomic *place = place_of(fd);
     if (place)
-        atomic_store_explicit(place, &nobody, memory_order_relaxed);
+        atomic_store_explicit(place, user, memory_order_relaxed);
+}
+
+void users_born(int fd) {
+    begin(fd, &nobody);
+}
+
+void users_born_of(const struct thread *self, int fd) {
+    begin(fd, !single_threaded() ? &nobody : thread_attached(self) ? (const void *)self : NULL);
 }
 
 void users_shared(int fd) {

@@ -1,7 +1,8 @@
 /*
  * Which threads use a number. In a process with several threads one may be in the midst of a read of a socket, and take
  * what another one has looked at: that isn't seen from outside. So each thread is noted before it uses a number for the
- * first time, from the number's birth on. Who is the only one so far has nobody in the midst of a call by it.
+ * first time, from the number's birth on. Who is the only one so far has nobody in the midst of a call by it. Where
+ * there is one thread nothing need be noted.
  *
  * Followed is nothing until somebody asks, and numbers from before are never known to have one user. What is noted may
  * be asked at any time, without a lock: who notes a second user does so before looking whether somebody relies on there
@@ -31,6 +32,13 @@ static inline bool users_followed(void) {
 bool users_follow(void);
 /* The number was given by the kernel for something that nobody has used yet. */
 void users_born(int fd);
+/* The same, to the calling thread: while that is the only one it counts as its user, for what it does isn't noted. */
+void users_born_of(const struct thread *self, int fd);
+/* Was the thread noted as its only user so far? */
+static inline bool users_knows(const struct thread *self, int fd) {
+    const struct users *all = atomic_load_explicit(&users, memory_order_relaxed);
+    return (unsigned)fd < USERS && atomic_load_explicit(&all->of[fd], memory_order_relaxed) == self;
+}
 /* The thread is about to use it. True: it isn't the only one since this moment. */
 bool users_add(const struct thread *self, int fd);
 /* It is about to use some number, it isn't said which. True as above, for all. */

@@ -33,6 +33,8 @@ bool policy_warming(struct fd_slot *slot, uint64_t now, bool started, bool inter
     slot->last = time;
     if (gap > ticks_of_us(POLICY_QUICK_US) >> TICKS_SHIFT) {
         slot->quick = slot->quick < needed && slot->quick > POLICY_PAUSE ? (uint8_t)(slot->quick - POLICY_PAUSE) : 0;
+        if (!slot->quick && !slot->skip)
+            slot->skip = POLICY_SLOW;
         return true;
     }
     if (interrupted && policy_rehearses(slot))

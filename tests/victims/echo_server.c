@@ -35,11 +35,20 @@ enum { MOST = 4096, READ_MOST = 16 << 10, KEPT = 4 << 20, THREADS = 3 };
 
 static const char *kind;
 
-static bool is(const char *word) {
+static bool is_said(const char *word) {
     const char *at = strstr(kind, word);
     size_t n = strlen(word);
     return at && (at == kind || at[-1] == ',') && (at[n] == '\0' || at[n] == ',');
 }
+
+/* Looked for once at each place, for that takes as long as a system call. */
+#define is(word)                                                                                                       \
+    ({                                                                                                                 \
+        static _Atomic signed char said;                                                                               \
+        if (!said)                                                                                                     \
+            said = is_said(word) ? 1 : -1;                                                                             \
+        said > 0;                                                                                                      \
+    })
 
 /* What couldn't be sent yet. */
 struct connection {

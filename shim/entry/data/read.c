@@ -169,12 +169,13 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
 }
 
 /*
- * The quick way of a read that nothing is done about: it is too large for a window, the number hasn't been read in
- * small pieces, and there is nothing to do but to count an input, if these are counted when it comes back.
+ * The quick way of a read that nothing is done about: it is too large for a window, and the number hasn't been read in
+ * small pieces; or too large for a peek, and by a socket. There is nothing to do but to count an input, if these are
+ * counted when it comes back.
  */
 static inline __attribute__((always_inline)) bool reads_at_once(int fd, size_t n) {
     const struct fd_slot *slot = files_slot_near(fd);
-    return wb_quiet() && n > WINDOW_CALL_MAX && slot && !slot->reads;
+    return slot && (n > WINDOW_CALL_MAX ? !slot->reads : n > PEEK_CALL_MAX && slot->socket) && number_quiet(fd);
 }
 
 /*
@@ -199,6 +200,7 @@ static inline __attribute__((always_inline)) bool reads_at_once(int fd, size_t n
     static __attribute__((noinline)) ssize_t name##_otherwise parameters {                                             \
         if (read_promises(files_slot(fd)))                                                                             \
             return name##_served arguments;                                                                            \
+        number_used(fd);                                                                                               \
         return read_passed(fd, REAL_OF(name) arguments, at);                                                           \
     }                                                                                                                  \
     EXPORT ssize_t name parameters {                                                                                   \
@@ -313,6 +315,8 @@ static bool received(const char *call, int fd, void *bytes, size_t n, int flags,
 #define RECV(name, parameters, arguments, plain)                                                                       \
     EXPORT ssize_t name parameters {                                                                                   \
         ssize_t answered;                                                                                              \
+        if (n > PEEK_CALL_MAX && !(flags & MSG_OOB) && number_quiet(fd))                                               \
+            return CALL(name, arguments);                                                                              \
         if (received(#name, fd, bytes, n, flags, plain, &answered))                                                    \
             return answered;                                                                                           \
         return read_passed(fd, REAL(name) arguments, WINDOW_AT_POSITION);                                              \

@@ -252,7 +252,7 @@ static int epoll_made(int epoll) {
     number_taken(epoll);
     if (config.turns && epoll >= 0) {
         follow_users();
-        users_born(epoll);
+        users_born(epoll); /* who waits by it takes nothing */
     }
     return epoll;
 }

@@ -232,18 +232,13 @@ static bool passes_at_once(int fd, size_t n) {
     return policy_left_alone(&ofd->habit) || (ofd->reason == REASON_nonblocking && unchanged);
 }
 
-/* The quickest, where nothing is to be done afterwards either: those of which that is seen without another look. */
-static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t n) {
-    const struct fd_slot *slot = files_slot_near(fd);
-    return wb_quiet() && slot &&
-           (slot->other || (n >= WB_LARGE && !atomic_load_explicit(&slot->ofd, memory_order_relaxed)));
-}
-
-/* A write by the quick way came back when what is written had begun to be followed: nobody looked at what became of it.
- */
-static __attribute__((noinline)) ssize_t written_unseen(ssize_t written) {
-    input_now_unsure();
-    input_came();
+ssize_t __attribute__((noinline)) written_unseen(ssize_t written) {
+    if (written < 0)
+        write_failed();
+    if (writes_are_followed()) {
+        input_now_unsure();
+        input_came();
+    }
     return written;
 }
 
@@ -325,8 +320,7 @@ void stream_passed(int fd, ssize_t written, size_t n) {
     EXPORT ssize_t name parameters {                                                                                   \
         if (!passes_plainly(fd, n))                                                                                    \
             return wb_attention() ? name##_extends arguments : name##_offered arguments;                               \
-        ssize_t written = REAL_OF(name) arguments;                                                                     \
-        return writes_are_followed() ? written_unseen(written) : written;                                              \
+        return written_plainly(REAL_OF(name) arguments);                                                               \
     }
 
 #define WRITE(name) SINGLE(name, (int fd, const void *bytes, size_t n), (fd, bytes, n), WB_AT_POSITION, false)
@@ -337,6 +331,8 @@ void stream_passed(int fd, ssize_t written, size_t n) {
 
 #define VECTOR(name, parameters, arguments, at, is_odd)                                                                \
     EXPORT ssize_t name parameters {                                                                                   \
+        if (passes_plainly(fd, 0))                                                                                     \
+            return written_plainly(REAL(name) arguments);                                                              \
         size_t total;                                                                                                  \
         int verdict = offer_vector(#name, fd, vector, count, at, is_odd, &total);                                      \
         return verdict == PASS ? write_passed(fd, REAL(name) arguments, total) : answer_offer(verdict, total);         \

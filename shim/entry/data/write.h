@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "entry/entry.h"
+#include "policy/policy.h"
 
 /*
  * What becomes of a write: it was accepted; the caller makes the real call; PARTIAL + n, so many bytes were written; or
@@ -26,6 +27,28 @@ static inline ssize_t write_passed(int fd, ssize_t written, size_t n) {
     if (writes_are_followed())
         stream_passed(fd, written, n);
     return written;
+}
+
+/*
+ * The quickest way out, where nothing is to be done afterwards either: those of which that is seen without another
+ * look. A socket that doesn't block is written to in turns, or at once.
+ */
+static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t n) {
+    struct fd_slot *slot = files_slot_near(fd);
+    if (!number_quiet(fd) || !slot)
+        return false;
+    if (slot->other)
+        return true;
+    const struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    return ofd ? ofd->reason == REASON_nonblocking &&
+                     ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed)
+               : n >= WB_LARGE || policy_left(slot);
+}
+
+/* What such a write came back with. If what is written is followed by now, nobody saw what became of this one. */
+ssize_t written_unseen(ssize_t written);
+static inline ssize_t written_plainly(ssize_t written) {
+    return unlikely(written < 0) || writes_are_followed() ? written_unseen(written) : written;
 }
 
 /* A write at the file position. */
