@@ -18,7 +18,7 @@ listens() {
 
 free_port() {
     local port
-    while port=$((20000 + RANDOM)) && listens "$port"; do
+    while port=$((20000 + RANDOM % 12000)) && listens "$port"; do # below those that clients are given
         :
     done
     echo "$port"
@@ -53,7 +53,8 @@ server_start() {
         [[ $name =~ ^(echo|blocking) ]] || ! listens "$at" || return 0
         sleep 0.02
     done
-    die "$variant $name doesn't listen"
+    tail -n 3 "$work/where" >&2
+    die "$variant $name doesn't listen at $at"
 }
 
 nginx_files() {

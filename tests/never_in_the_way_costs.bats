@@ -51,7 +51,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt)' "$1"
 read 25
 Read 25
 write 28
-Write 28
+Write 30
 fcntl 16
 open 56
 stat 28

@@ -109,7 +109,7 @@ struct fd_slot {
     };
     uint16_t skip;   /* small writes that won't be looked at before the next is */
     uint16_t reads;  /* small reads so far, each near where the last one was */
-    uint32_t last;   /* when its last small write came, in units of policy.c */
+    uint32_t last;   /* when its last small write came, in units of policy.c; 0: not known */
     int64_t read_at; /* where that was, as far as we know: a hint */
 };
 

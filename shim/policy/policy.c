@@ -30,11 +30,14 @@ bool policy_warming(struct fd_slot *slot, uint64_t now, bool started, bool inter
     uint16_t needed = started ? POLICY_WARM_FILE : POLICY_WARM_PROCESS;
     uint32_t time = (uint32_t)(now >> TICKS_SHIFT);
     uint32_t gap = time - slot->last;
+    bool known = slot->last != 0;
     slot->last = time;
     if (gap > ticks_of_us(POLICY_QUICK_US) >> TICKS_SHIFT) {
         slot->quick = slot->quick < needed && slot->quick > POLICY_PAUSE ? (uint8_t)(slot->quick - POLICY_PAUSE) : 0;
-        if (!slot->quick && !slot->skip)
+        if (slot->socket && known && !slot->quick) {
             slot->skip = POLICY_SLOW;
+            slot->last = 0;
+        }
         return true;
     }
     if (interrupted && policy_rehearses(slot))

@@ -21,7 +21,7 @@ enum {
     POLICY_INTERRUPTED = 96,  /* that many interruptions, and it is still not clear: it isn't worth it */
     POLICY_REHEARSALS = 8,    /* so often the time after a rehearsal that went wrong is doubled */
     POLICY_WARM_PROCESS = 64, /* quick writes before the process gets buffers and a flusher: what these cost */
-    POLICY_SLOW = 7,          /* after one that came slowly so many aren't looked at */
+    POLICY_SLOW = 7,          /* after one to a socket that came slowly so many aren't looked at */
     POLICY_PAUSE = 8,         /* by so many one slow write among them sets the count back */
     POLICY_WARM_FILE = 3,     /* quick writes to one more file after that */
     POLICY_PIPE_MAX = 768,    /* larger writes to a pipe cost more in its pages, and in copying, than the calls do */
