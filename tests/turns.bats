@@ -255,6 +255,20 @@ two_sockets() {
     done
 }
 
+@test "the same, where the thread that waits has never read the socket before" {
+    local family eager
+    for family in unix tcp; do
+        for eager in 1 turns; do
+            rm -f "$STATS"
+            shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=$eager "${PATIENTLY[@]}" "$VICTIMS/turn_order" waits $family 300 || return
+            (($(stat_value turn.begun) > 100)) || fail "$family, $eager: no turns" || return
+            # calls that are counted go none of the quick ways
+            env LD_PRELOAD="$LIB" URINGSHIM_OWN_CALLS=ignore URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=$eager "${PATIENTLY[@]}" \
+                "$VICTIMS/turn_order" waits $family 300 || return
+        done
+    done
+}
+
 # as_natively WHAT ROUNDS: turn_order says the same as natively, over both families, with turns from the first wait on and by default.
 as_natively() {
     local family setting

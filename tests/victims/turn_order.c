@@ -7,6 +7,7 @@
  *   gone       the client has shut B down for receiving, or reset it, and says so on A: a send on B fails
  *   told       the server answers on A, and a thread that it has told, by memory, on B: as above
  *   taken      two threads of the server read B, one waits in the read: each byte is had once
+ *   waits      one waits in its first read of B, when the other is told of it by epoll: as above
  *   reset      B was reset, or closed with something unread: who reads it, or asks for its error, is told once
  *   own        both ends are the server's: what it writes to the one is there when it reads the other
  *   fault      the server answers, and then faults in the handler of a fault: the answer is there
@@ -82,8 +83,8 @@ static void connected_elsewhere(const struct sockaddr_storage *to, socklen_t siz
 }
 
 /* Sockets that are readable all the time, so that A and B aren't looked at at the same moment. */
-static void stand_between(int epoll) {
-    for (int i = 0; i < 30; i++) {
+static void stand_between(int epoll, int count) {
+    for (int i = 0; i < count; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.u32 = NEITHER + (uint32_t)i};
         int ends[2];
         require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && write(ends[1], "", 1) == 1);
@@ -483,6 +484,57 @@ static void gone(bool tcp, const int *server, const int *client, int epoll) {
     require(recv(client[A], request, 2, 0) == 2);
 }
 
+/* From now on it is noted who uses what. */
+static void *sleep_on(void *unused) {
+    for (;;)
+        pause();
+    return unused;
+}
+
+static atomic_int takes, taken;
+
+static void *take_once(void *fd) {
+    static const size_t sizes[] = {1, 600, 20000};
+    static unsigned times;
+    char bytes[20000];
+    takes++;
+    ssize_t got = read(*(const int *)fd, bytes, sizes[times++ % 3]);
+    require(got >= 0);
+    taken += (int)got;
+    return NULL;
+}
+
+static void *tell_later(void *client) {
+    const int *to = client;
+    while (!takes)
+        sched_yield();
+    usleep(300);
+    require(write(to[A], "x", 1) == 1 && write(to[B], "x", 1) == 1);
+    return NULL;
+}
+
+/* What is there is had by one; the other has what comes after that. */
+static void waits(const int *server, const int *client, int epoll) {
+    pthread_t taker, teller;
+    char byte;
+    bool ready[2];
+    require(fcntl(server[B], F_SETFL, 0) == 0);
+    introduce(server, client, epoll);
+    takes = taken = 0;
+    require(pthread_create(&taker, NULL, take_once, (void *)&server[B]) == 0);
+    require(pthread_create(&teller, NULL, tell_later, (void *)client) == 0);
+    do {
+        wait_for_both(epoll, ready);
+        if (ready[A])
+            require(read(server[A], &byte, 1) == 1);
+    } while (!ready[B] && !taken);
+    if (ready[B])
+        taken += recv(server[B], &byte, 1, MSG_DONTWAIT) == 1;
+    usleep(300);
+    require(taken == 1 && pthread_join(teller, NULL) == 0 && write(client[B], "y", 1) == 1);
+    require(pthread_join(taker, NULL) == 0 && taken <= 2);
+}
+
 int main(int argc, char **argv) {
     if (argc != 4)
         return 99;
@@ -492,8 +544,11 @@ int main(int argc, char **argv) {
     socklen_t size;
     listener = made(tcp, &at, &size);
     bool small = strcmp(argv[1], "small") == 0, fills = small || strcmp(argv[1], "full") == 0,
-         owns = strcmp(argv[1], "own") == 0, resets = strcmp(argv[1], "reset") == 0;
-    bool alone = fills || owns || resets || strcmp(argv[1], "gone") == 0;
+         owns = strcmp(argv[1], "own") == 0, resets = strcmp(argv[1], "reset") == 0,
+         waiting = strcmp(argv[1], "waits") == 0;
+    bool alone = fills || owns || resets || waiting || strcmp(argv[1], "gone") == 0;
+    pthread_t idler;
+    require(!waiting || pthread_create(&idler, NULL, sleep_on, NULL) == 0);
     const struct way *way = ways;
     while (!alone && strcmp(way->name, argv[1]) != 0)
         require(++way < ways + sizeof ways / sizeof *ways);
@@ -518,7 +573,7 @@ int main(int argc, char **argv) {
             require(alone || (server[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
         for (uint32_t i = A; i <= B; i++) {
             if (i == B)
-                stand_between(epoll);
+                stand_between(epoll, waiting ? 1 : 30);
             struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
             require(epoll_ctl(epoll, EPOLL_CTL_ADD, server[i], &event) == 0);
         }
@@ -527,6 +582,8 @@ int main(int argc, char **argv) {
                 full(small, server, client, epoll);
             else if (owns)
                 own(server, client, epoll);
+            else if (waiting)
+                waits(server, client, epoll);
             else if (resets)
                 reset(tcp, server, client, epoll);
             else

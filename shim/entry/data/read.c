@@ -52,9 +52,9 @@ static bool peeked(int fd, struct fd_slot *slot, const struct iovec *parts, int 
         ofd = looked_up(fd, slot);
     }
     if (!ofd || !ofd->stream || (received && stream_is_pipe(ofd->stream)) ||
-        (!peeks_exist() && !policy_read(ofd, config.eager)))
+        (!peeks_exist() && !policy_read(ofd, config.eager == EAGER_ALL)))
         return false;
-    if (!peek_promises(fd, ofd, n, uncounted(slot), config.eager) || activate(ofd->inode) != REASON_NONE ||
+    if (!peek_promises(fd, ofd, n, uncounted(slot), config.eager == EAGER_ALL) || activate(ofd->inode) != REASON_NONE ||
         !handlers_are_ours(self) || !faults_reach_us(self))
         return false;
     enum peek_answer got = peek_more(self, fd, slot, parts, count, n);
@@ -115,7 +115,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         slot->reads = 0;
         return WINDOW_MISS;
     }
-    if (n > WINDOW_CALL_MIN && !config.eager)
+    if (n > WINDOW_CALL_MIN && config.eager != EAGER_ALL)
         window_measure_calls();
     if (n > window_call()) {
         slot->reads = 0;
@@ -137,7 +137,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         return WINDOW_MISS;
     }
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    if (!ofd || !policy_read(ofd, config.eager) || !handlers_are_ours(self) || !faults_reach_us(self))
+    if (!ofd || !policy_read(ofd, config.eager == EAGER_ALL) || !handlers_are_ours(self) || !faults_reach_us(self))
         return WINDOW_MISS;
     if (atomic_load(&ofd->inode->pending)) {
         wb_flush_all(self, FLUSH_BARRIER, WB_WAIT);
@@ -151,7 +151,7 @@ void read_midsize(void) {
     static _Atomic uint32_t noted;
     if (atomic_load_explicit(&noted, memory_order_relaxed) < ENOUGH)
         atomic_fetch_add_explicit(&noted, 1, memory_order_relaxed);
-    else if (!config.eager && !window_hindered())
+    else if (config.eager != EAGER_ALL && !window_hindered())
         window_measure_calls();
 }
 

@@ -19,8 +19,8 @@ ssize_t read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, 
 
 /* Might a window be worth while for what is read by this number? */
 static inline bool read_promises(const struct fd_slot *slot) {
-    return unlikely(slot && (slot->reads >= POLICY_READS_FILE || config.eager)) &&
-           policy_reads_on(slot, prepared_to_read(), config.eager);
+    return unlikely(slot && (slot->reads >= POLICY_READS_FILE || config.eager == EAGER_ALL)) &&
+           policy_reads_on(slot, prepared_to_read(), config.eager == EAGER_ALL);
 }
 
 /*

@@ -59,7 +59,7 @@ static enum reason admit(int fd, size_t size, uint64_t end, struct fd_slot **out
         .now = size < WB_LARGE ? ticks_now() : 0,
         .interrupted = interrupted(slot),
         .started = activated(),
-        .eager = config.eager,
+        .eager = config.eager == EAGER_ALL,
     };
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     facts.stream = ofd ? ofd->stream : STREAM_NONE;
@@ -224,10 +224,10 @@ static bool passes_at_once(int fd, size_t n) {
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
     if (unlikely(ofd && atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)))
         return false;
-    if (policy_left(slot) || policy_large(ofd ? ofd->stream : STREAM_NONE, n, config.eager) || hindered())
+    if (policy_left(slot) || policy_large(ofd ? ofd->stream : STREAM_NONE, n, config.eager == EAGER_ALL) || hindered())
         return true;
     if (!ofd)
-        return !config.eager && warms_up(slot);
+        return config.eager != EAGER_ALL && warms_up(slot);
     bool unchanged = ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed);
     return policy_left_alone(&ofd->habit) || (ofd->reason == REASON_nonblocking && unchanged);
 }
@@ -382,7 +382,7 @@ static bool shares_syncs(void) {
     static uint64_t began;
     static _Atomic uint32_t count;
     static _Atomic bool together;
-    if (config.engine != ENGINE_AUTO || config.eager)
+    if (config.engine != ENGINE_AUTO || config.eager == EAGER_ALL)
         return true;
     if (atomic_fetch_add(&count, 1) % POLICY_SYNCS == 0 && mutex_trylock(&lock)) {
         uint64_t now = ticks_now();

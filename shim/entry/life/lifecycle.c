@@ -229,7 +229,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     trace_start(program);
     stats_start();
     live_start(program);
-    if (stats_wanted || config.eager) /* none goes the quick way */
+    if (stats_wanted || config.eager == EAGER_ALL) /* none goes the quick way */
         atomic_fetch_or(&wb_pending, WB_WATCHED);
     thread_at_exit = thread_ends;
     earlier_start(argv);

@@ -87,7 +87,7 @@ static enum reason begin(void) {
         wb_unhinder(REASON_looking);
         return REASON_no_flusher;
     }
-    if (!config.eager)
+    if (config.eager != EAGER_ALL)
         return REASON_looking;
     helper_await(&helper);
     return judge();
