@@ -2,7 +2,7 @@
 # The part of scripts/bench that measures servers: requests of many connections, each of which waits for its answer. Sourced
 # there; needs measure.bash.
 
-# Those that are measured, natively and else; `hand` and `shots` are servers written for io_uring.
+# Those that are measured, natively and else; `hand`, `shots` and `checks` are servers written for io_uring.
 server_tools() {
     requests=$(tool requests) && empty=$(empty_library) || exit
     make -s -C "$root" build/victims/echo_server || die "cannot build echo_server"
@@ -37,6 +37,7 @@ server_start() {
     rm -f "$work/socket" "$work/where"
     case $variant:$name in
     hand:blocking*) server_command=("$by_hand" linked "$at") ;;
+    checks:blocking*) server_command=("$by_hand" checked "$at") ;;
     *:blocking*) server_command=("$by_hand" threads "$at") ;;
     hand:*) server_command=("$by_hand" turns "$at") ;;
     shots:*) server_command=("$by_hand" multishot "$at") ;;
@@ -106,7 +107,7 @@ server_row() {
         return
     fi
     [[ $name != echo* || -z $by_hand ]] || variants+=(hand shots)
-    [[ $name != blocking* ]] || variants+=(hand)
+    [[ $name != blocking* ]] || variants+=(hand checks)
     for ((round = 0; round < rounds; round++)); do
         for ((i = 0; i < ${#variants[@]}; i++)); do
             variant=${variants[$(((i + round) % ${#variants[@]}))]}

@@ -6,6 +6,8 @@
  *   turns      waits by epoll, receives from all sockets that are readable by one submission, and sends by another
  *   threads    a thread for each connection, by recv(2) and send(2), without io_uring
  *   linked     the same, each with a ring: the answer, and linked to it the next receive, in one submission
+ *   checked    the same, and linked to that a send of no bytes: does the other end still take what is sent to it? Who
+ *              keeps an answer back, and has told the program that it is sent, must know that
  *   multishot  accepts and receives by requests that stay (io_uring_prep_recv_multishot(3)), into a ring of buffers
  */
 #include <arpa/inet.h>
@@ -197,6 +199,8 @@ static void *serve_blocking(void *number) {
     return NULL;
 }
 
+static bool checked;
+
 static void *serve_linked(void *number) {
     static _Thread_local char bytes[2][SIZE];
     int fd = (int)(intptr_t)number, got = 0;
@@ -214,11 +218,16 @@ static void *serve_linked(void *number) {
         }
         made = io_uring_get_sqe(&own);
         io_uring_prep_recv(made, 0, bytes[(turn + 1) % 2], SIZE, 0);
-        made->flags |= IOSQE_FIXED_FILE;
-        io_uring_submit_and_wait(&own, 1);
+        made->flags |= IOSQE_FIXED_FILE | (checked ? IOSQE_IO_LINK : 0);
+        if (checked) {
+            made = io_uring_get_sqe(&own);
+            io_uring_prep_send(made, 0, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL);
+            made->flags |= IOSQE_FIXED_FILE;
+        }
+        io_uring_submit_and_wait(&own, 1 + checked);
         require(io_uring_wait_cqe(&own, &answer) == 0);
         got = answer->res > 0 ? answer->res : -1;
-        io_uring_cqe_seen(&own, answer);
+        io_uring_cq_advance(&own, 1 + checked);
     }
     io_uring_queue_exit(&own);
     close(fd);
@@ -247,7 +256,8 @@ int main(int argc, char **argv) {
     listener = listen_at(argv[2]);
     if (strcmp(argv[1], "threads") == 0)
         by_threads(serve_blocking);
-    if (strcmp(argv[1], "linked") == 0)
+    checked = strcmp(argv[1], "checked") == 0;
+    if (checked || strcmp(argv[1], "linked") == 0)
         by_threads(serve_linked);
     require(io_uring_queue_init_params(256, &ring, turns ? &plain : &alone) == 0);
     io_uring_register_ring_fd(&ring);
