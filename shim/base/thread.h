@@ -51,6 +51,7 @@ struct thread {
     uint16_t looked_in;  /* and that many were it last */
     struct stats *stats; /* this thread's counters: own_stats, or a place where others can watch them */
     struct stats own_stats;
+    _Atomic uint32_t waits;         /* for descriptors, so many so far (files/users.h) */
     const union critical *sections; /* of a thread that may be cancelled at any moment: how many it is in; */
     int number;                     /* and the kernel's name of it, to see whether it is there */
     struct thread *next;            /* all threads */

@@ -1,6 +1,7 @@
 #include "behind/straight.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "common/attention.h"
 #include "ring/direct.h"
@@ -8,7 +9,7 @@
 /* How the last page is known after the real call: not; by the kernel's rule; or it has waited, and begun a page. */
 enum { PAGE_UNKNOWN, PAGE_FOLLOWS, PAGE_BEGINS };
 
-/* Errors that are still to be told; also in the child of a fork, which has the sockets as well. */
+/* Errors that are still to be told. */
 static _Atomic uint32_t errors;
 
 void straight_failed(struct ofd *ofd, int error) {
@@ -26,6 +27,29 @@ int straight_take_error(struct ofd *ofd) {
             atomic_fetch_or(&wb_pending, WB_ERROR);
     }
     return error;
+}
+
+int straight_error_received(int fd, struct ofd *ofd) {
+    char byte;
+    if (sys(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) > 0)
+        return 0;
+    return straight_take_error(ofd);
+}
+
+int straight_error_sent(struct ofd *ofd) {
+    if (ofd->stream == STREAM_UNIX)
+        return 0;
+    int error = straight_take_error(ofd);
+    return error == EPIPE ? 0 : error;
+}
+
+void straight_forked(void) {
+    for (int fd = 0; atomic_load(&errors) && fd <= files_highest(); fd++) {
+        struct fd_slot *slot = files_slot(fd);
+        struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
+        if (ofd && ofd->stream)
+            straight_take_error(ofd);
+    }
 }
 
 void straight_closed(struct ofd *ofd) {

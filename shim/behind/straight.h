@@ -17,6 +17,14 @@
  */
 void straight_failed(struct ofd *ofd, int error);
 int straight_take_error(struct ofd *ofd);
+/*
+ * The same for a call that receives by the number: what came before the error is told first. And for one that sends: on
+ * AF_UNIX it isn't for those, and EPIPE is told by the kernel again, with its signal.
+ */
+int straight_error_received(int fd, struct ofd *ofd);
+int straight_error_sent(struct ofd *ofd);
+/* In the child of a fork: errors are told once, by the parent. */
+void straight_forked(void);
 /* A number of it is closed by the caller, who has a reference; close(2) doesn't tell. The last one takes the error
  * along. */
 void straight_closed(struct ofd *ofd);

@@ -122,7 +122,7 @@ static void ask_by_ring(struct ring *ring, struct pollfd *of, nfds_t n) {
 
 /*
  * Does TCP take what is sent? It says so to poll(2), which costs less than a send. On AF_UNIX who shuts down the other
- * end for receiving isn't seen so (unix_poll in net/unix/af_unix.c).
+ * end for receiving isn't seen so (unix_poll in net/unix/af_unix.c). Both say whether there is urgent data.
  */
 static void ask(struct ring *ring) {
     struct pollfd of[TURN_SOCKETS];
@@ -130,8 +130,9 @@ static void ask(struct ring *ring) {
     struct timespec none = {0, 0};
     nfds_t n = 0;
     for (uint32_t i = 0; i < turn.sockets; i++)
-        if (turn.socket[i].ofd->stream == STREAM_TCP && turn.socket[i].end) {
-            of[n] = (struct pollfd){.fd = turn.socket[i].fd, .events = POLLOUT | POLLPRI};
+        if (turn.socket[i].end) {
+            bool tcp = turn.socket[i].ofd->stream == STREAM_TCP;
+            of[n] = (struct pollfd){.fd = turn.socket[i].fd, .events = (short)(tcp ? POLLOUT | POLLPRI : POLLPRI)};
             asked[n++] = &turn.socket[i];
         }
     if (!n)
@@ -139,13 +140,15 @@ static void ask(struct ring *ring) {
     turn.now.made++;
     if (ring_polling(ring) & RING_POLL_QUEUE)
         ask_by_ring(ring, of, n);
-    else if (sys(SYS_ppoll, of, n, &none, NULL, sizeof(uint64_t)) <= 0)
+    else if (sys(SYS_ppoll, of, n, &none, NULL, sizeof(uint64_t)) < 0)
         return;
     for (nfds_t i = 0; i < n; i++) {
         struct ofd *ofd = asked[i]->ofd;
-        asked[i]->open = of[i].revents == POLLOUT;
-        if (asked[i]->open && ofd->turn_room < ofd->turn_least)
-            ofd->turn_room = ofd->turn_least;
+        if (ofd->stream == STREAM_TCP) {
+            asked[i]->open = of[i].revents == POLLOUT;
+            if (asked[i]->open && ofd->turn_room < ofd->turn_least)
+                ofd->turn_room = ofd->turn_least;
+        }
         if (of[i].revents & POLLPRI) /* a byte that is urgent now may be an ordinary one when it is taken */
             asked[i]->end = 0;
     }
@@ -295,23 +298,20 @@ ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int co
     return got;
 }
 
-/* SIGPIPE kills as natively: before anything that came later is seen. */
-static void broken(const struct step *step) {
-    if (!step->quiet && signals_kills(SIGPIPE))
-        signals_raise(SIGPIPE);
-}
-
-/* What came of a send. What is lost is what the other end, had it gone right after, would have lost natively. */
+/*
+ * What came of a send. What is lost is what the other end, had it gone right after, would have lost natively: then
+ * there was no SIGPIPE either, and who receives next is told of it. What comes after it in the turn was written before
+ * that.
+ */
 static void sent(struct thread *self, struct step *step, long result) {
     if (result >= 0) {
         step->done += (uint32_t)result;
     } else if (result != -EAGAIN) {
         step->done = step->length;
-        if (step->socket->open && result == -EPIPE)
-            broken(step);
+        if (step->socket->open || result != -EPIPE)
+            failed(self, step->socket,
+                   result == -EPIPE && step->socket->ofd->stream == STREAM_UNIX ? ECONNRESET : (int)-result);
         step->socket->open = false;
-        if (result != -EPIPE) /* which it tells again */
-            failed(self, step->socket, (int)-result);
     }
 }
 

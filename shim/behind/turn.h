@@ -61,6 +61,14 @@ struct turn_gain {
  * a process that is ready to defer.
  */
 bool turn_begin(struct thread *self, const int *numbers, unsigned count, unsigned least);
+/*
+ * May the kernel refuse a buffer because of where it lies, or how large it is, whatever is read into it? Then it is
+ * asked (access_ok in the kernel).
+ */
+static inline bool turn_buffer_odd(const void *bytes, size_t n) {
+    enum { ADDRESS_BITS = 47, SIZE_MAX_ASKED = 1 << 20 };
+    return n > SIZE_MAX_ASKED || (uintptr_t)bytes >> ADDRESS_BITS;
+}
 /* How many bytes of the number were read; or -1: the caller makes the real call, before which the turn ends. */
 ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int count, size_t n);
 /* Is the write kept? `quiet`: it raises no SIGPIPE. */

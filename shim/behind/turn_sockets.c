@@ -86,13 +86,31 @@ static bool is_verified(const struct ofd *ofd, uint64_t now) {
            ofd->inode->unsure == atomic_load_explicit(&input_unsure, memory_order_relaxed);
 }
 
+/* Does TCP tell who receives more than the bytes, where there is room for that (cmsg(3))? */
+static bool tells_more(int fd) {
+    static const struct {
+        int level, name;
+    } options[] = {{SOL_SOCKET, SO_TIMESTAMP},
+                   {SOL_SOCKET, SO_TIMESTAMPNS},
+                   {SOL_SOCKET, SO_TIMESTAMPING},
+                   {IPPROTO_TCP, TCP_INQ}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        uint32_t value = 0;
+        socklen_t size = sizeof value;
+        if (sys(SYS_getsockopt, fd, options[i].level, options[i].name, &value, &size) == 0 && value)
+            return true;
+    }
+    return false;
+}
+
 /* Asks the kernel. files_lock held. */
 static bool verify(int fd, struct fd_slot *slot, struct ofd *ofd, uint64_t now) {
     uint32_t generation = atomic_load_explicit(&files_generation, memory_order_relaxed);
     struct stat st;
     straight_unsure(ofd);
     if (!ofd->turns || ofd->generation != generation) {
-        ofd->turns = files_verify(fd, slot) && readers_peekable(ofd, fd) && !ends_both_ours(fd, ofd->stream);
+        ofd->turns = files_verify(fd, slot) && readers_peekable(ofd, fd) && !ends_both_ours(fd, ofd->stream) &&
+                     (ofd->stream != STREAM_TCP || !tells_more(fd));
         ofd->verified_at = now;
         ofd->turn_room = ofd->turn_least = 0;
     } else if (now - ofd->verified_at > ticks_of_us(VERIFIED_US)) {

@@ -34,12 +34,28 @@ static long raw_close(long number, const long a[6], unsigned first, unsigned las
 }
 
 static long raw_dup(long number, const long a[6]) {
+    announce("syscall");
+    long to = forward(number, a);
+    number_taken((int)to);
+    number_duplicated((int)a[0], (int)to);
+    return to;
+}
+
+static long raw_dup2(long number, const long a[6]) {
     if (a[0] != a[1])
         give_up_number("syscall", (int)a[1]);
     bool begun = number_closing();
     long result = forward(number, a);
     number_closed(begun);
-    given_up_range((unsigned)a[1], (unsigned)a[1]);
+    number_duplicated((int)a[0], (int)result);
+    files_detached((int)a[1]);
+    return result;
+}
+
+static long raw_getfd(long number, const long a[6]) {
+    announce_reads("syscall");
+    long result = forward(number, a);
+    number_fetched((int)a[1], (int)result);
     return result;
 }
 
@@ -69,7 +85,40 @@ static long raw_write(long number, const long a[6], int verdict, size_t total) {
 }
 
 static long raw_read(long number, const long a[6], bool served, size_t n) {
+    int error = served ? 0 : socket_error_due((int)a[0], n);
+    if (unlikely(error))
+        return answer(-error);
     return served ? (long)n : read_passed((int)a[0], forward(number, a), WINDOW_AT_POSITION);
+}
+
+/* After it was announced. */
+static long raw_receive(long number, const long a[6], int flags) {
+    int error = flags & ASKS_NO_ERROR ? 0 : socket_error_due((int)a[0], 1);
+    return unlikely(error) ? answer(-error) : forward(number, a);
+}
+
+static long raw_send(long number, const long a[6]) {
+    int error = unlikely(wb_attention()) ? error_due((int)a[0]) : 0;
+    return unlikely(error) ? answer(-error) : forward(number, a);
+}
+
+static long raw_feed(long number, const long a[6], int from, int to) {
+    int error = feed_error_due(from, to);
+    return unlikely(error) ? answer(-error) : forward(number, a);
+}
+
+static long raw_connect(long number, const long a[6]) {
+    connect_begins();
+    long result = forward(number, a);
+    connect_ends((int)a[0]);
+    return result;
+}
+
+static long raw_getsockopt(long number, const long a[6]) {
+    long result = forward(number, a);
+    if (result == 0)
+        option_got((int)a[0], (int)a[1], (int)a[2], (void *)a[3], (const socklen_t *)a[4]);
+    return result;
 }
 
 static long raw_writev(long number, const long a[6]) {
@@ -185,7 +234,12 @@ EXPORT long syscall(long number, ...) {
             return raw_write(number, a, offer_send("syscall", (int)a[0], (const void *)a[1], (size_t)a[2], (int)a[3]),
                              (size_t)a[2]);
         announce("syscall");
-        break;
+        if (unlikely(wb_attention()) && ofd_in_error((int)a[0]))
+            return raw_send(number, a);
+        return raw_connect(number, a); /* MSG_FASTOPEN */
+    case SYS_connect:
+        announce_reads("syscall");
+        return raw_connect(number, a);
     case SYS_splice:
     case SYS_tee:
     case SYS_vmsplice:
@@ -193,7 +247,9 @@ EXPORT long syscall(long number, ...) {
         input_now_unsure();
         atomic_fetch_or(&readers_forbidden, READERS_PAGES);
         announce_reads("syscall");
-        break;
+        return number == SYS_splice     ? raw_feed(number, a, (int)a[0], (int)a[2])
+               : number == SYS_sendfile ? raw_feed(number, a, (int)a[1], (int)a[0])
+                                        : forward(number, a);
     case SYS_close:
         give_up_number("syscall", (int)a[0]);
         return raw_close(number, a, (unsigned)a[0], (unsigned)a[0]);
@@ -206,7 +262,11 @@ EXPORT long syscall(long number, ...) {
 #ifdef SYS_dup2
     case SYS_dup2:
 #endif
+        return raw_dup2(number, a);
+    case SYS_dup:
         return raw_dup(number, a);
+    case SYS_pidfd_getfd:
+        return raw_getfd(number, a);
 #ifdef SYS_fork
     case SYS_fork:
         return raw_fork(number, a, 0);
@@ -261,7 +321,18 @@ EXPORT long syscall(long number, ...) {
     case SYS_sendmmsg:
         sharing_sent();
         announce("syscall");
-        break;
+        return raw_send(number, a);
+    case SYS_recvmsg:
+    case SYS_recvmmsg:
+        announce_reads("syscall");
+        return raw_receive(number, a, (int)(number == SYS_recvmsg ? a[2] : a[3]));
+    case SYS_readv:
+    case SYS_preadv2:
+        announce_reads("syscall");
+        return raw_receive(number, a, 0);
+    case SYS_getsockopt:
+        announce_reads("syscall");
+        return raw_getsockopt(number, a);
     case SYS_ioctl:
         return raw_ioctl(number, a);
     case SYS_exit:
@@ -316,7 +387,7 @@ EXPORT long syscall(long number, ...) {
             return raw_read(number, a, stream_read("syscall", (int)a[0], (void *)a[1], (size_t)a[2], true),
                             (size_t)a[2]);
         announce_reads("syscall");
-        break;
+        return raw_receive(number, a, (int)a[3]);
     default:
         announce_reads("syscall");
     }

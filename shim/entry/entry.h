@@ -6,6 +6,7 @@
 #define URINGSHIM_ENTRY_ENTRY_H
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "ahead/peek.h"
 #include "ahead/window.h"
@@ -89,19 +90,35 @@ static inline struct ofd *known_file(int fd) {
     return ofd && !ofd->stream ? ofd : NULL;
 }
 
-/* The error that an earlier write to it met and that is to be reported now, to a call that writes or receives; or 0. */
-static inline int error_due(int fd) {
+/* Has an earlier write to the number's file or socket met an error that is still to be told? */
+static inline struct ofd *ofd_in_error(int fd) {
     struct ofd *ofd = known_ofd(fd);
-    if (likely(!ofd || !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)))
-        return 0;
-    return ofd->stream ? straight_take_error(ofd) : files_take_inode_error(ofd->inode);
+    return likely(!ofd || !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)) ? NULL : ofd;
 }
 
-/* What an earlier write to it met, if it is a socket. */
-static inline int socket_error_due(int fd) {
-    struct ofd *ofd = known_ofd(fd);
-    return ofd && ofd->stream ? error_due(fd) : 0;
+/* The error that is to be reported now, to a call that writes or sends; or 0. */
+static inline int error_due(int fd) {
+    struct ofd *ofd = ofd_in_error(fd);
+    if (likely(!ofd))
+        return 0;
+    return ofd->stream ? straight_error_sent(ofd) : files_take_inode_error(ofd->inode);
 }
+
+/* The same to one that asks a socket for up to n bytes, or, without bytes, for its error. */
+static inline int socket_error_due(int fd, size_t n) {
+    struct ofd *ofd = unlikely(wb_attention()) ? ofd_in_error(fd) : NULL;
+    return likely(!ofd || !ofd->stream || !n) ? 0 : straight_error_received(fd, ofd);
+}
+
+/* For a call that moves bytes from one number to another, either of which may be -1. */
+static inline int feed_error_due(int from, int to) {
+    int error = socket_error_due(from, 1);
+    return unlikely(error) || likely(!wb_attention() || !known_ofd(to) || !known_ofd(to)->stream) ? error
+                                                                                                  : error_due(to);
+}
+
+/* Flags of recv(2) with which it tells no such error. */
+#define ASKS_NO_ERROR (MSG_OOB | MSG_ERRQUEUE)
 
 /* The program shuts the socket down, or reads urgent data: it has no turns any more. */
 static inline void socket_shut(int fd) {

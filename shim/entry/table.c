@@ -100,7 +100,7 @@ struct mount_attr;
 /* Exported by libc, declared by no header: names for old or fortified binaries, and internal aliases. */
 #define BARRIER(type, name, parameters, arguments) extern type name parameters;
 #define RECEIVE(type, name, parameters, arguments, fd) extern type name parameters;
-#define FEED(type, name, parameters, arguments) extern type name parameters;
+#define FEED(type, name, parameters, arguments, from, to) extern type name parameters;
 #define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;
 #define TAKE(type, name, parameters, arguments, fd) extern type name parameters;
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
@@ -174,13 +174,16 @@ struct mount_attr;
 #define RECEIVE(type, name, parameters, arguments, fd)                                                                 \
     EXPORT type name parameters {                                                                                      \
         announce_reads_of(#name, fd);                                                                                  \
-        int error = unlikely(wb_attention()) ? error_due(fd) : 0;                                                      \
+        int error = socket_error_due(fd, 1);                                                                           \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }
-#define FEED(type, name, parameters, arguments)                                                                        \
+#define FEED(type, name, parameters, arguments, from, to)                                                              \
     EXPORT type name parameters {                                                                                      \
         atomic_fetch_or(&readers_forbidden, READERS_PAGES);                                                            \
         announce_reads(#name);                                                                                         \
+        int error = feed_error_due(from, to);                                                                          \
+        if (unlikely(error))                                                                                           \
+            return (type)answer(-error);                                                                               \
         type result = CALL(name, arguments);                                                                           \
         input_now_unsure();                                                                                            \
         return result;                                                                                                 \
@@ -193,7 +196,7 @@ struct mount_attr;
 #define TAKE(type, name, parameters, arguments, fd)                                                                    \
     EXPORT type name parameters {                                                                                      \
         announce_read(#name, fd);                                                                                      \
-        int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;                                               \
+        int error = socket_error_due(fd, 1);                                                                           \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
     }
 #define NEWFILE(type, name, parameters, arguments, fd)                                                                 \

@@ -8,7 +8,11 @@
 
 #include "files/stream.h"
 
-/* The process has connected the socket, or begun to. Any thread. */
+/*
+ * Around a call by which the process connects a socket: it has, or has begun to, and -1 if that can't be asked. Any
+ * thread. As long as there is one, which may be left by a handler, all may be connected to this process.
+ */
+void ends_connecting(void);
 void ends_connected(int fd);
 
 /*

@@ -10,7 +10,7 @@
 #define LATE(name, minor) #name,
 #define BARRIER(type, name, parameters, arguments) #name,
 #define RECEIVE(type, name, parameters, arguments, fd) #name,
-#define FEED(type, name, parameters, arguments) #name,
+#define FEED(type, name, parameters, arguments, from, to) #name,
 #define TOUCH(type, name, parameters, arguments, fd) #name,
 #define TAKE(type, name, parameters, arguments, fd) #name,
 #define NEWFILE(type, name, parameters, arguments, fd) #name,

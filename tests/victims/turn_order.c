@@ -8,8 +8,10 @@
  *   told       the server answers on A, and a thread that it has told, by memory, on B: as above
  *   taken      two threads of the server read B, one waits in the read: each byte is had once
  *   waits      one waits in its first read of B, when the other is told of it by epoll: as above
+ *   waits_HOW  the same, by another number that is made by HOW: dup, dup3 or getfd, called by their numbers
  *   reset      B was reset, or closed with something unread: who reads it, or asks for its error, is told once
  *   own        both ends are the server's: what it writes to the one is there when it reads the other
+ *   own_number the same, connected by the number of connect(2)
  *   fault      the server answers, and then faults in the handler of a fault: the answer is there
  *   small      as full, but it was filled by small answers
  *   space      the client has filled the file system at `space`, and told the server so; it sends on A, and sends more,
@@ -39,6 +41,7 @@
 enum { A, B, NEITHER };
 
 static int listener;
+static bool by_number; /* calls are made so */
 
 static int made(bool tcp, struct sockaddr_storage *at, socklen_t *size) {
     struct sockaddr_in inet = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -54,7 +57,8 @@ static int made(bool tcp, struct sockaddr_storage *at, socklen_t *size) {
 
 static int connected(const struct sockaddr_storage *to, socklen_t size) {
     int fd = socket(to->ss_family, SOCK_STREAM, 0);
-    require(fd >= 0 && connect(fd, (const struct sockaddr *)to, size) == 0);
+    require(fd >= 0 && (by_number ? (int)syscall(SYS_connect, fd, to, size)
+                                  : connect(fd, (const struct sockaddr *)to, size)) == 0);
     int yes = 1; /* or else the kernel keeps back what comes second */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     return fd;
@@ -514,14 +518,23 @@ static void *tell_later(void *client) {
 }
 
 /* What is there is had by one; the other has what comes after that. */
-static void waits(const int *server, const int *client, int epoll) {
+static void waits(const char *how, const int *server, const int *client, int epoll) {
     pthread_t taker, teller;
+    int other = server[B], self;
     char byte;
     bool ready[2];
     require(fcntl(server[B], F_SETFL, 0) == 0);
     introduce(server, client, epoll);
     takes = taken = 0;
-    require(pthread_create(&taker, NULL, take_once, (void *)&server[B]) == 0);
+    if (strcmp(how, "waits_dup") == 0) {
+        require((other = (int)syscall(SYS_dup, server[B])) >= 0);
+    } else if (strcmp(how, "waits_dup3") == 0) {
+        require((other = (int)syscall(SYS_dup3, server[B], 900, O_CLOEXEC)) >= 0);
+    } else if (strcmp(how, "waits_getfd") == 0) {
+        require((self = (int)syscall(SYS_pidfd_open, getpid(), 0)) >= 0);
+        require((other = (int)syscall(SYS_pidfd_getfd, self, server[B], 0)) >= 0 && close(self) == 0);
+    }
+    require(pthread_create(&taker, NULL, take_once, &other) == 0);
     require(pthread_create(&teller, NULL, tell_later, (void *)client) == 0);
     do {
         wait_for_both(epoll, ready);
@@ -533,6 +546,7 @@ static void waits(const int *server, const int *client, int epoll) {
     usleep(300);
     require(taken == 1 && pthread_join(teller, NULL) == 0 && write(client[B], "y", 1) == 1);
     require(pthread_join(taker, NULL) == 0 && taken <= 2);
+    require(other == server[B] || close(other) == 0);
 }
 
 int main(int argc, char **argv) {
@@ -544,11 +558,12 @@ int main(int argc, char **argv) {
     socklen_t size;
     listener = made(tcp, &at, &size);
     bool small = strcmp(argv[1], "small") == 0, fills = small || strcmp(argv[1], "full") == 0,
-         owns = strcmp(argv[1], "own") == 0, resets = strcmp(argv[1], "reset") == 0,
-         waiting = strcmp(argv[1], "waits") == 0;
+         owns = strncmp(argv[1], "own", 3) == 0, resets = strcmp(argv[1], "reset") == 0,
+         waiting = strncmp(argv[1], "waits", 5) == 0;
     bool alone = fills || owns || resets || waiting || strcmp(argv[1], "gone") == 0;
     pthread_t idler;
     require(!waiting || pthread_create(&idler, NULL, sleep_on, NULL) == 0);
+    by_number = strcmp(argv[1], "own_number") == 0;
     const struct way *way = ways;
     while (!alone && strcmp(way->name, argv[1]) != 0)
         require(++way < ways + sizeof ways / sizeof *ways);
@@ -583,7 +598,7 @@ int main(int argc, char **argv) {
             else if (owns)
                 own(server, client, epoll);
             else if (waiting)
-                waits(server, client, epoll);
+                waits(argv[1], server, client, epoll);
             else if (resets)
                 reset(tcp, server, client, epoll);
             else

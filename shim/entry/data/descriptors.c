@@ -259,15 +259,25 @@ FOPEN(fopen64)
 REOPEN(freopen)
 REOPEN(freopen64)
 
-/* Another process's description: its position isn't ours. */
-EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags) {
-    announce("pidfd_getfd");
-    int result = CALL(pidfd_getfd, (pidfd, fd, flags));
+/* Another process's description: its position isn't ours. Or it is this one's: then the two numbers share it. */
+void number_fetched(int fd, int result) {
     number_taken(result);
+    if (result < 0 || !thread_free(thread_self()))
+        return;
+    files_passed_on();
+    if (users_followed())
+        users_shared(fd);
+    turn_end(thread_self());
+}
+
+EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags) {
+    announce_reads("pidfd_getfd");
+    int result = CALL(pidfd_getfd, (pidfd, fd, flags));
+    number_fetched(fd, result);
     return result;
 }
 
-static void duplicated(int from, int to) {
+void number_duplicated(int from, int to) {
     if (to < 0 || !thread_free(thread_self()))
         return;
     files_share(from, to);
@@ -281,7 +291,7 @@ static void duplicated(int from, int to) {
 EXPORT int dup(int fd) {
     int to = CALL(dup, (fd));
     number_taken(to);
-    duplicated(fd, to);
+    number_duplicated(fd, to);
     return to;
 }
 
@@ -299,7 +309,7 @@ static void replacing(const char *call, int from, int to) {
         bool begun = number_closing();                                                                                 \
         int result = CALL(name, (from, to));                                                                           \
         number_closed(begun);                                                                                          \
-        duplicated(from, result);                                                                                      \
+        number_duplicated(from, result);                                                                               \
         files_detached(to);                                                                                            \
         return result;                                                                                                 \
     }
@@ -312,7 +322,7 @@ EXPORT int dup3(int from, int to, int flags) {
     bool begun = number_closing();
     int result = CALL(dup3, (from, to, flags));
     number_closed(begun);
-    duplicated(from, result);
+    number_duplicated(from, result);
     files_detached(to);
     return result;
 }
@@ -348,7 +358,7 @@ bool fcntl_begins(const char *call, int fd, int command) {
 void fcntl_ends(int fd, int command, int result, bool exclusive) {
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) {
         number_taken(result);
-        duplicated(fd, result);
+        number_duplicated(fd, result);
     } else if (command == F_ADD_SEALS) {
         files_mark_mapped(fd);
     } else if (command == F_SETFL) { /* O_APPEND and O_DIRECT belong to the description, under all its numbers */
@@ -407,6 +417,8 @@ bool ioctl_begins(const char *call, unsigned long request) {
 }
 
 void ioctl_ends(int fd, unsigned long request, bool exclusive) {
+    if (request == FIONBIO || request == FIOASYNC)
+        atomic_fetch_add(&files_generation, 1);
     if (refuses_writes(request))
         files_mark_mapped(fd);
     exclusive_ends(exclusive);

@@ -8,6 +8,10 @@
 bool fcntl_begins(const char *call, int fd, int command);
 void fcntl_ends(int fd, int command, int result, bool exclusive);
 
+/* `to` is what `from` is now; `result` is what the number was, in this process or in another one (pidfd_getfd(2)). */
+void number_duplicated(int from, int to);
+void number_fetched(int fd, int result);
+
 /* Around the call itself that closes or replaces numbers (base/passing.h); what begins says is given to what ends. */
 bool number_closing(void);
 void number_closed(bool begun);

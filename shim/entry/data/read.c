@@ -216,7 +216,7 @@ static inline __attribute__((always_inline)) bool read_answered(const char *call
                                                                 ssize_t *answered) {
     if ((*answered = offer_unserved(call, fd, bytes, n, WINDOW_AT_POSITION)) != WINDOW_MISS)
         return true;
-    int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;
+    int error = socket_error_due(fd, n);
     if (unlikely(error))
         *answered = answer(-error);
     return error != 0;
@@ -250,7 +250,10 @@ EXPORT ssize_t __read_chk(int fd, void *bytes, size_t n, size_t room) {
     if (turned > 0)
         return turned;
     ssize_t got = offer_read("__read_chk", fd, bytes, n <= room ? n : 0, WINDOW_AT_POSITION);
-    return likely(got != WINDOW_MISS) ? got : read_passed(fd, REAL(__read_chk)(fd, bytes, n, room), WINDOW_AT_POSITION);
+    if (likely(got != WINDOW_MISS))
+        return got;
+    int error = n <= room ? socket_error_due(fd, n) : 0;
+    return unlikely(error) ? answer(-error) : read_passed(fd, REAL(__read_chk)(fd, bytes, n, room), WINDOW_AT_POSITION);
 }
 
 #define PREAD_CHK(name)                                                                                                \
@@ -273,6 +276,15 @@ EXPORT int isatty(int fd) {
     return CALL(isatty, (fd));
 }
 
+/* Does it ask for any bytes at all? One that can't be read is the kernel's to refuse. */
+static bool vector_wants(const struct iovec *vector, int count) {
+    struct iovec part;
+    for (int i = 0; i < count; i++)
+        if (!copy_in_asked(&part, &vector[i], sizeof part) || part.iov_len)
+            return true;
+    return false;
+}
+
 /* What files have pending is seen; and windows are for single buffers. */
 EXPORT ssize_t readv(int fd, const struct iovec *vector, int count) {
     ssize_t turned = turn_serves_vector(fd, vector, count);
@@ -281,7 +293,8 @@ EXPORT ssize_t readv(int fd, const struct iovec *vector, int count) {
     ssize_t got = stream_readv("readv", fd, vector, count);
     if (got != WINDOW_MISS)
         return got;
-    int error = unlikely(wb_attention()) ? socket_error_due(fd) : 0;
+    bool failed = unlikely(wb_attention()) && ofd_in_error(fd);
+    int error = unlikely(failed) ? socket_error_due(fd, vector_wants(vector, count)) : 0;
     return unlikely(error) ? answer(-error) : read_passed(fd, REAL(readv)(fd, vector, count), WINDOW_AT_POSITION);
 }
 
@@ -306,7 +319,7 @@ static bool received(const char *call, int fd, void *bytes, size_t n, int flags,
         announce_reads_of(call, fd);
     if (unlikely(flags & MSG_OOB)) /* where the urgent byte was isn't seen any more */
         socket_shut(fd);
-    int error = unlikely(wb_attention()) ? error_due(fd) : 0;
+    int error = flags & ASKS_NO_ERROR ? 0 : socket_error_due(fd, 1); /* recv(2) tells it also if n is 0 */
     if (unlikely(error))
         *answered = answer(-error);
     return error != 0;
@@ -343,6 +356,7 @@ static bool poll_answered(struct pollfd *fds, nfds_t n) {
     EXPORT int name(struct pollfd *fds, nfds_t n, int limit) {                                                         \
         if (peeks_exist() && poll_answered(fds, n))                                                                    \
             return 1;                                                                                                  \
+        users_wait(thread_self());                                                                                     \
         announce(#name);                                                                                               \
         return polled_turn(fds, n, CALL(name, (fds, n, limit)));                                                       \
     }

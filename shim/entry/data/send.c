@@ -25,19 +25,28 @@ extern ssize_t __send(int fd, const void *bytes, size_t n, int flags);
 SEND(send)
 SEND(__send)
 
+void connect_begins(void) {
+    if (config.turns)
+        ends_connecting();
+}
+
 /* Whether it has succeeded or goes on (connect(2), EINPROGRESS), it has a port. */
-static void connected(int fd) {
+void connect_ends(int fd) {
     int saved = errno;
-    if (config.turns && !(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp)) /* which may forbid to ask */
-        ends_connected(fd);
+    if (config.turns)
+        ends_connected(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp ? -1 : fd); /* which may forbid to ask */
     errno = saved;
 }
 
 EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags, __CONST_SOCKADDR_ARG to, socklen_t size) {
     if (to.__sockaddr__ || size) {
         announce("sendto");
+        int late = unlikely(wb_attention()) ? error_due(fd) : 0;
+        if (unlikely(late))
+            return answer(-late);
+        connect_begins(); /* MSG_FASTOPEN */
         ssize_t sent = CALL(sendto, (fd, bytes, n, flags, to, size));
-        connected(fd); /* MSG_FASTOPEN */
+        connect_ends(fd);
         input_now_unsure();
         return sent;
     }
@@ -92,6 +101,8 @@ int offer_message(const char *call, int fd, const struct msghdr *message, int fl
                             flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT, flags & ~MSG_NOSIGNAL, total);
     if (plain) {
         announce(call);
+        int late = unlikely(wb_attention()) ? error_due(fd) : 0;
+        return unlikely(late) ? -late : PASS;
     } else {
         announce_change(call); /* what was looked at isn't this process's alone any more */
         *carries = carrying(call, readable);
@@ -139,14 +150,20 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 }
 
 /* The kernel has told us the error of an earlier send, and tells it once. */
+void option_got(int fd, int level, int name, void *value, const socklen_t *size) {
+    struct ofd *ofd = unlikely(wb_attention()) ? ofd_in_error(fd) : NULL;
+    if (likely(!ofd || !ofd->stream || level != SOL_SOCKET || name != SO_ERROR || *size != sizeof(int)))
+        return;
+    int late = straight_take_error(ofd), none = 0;
+    if (late && memcmp(value, &none, sizeof none) == 0)
+        memcpy(value, &late, sizeof late);
+}
+
 EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
     announce_read("getsockopt", fd); /* TCP_ZEROCOPY_RECEIVE */
     int result = CALL(getsockopt, (fd, level, name, value, size));
-    if (likely(!wb_attention() || result != 0 || level != SOL_SOCKET || name != SO_ERROR || *size != sizeof(int)))
-        return result;
-    int late = error_due(fd), none = 0;
-    if (late && memcmp(value, &none, sizeof none) == 0)
-        memcpy(value, &late, sizeof late);
+    if (result == 0)
+        option_got(fd, level, name, value, size);
     return result;
 }
 
@@ -188,8 +205,9 @@ EXPORT int socketpair(int domain, int type, int protocol, int ends[2]) {
 #define CONNECT(name)                                                                                                  \
     EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t n) {                                               \
         announce_reads_of(#name, fd);                                                                                  \
+        connect_begins();                                                                                              \
         int result = CALL(name, (fd, address, n));                                                                     \
-        connected(fd);                                                                                                 \
+        connect_ends(fd);                                                                                              \
         return result;                                                                                                 \
     }
 
@@ -214,19 +232,21 @@ static void received(size_t control) {
         files_passed_on();
 }
 
-/* One that wants neither a name nor control data is a vector. recvmsg(2): it is told that there are none. */
+/*
+ * One that wants neither a name nor control data is a vector. recvmsg(2): it is told that there are none. On AF_UNIX
+ * there may be, and it would be told that they are lost (MSG_CTRUNC).
+ */
 static ssize_t received_in_turn(int fd, struct msghdr *message, int flags) {
     struct msghdr copy;
     if (likely(!turn_goes_on(fd)) || flags & ~MSG_DONTWAIT || !thread_self()->faults_caught ||
         !thread_free(thread_self()) || !copy_in(&copy, message, sizeof copy) || copy.msg_name || copy.msg_controllen ||
         copy.msg_iovlen > INT32_MAX)
         return -1;
-    ssize_t got = turn_serves_vector(fd, copy.msg_iov, (int)copy.msg_iovlen);
-    if (got >= 0 && copy.msg_flags) {
-        copy.msg_flags = 0;
-        copy_in(&message->msg_flags, &copy.msg_flags, sizeof copy.msg_flags);
-    }
-    return got;
+    const struct ofd *ofd = known_ofd(fd);
+    copy.msg_flags = 0;
+    if (!ofd || ofd->stream != STREAM_TCP || !copy_in(&message->msg_flags, &copy.msg_flags, sizeof copy.msg_flags))
+        return -1;
+    return turn_serves_vector(fd, copy.msg_iov, (int)copy.msg_iovlen);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
@@ -234,7 +254,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     if (turned >= 0)
         return turned;
     announce_reads_of("recvmsg", fd);
-    int error = unlikely(wb_attention()) ? error_due(fd) : 0;
+    int error = flags & ASKS_NO_ERROR ? 0 : socket_error_due(fd, 1);
     if (unlikely(error))
         return answer(-error);
     ssize_t got = CALL(recvmsg, (fd, message, flags));
@@ -244,7 +264,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit) {
     announce_reads_of("recvmmsg", fd);
-    int error = unlikely(wb_attention()) ? error_due(fd) : 0;
+    int error = flags & ASKS_NO_ERROR ? 0 : socket_error_due(fd, 1);
     if (unlikely(error))
         return (int)answer(-error);
     int got = CALL(recvmmsg, (fd, messages, count, flags, limit));

@@ -27,6 +27,11 @@ extern int _IO_file_stat(FILE *stream, void *st);
 
 static ssize_t hooked_read(FILE *stream, void *bytes, ssize_t n) {
     ssize_t got = offer_read("stdio read", stream->_fileno, bytes, (size_t)n, WINDOW_AT_POSITION);
+    int error = got == WINDOW_MISS ? socket_error_due(stream->_fileno, (size_t)n) : 0;
+    if (unlikely(error)) {
+        stream->_flags |= _IO_ERR_SEEN;
+        return answer(-error);
+    }
     if (got == WINDOW_MISS)
         got = read_passed(stream->_fileno, _IO_file_read(stream, bytes, n), WINDOW_AT_POSITION);
     return got;

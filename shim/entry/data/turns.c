@@ -200,6 +200,21 @@ int polled_turn(struct pollfd *fds, unsigned long n, int ready) {
     return ready;
 }
 
+/* select(2) doesn't tell who has an error, which would be taken by who looks. Of `count` leaves those without. */
+static unsigned without_error(int *numbers, unsigned count) {
+    struct pollfd of[TURN_SOCKETS];
+    struct timespec none = {0, 0};
+    unsigned left = 0;
+    for (unsigned i = 0; i < count; i++)
+        of[i] = (struct pollfd){.fd = numbers[i], .events = POLLIN};
+    if (!count || sys(SYS_ppoll, of, count, &none, NULL, sizeof(uint64_t)) <= 0)
+        return 0;
+    for (unsigned i = 0; i < count; i++)
+        if (of[i].revents == POLLIN)
+            numbers[left++] = of[i].fd;
+    return left;
+}
+
 static int selected(int n, const fd_set *readable, int ready) {
     int numbers[TURN_SOCKETS];
     unsigned count = 0;
@@ -211,7 +226,7 @@ static int selected(int n, const fd_set *readable, int ready) {
     for (int fd = 0; fd < n && count < TURN_SOCKETS; fd++)
         if (words[(unsigned)fd / BITS] >> (unsigned)fd % BITS & 1)
             numbers[count++] = fd;
-    turn_of(numbers, count);
+    turn_of(numbers, without_error(numbers, count));
     return ready;
 }
 
@@ -225,13 +240,12 @@ bool turn_goes_on_slowly(int fd) {
 
 /* The caller's vector in a turn, and how many bytes it has; 0: there are none, or it is odd, or there is no turn. */
 static size_t parts_of(int fd, struct iovec *parts, const struct iovec *vector, int count) {
-    enum { PART_MAX = 1 << 20 };
     size_t total = 0;
     if (!turn_goes_on(fd) || count < 1 || count > PARTS || !thread_self()->faults_caught ||
         !thread_free(thread_self()) || !copy_in(parts, vector, (size_t)count * sizeof *parts))
         return 0;
     for (int i = 0; i < count; total += parts[i++].iov_len)
-        if (parts[i].iov_len > PART_MAX)
+        if (turn_buffer_odd(parts[i].iov_base, parts[i].iov_len))
             return 0;
     return total;
 }
@@ -274,33 +288,40 @@ EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event
     return result;
 }
 
+static void waits_for(int epoll) {
+    number_used(epoll);
+    users_wait(thread_self());
+}
+
 /* Two threads that wait by the same one are told of the same descriptors, until these are read. */
 EXPORT int epoll_wait(int fd, struct epoll_event *events, int n, int limit) {
-    number_used(fd);
+    waits_for(fd);
     announce("epoll_wait");
     return waited(fd, events, CALL(epoll_wait, (fd, events, n, limit)));
 }
 
 EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int limit, const sigset_t *mask) {
-    number_used(fd);
+    waits_for(fd);
     announce("epoll_pwait");
     return waited(fd, events, CALL(epoll_pwait, (fd, events, n, limit, mask)));
 }
 
 extern int epoll_pwait2(int fd, struct epoll_event *events, int n, const struct timespec *limit, const sigset_t *mask);
 EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n, const struct timespec *limit, const sigset_t *mask) {
-    number_used(fd);
+    waits_for(fd);
     announce("epoll_pwait2");
     return waited(fd, events, CALL(epoll_pwait2, (fd, events, n, limit, mask)));
 }
 
 EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *limit, const sigset_t *mask) {
+    users_wait(thread_self());
     announce("ppoll");
     return polled_turn(fds, n, CALL(ppoll, (fds, n, limit, mask)));
 }
 
 #define SELECT(name)                                                                                                   \
     EXPORT int name(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *limit) {                                   \
+        users_wait(thread_self());                                                                                     \
         announce(#name);                                                                                               \
         return selected(n, r, CALL(name, (n, r, w, e, limit)));                                                        \
     }
@@ -311,6 +332,7 @@ SELECT(select)
 SELECT(__select)
 
 EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *limit, const sigset_t *mask) {
+    users_wait(thread_self());
     announce("pselect");
     return selected(n, r, CALL(pselect, (n, r, w, e, limit, mask)));
 }

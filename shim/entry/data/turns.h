@@ -13,7 +13,7 @@ static inline bool turn_goes_on(int fd) {
 /* A read of the number at its position: how many bytes of it, or -1, and the turn goes on or not, as announce says. */
 static inline ssize_t turn_serves(int fd, void *bytes, size_t n) {
     struct iovec one = {bytes, n};
-    return turn_goes_on(fd) ? turn_read(thread_self(), fd, &one, 1, n) : -1;
+    return turn_goes_on(fd) && !turn_buffer_odd(bytes, n) ? turn_read(thread_self(), fd, &one, 1, n) : -1;
 }
 
 /* The caller's vector may not be readable. */
@@ -22,7 +22,7 @@ ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count);
 /* The same for a write, or a send that may be `quiet` (MSG_NOSIGNAL): is it kept? */
 static inline bool turn_keeps(int fd, const void *bytes, size_t n, bool quiet) {
     struct iovec one = {(void *)bytes, n};
-    return turn_goes_on(fd) && turn_write(thread_self(), fd, &one, 1, n, quiet);
+    return turn_goes_on(fd) && !turn_buffer_odd(bytes, n) && turn_write(thread_self(), fd, &one, 1, n, quiet);
 }
 /* And for the caller's vector, which may not be readable: so many bytes are kept, or 0. */
 size_t turn_keeps_vector(int fd, const struct iovec *vector, int count, bool quiet);

@@ -1,0 +1,431 @@
+/*
+ * turn_errors WAY: a server with one connection at a time, which it waits for by poll.
+ *
+ *   reset      TCP: the client resets the connection when it may have the server's answer: that is told once, by
+ * whichever call comes next, if it is one that tells such a thing. The calls and what they do are in a table. odd TCP
+ * and AF_UNIX: buffers that the kernel refuses, and messages with more than bytes. Prints what comes of it. pipe
+ * AF_UNIX, two connections: the client closes the first one when the server has been told of both. It is killed by
+ * writing to that one, or it isn't and the second one has its answer, but not both urgent     AF_UNIX: what was urgent
+ * becomes an ordinary byte while the server has read what came after it
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "common.h"
+
+static char bytes[4096];
+static volatile sig_atomic_t pipes;
+
+static void count_pipe(int number) {
+    (void)number;
+    pipes++;
+}
+
+static void idle(long us) {
+    struct timespec began, now;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - began.tv_sec) * 1000000 + (now.tv_nsec - began.tv_nsec) / 1000 < us);
+}
+
+static struct sockaddr_storage at;
+static socklen_t at_size;
+
+static int listen_somewhere(bool tcp) {
+    struct sockaddr_in inet = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    at_size = tcp ? sizeof inet : sizeof(sa_family_t); /* a name that nobody has */
+    memcpy(&at, tcp ? (void *)&inet : (void *)&local, at_size);
+    int fd = socket(at.ss_family, SOCK_STREAM, 0);
+    require(fd >= 0 && bind(fd, (struct sockaddr *)&at, at_size) == 0 && listen(fd, 5) == 0);
+    at_size = sizeof at;
+    require(getsockname(fd, (struct sockaddr *)&at, &at_size) == 0);
+    return fd;
+}
+
+static int connected(void) {
+    int fd = socket(at.ss_family, SOCK_STREAM, 0);
+    require(fd >= 0 && connect(fd, (struct sockaddr *)&at, at_size) == 0);
+    return fd;
+}
+
+static int accepted(int listener) {
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    require(fd >= 0);
+    return fd;
+}
+
+/* So that turns are what the two are used to. */
+static void ask_often(int fd, int times) {
+    for (int i = 0; i < times; i++)
+        require(write(fd, "hello", 5) == 5 && read(fd, bytes, 1) == 1);
+}
+
+static void wait_for(int fd, short events) {
+    struct pollfd one = {fd, events, 0};
+    require(poll(&one, 1, -1) == 1);
+}
+
+static void answer_often(int fd, int times) {
+    for (int i = 0; i < times; i++) {
+        wait_for(fd, POLLIN);
+        require(read(fd, bytes, 100) == 5 && write(fd, "x", 1) == 1);
+    }
+}
+
+/* One way to call, by a message of one part. */
+static struct iovec part;
+static struct msghdr *message(size_t n) {
+    static struct msghdr made;
+    part = (struct iovec){bytes, n};
+    made = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1};
+    return &made;
+}
+static struct mmsghdr *messages(void) {
+    static struct mmsghdr made;
+    made = (struct mmsghdr){.msg_hdr = *message(10)};
+    return &made;
+}
+
+static long error_of(int fd, bool by_number) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    require((by_number ? syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &size)
+                       : getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)) == 0);
+    errno = error;
+    return error ? -1 : 0;
+}
+
+static long through_pipe(int fd, bool out) {
+    int ends[2];
+    require(pipe(ends) == 0 && write(ends[1], "abc", 3) == 3);
+    long result = out ? splice(ends[0], NULL, fd, NULL, 3, 0) : splice(fd, NULL, ends[1], NULL, 100, 0);
+    int saved = errno;
+    close(ends[0]);
+    close(ends[1]);
+    errno = saved;
+    return result;
+}
+
+static long from_file(int fd) {
+    off_t from = 0;
+    int file = open("/proc/self/exe", O_RDONLY);
+    long result = sendfile(fd, file, &from, 100);
+    int saved = errno;
+    close(file);
+    errno = saved;
+    return result;
+}
+
+static long by_stream(int fd) {
+    FILE *stream = fdopen(dup(fd), "r");
+    require(stream);
+    long got = (long)fread(bytes, 1, 100, stream);
+    int saved = errno;
+    got = ferror(stream) ? -1 : got;
+    fclose(stream);
+    errno = saved;
+    return got;
+}
+
+static long by_another(int other) {
+    require(other >= 0);
+    long got = read(other, bytes, 100);
+    int saved = errno;
+    close(other);
+    errno = saved;
+    return got;
+}
+
+extern ssize_t __read_chk(int fd, void *into, size_t n, size_t room);
+
+#define CALLS(CALL)                                                                                                    \
+    CALL("read", true, read(fd, bytes, 100))                                                                           \
+    CALL("read of 1000", true, read(fd, bytes, 1000))                                                                  \
+    CALL("read of none", false, read(fd, bytes, 0))                                                                    \
+    CALL("__read_chk", true, __read_chk(fd, bytes, 100, sizeof bytes))                                                 \
+    CALL("readv", true, readv(fd, message(100)->msg_iov, 1))                                                           \
+    CALL("readv of none", false, readv(fd, message(0)->msg_iov, 1))                                                    \
+    CALL("preadv2", true, preadv2(fd, message(10)->msg_iov, 1, -1, 0))                                                 \
+    CALL("recv", true, recv(fd, bytes, 100, 0))                                                                        \
+    CALL("recv of 3000", true, recv(fd, bytes, 3000, 0))                                                               \
+    CALL("recv of none", true, recv(fd, bytes, 0, 0))                                                                  \
+    CALL("recv of urgent data", false, recv(fd, bytes, 100, MSG_OOB))                                                  \
+    CALL("recv of errors", false, recv(fd, bytes, 100, MSG_ERRQUEUE))                                                  \
+    CALL("recvmsg", true, recvmsg(fd, message(100), 0))                                                                \
+    CALL("recvmsg of errors", false, recvmsg(fd, message(100), MSG_ERRQUEUE))                                          \
+    CALL("recvmmsg", true, recvmmsg(fd, messages(), 1, 0, NULL))                                                       \
+    CALL("fread", true, by_stream(fd))                                                                                 \
+    CALL("splice from it", true, through_pipe(fd, false))                                                              \
+    CALL("SYS_read", true, syscall(SYS_read, fd, bytes, 100))                                                          \
+    CALL("SYS_readv", true, syscall(SYS_readv, fd, message(100)->msg_iov, 1))                                          \
+    CALL("SYS_recvfrom", true, syscall(SYS_recvfrom, fd, bytes, 100, 0, NULL, NULL))                                   \
+    CALL("SYS_recvfrom, MSG_PEEK", true, syscall(SYS_recvfrom, fd, bytes, 100, MSG_PEEK, NULL, NULL))                  \
+    CALL("SYS_recvmsg", true, syscall(SYS_recvmsg, fd, message(100), 0))                                               \
+    CALL("SYS_recvmmsg", true, syscall(SYS_recvmmsg, fd, messages(), 1, 0, NULL))                                      \
+    CALL("write", true, write(fd, bytes, 10))                                                                          \
+    CALL("writev", true, writev(fd, message(10)->msg_iov, 1))                                                          \
+    CALL("pwritev2", true, pwritev2(fd, message(10)->msg_iov, 1, -1, 0))                                               \
+    CALL("send", true, send(fd, bytes, 10, 0))                                                                         \
+    CALL("send of 3000", true, send(fd, bytes, 3000, MSG_MORE))                                                        \
+    CALL("sendto with an address", true, sendto(fd, bytes, 10, 0, (struct sockaddr *)&at, at_size))                    \
+    CALL("sendmsg", true, sendmsg(fd, message(10), 0))                                                                 \
+    CALL("sendmmsg", true, sendmmsg(fd, messages(), 1, 0))                                                             \
+    CALL("sendfile", true, from_file(fd))                                                                              \
+    CALL("splice to it", true, through_pipe(fd, true))                                                                 \
+    CALL("dprintf", true, dprintf(fd, "hello"))                                                                        \
+    CALL("SYS_write", true, syscall(SYS_write, fd, bytes, 10))                                                         \
+    CALL("SYS_sendto", true, syscall(SYS_sendto, fd, bytes, 10, 0, &at, at_size))                                      \
+    CALL("SYS_sendmsg", true, syscall(SYS_sendmsg, fd, message(10), 0))                                                \
+    CALL("SYS_sendmmsg", true, syscall(SYS_sendmmsg, fd, messages(), 1, 0))                                            \
+    CALL("SO_ERROR", true, error_of(fd, false))                                                                        \
+    CALL("SYS_getsockopt", true, error_of(fd, true))                                                                   \
+    CALL("dup", true, by_another(dup(fd)))                                                                             \
+    CALL("SYS_dup", true, by_another((int)syscall(SYS_dup, fd)))                                                       \
+    CALL("SYS_dup3", true, by_another((int)syscall(SYS_dup3, fd, 500, 0)))
+
+#define NAME(name, tells, call) {name, tells},
+static const struct {
+    const char *name;
+    bool tells;
+} kinds[] = {CALLS(NAME)};
+
+#define ONE(name, tells, call)                                                                                         \
+    if (kind == next++)                                                                                                \
+        return call;
+static long call(size_t kind, int fd) {
+    size_t next = 0;
+    CALLS(ONE)
+    return 0;
+}
+
+static void one_reset(int listener, size_t kind) {
+    pid_t pid = fork();
+    require(pid >= 0);
+    if (pid == 0) {
+        struct linger none = {1, 0};
+        int fd = connected();
+        ask_often(fd, 3);
+        require(setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) == 0 && write(fd, "hello", 5) == 5);
+        idle(250);
+        close(fd);
+        _exit(0);
+    }
+    int fd = accepted(listener);
+    answer_often(fd, 3);
+    wait_for(fd, POLLIN);
+    ssize_t got = read(fd, bytes, 100), sent = got == 5 ? write(fd, "x", 1) : -1;
+    idle(500);
+    wait_for(fd, 0); /* for the end, that is */
+    bool in_time = got == 5 && sent == 1;
+    pipes = 0;
+    errno = 0;
+    long result = call(kind, fd);
+    bool told = result < 0 && errno == ECONNRESET;
+    if (in_time && (told != kinds[kind].tells || (told && pipes)))
+        die("%s: %ld, %d SIGPIPE", kinds[kind].name, result, (int)pipes);
+    errno = 0;
+    result = read(fd, bytes, 100);
+    if (in_time && (told ? result != 0 : result != -1 || errno != ECONNRESET))
+        die("%s: and then %ld", kinds[kind].name, result);
+    close(fd);
+    require(waitpid(pid, NULL, 0) == pid);
+}
+
+static void reset(void) {
+    int listener = listen_somewhere(true);
+    signal(SIGPIPE, count_pipe);
+    for (int round = 0; round < 3; round++)
+        for (size_t kind = 0; kind < COUNT_OF(kinds); kind++)
+            one_reset(listener, kind);
+}
+
+static int flags_of(int fd) {
+    struct msghdr *made = message(100);
+    long got = recvmsg(fd, made, 0);
+    require(got > 0);
+    return made->msg_flags;
+}
+
+static long into_read_only(int fd) {
+    struct msghdr *there = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    require(there != MAP_FAILED);
+    *there = *message(100);
+    require(mprotect(there, 4096, PROT_READ) == 0);
+    return recvmsg(fd, there, 0);
+}
+
+static void send_descriptor(int fd) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    struct msghdr *made = message(5);
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+    made->msg_control = &control;
+    made->msg_controllen = sizeof control;
+    require(sendmsg(fd, made, 0) == 5);
+}
+
+enum { ODD = 8 };
+static char *const nowhere = (char *)0xffff800000000000;
+
+static void one_odd(int kind, int fd) {
+    struct iovec parts[2] = {{bytes, 3}, {nowhere, kind == 3 ? 10 : 0}};
+    static volatile size_t sizes[] = {SIZE_MAX, (size_t)1 << 62, (size_t)1 << 47};
+    switch (kind) {
+    case 0:
+    case 1:
+    case 2:
+        printf("%zd", read(fd, bytes, sizes[kind]));
+        break;
+    case 3:
+    case 4:
+        printf("%zd", readv(fd, parts, 2));
+        break;
+    case 5:
+        printf("%zd", writev(fd, parts, 2));
+        break;
+    case 6:
+        printf("%ld", into_read_only(fd));
+        break;
+    default:
+        printf("%x", (unsigned)flags_of(fd));
+    }
+    printf(" %d; ", errno);
+}
+
+static void odd(bool tcp, int option) {
+    int listener = listen_somewhere(tcp), yes = 1;
+    pid_t pid = fork();
+    require(pid >= 0);
+    if (pid == 0) {
+        int fd = connected();
+        ask_often(fd, 60);
+        for (int i = 0; i < ODD; i++) {
+            if (!tcp && i == ODD - 1)
+                send_descriptor(fd);
+            else
+                require(write(fd, "hello", 5) == 5);
+            require(recv(fd, bytes, 1, MSG_WAITALL) == 1);
+        }
+        require(read(fd, bytes, 1) == 0);
+        _exit(0);
+    }
+    int fd = accepted(listener);
+    answer_often(fd, 30);
+    require(!option ||
+            setsockopt(fd, tcp && option == TCP_INQ ? IPPROTO_TCP : SOL_SOCKET, option, &yes, sizeof yes) == 0);
+    answer_often(fd, 30);
+    for (int i = 0; i < ODD; i++) {
+        wait_for(fd, POLLIN);
+        errno = 0;
+        one_odd(i, fd);
+        errno = 0;
+        printf("%zd %d, ", recv(fd, bytes, 100, MSG_DONTWAIT), errno);
+        require(write(fd, "x", 1) == 1);
+    }
+    puts("");
+    close(fd);
+    require(waitpid(pid, NULL, 0) == pid);
+}
+
+/* Odd rounds don't wait in between. */
+static void broken_pipe(void) {
+    for (int round = 0; round < 60; round++) {
+        int listener = listen_somewhere(false), fd[2], status;
+        pid_t pid = fork();
+        require(pid >= 0);
+        if (pid > 0) {
+            fd[0] = connected();
+            fd[1] = connected();
+            for (int i = 0; i < 60; i++) {
+                require(write(fd[0], "hello", 5) == 5 && write(fd[1], "hello", 5) == 5);
+                require(read(fd[0], bytes, 1) == 1 && read(fd[1], bytes, 1) == 1);
+            }
+            require(write(fd[0], "hello", 5) == 5 && write(fd[1], "hello", 5) == 5);
+            idle(round * 10);
+            close(fd[0]);
+            bool answered = read(fd[1], bytes, 1) == 1;
+            require(waitpid(pid, &status, 0) == pid && close(fd[1]) == 0 && close(listener) == 0);
+            require(answered != (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE));
+            continue;
+        }
+        struct pollfd both[2];
+        for (int i = 0; i < 2; i++)
+            both[i] = (struct pollfd){fd[i] = accepted(listener), POLLIN, 0};
+        for (int i = 0; i < 61; i++) {
+            while (poll(both, 2, -1) < 2)
+                ;
+            require(read(fd[0], bytes, 100) == 5 && read(fd[1], bytes, 100) == 5);
+            if (i == 60)
+                idle(300);
+            (void)!write(fd[0], "x", 1);
+            require(write(fd[1], "x", 1) == 1);
+        }
+        poll(NULL, 0, 1);
+        _exit(0);
+    }
+}
+
+static void urgent(void) {
+    int listener = listen_somewhere(false);
+    pid_t pid = fork();
+    require(pid >= 0);
+    if (pid == 0) {
+        int fd = connected();
+        ask_often(fd, 60);
+        if (send(fd, "b", 1, MSG_OOB) != 1) /* the kernel has none on AF_UNIX */
+            require(write(fd, "b", 1) == 1);
+        require(write(fd, "c", 1) == 1);
+        idle(1700);
+        if (send(fd, "d", 1, MSG_OOB) != 1)
+            require(write(fd, "d", 1) == 1);
+        require(write(fd, "e", 1) == 1 && shutdown(fd, SHUT_WR) == 0);
+        require(read(fd, bytes, 1) >= 0);
+        _exit(0);
+    }
+    int fd = accepted(listener), seen[256] = {0};
+    answer_often(fd, 60);
+    usleep(1000);
+    for (ssize_t got = 1; got != 0;) {
+        wait_for(fd, POLLIN);
+        got = read(fd, bytes, 100);
+        for (ssize_t i = 0; i < got; i++)
+            require(++seen[(unsigned char)bytes[i]] == 1);
+        idle(1200);
+    }
+    require(close(fd) == 0 && close(listener) == 0 && waitpid(pid, NULL, 0) == pid);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2)
+        return 99;
+    if (strcmp(argv[1], "reset") == 0) {
+        reset();
+    } else if (strcmp(argv[1], "odd") == 0) {
+        odd(true, 0);
+        odd(true, SO_TIMESTAMP);
+        odd(false, 0);
+        odd(false, SO_PASSCRED);
+    } else if (strcmp(argv[1], "pipe") == 0) {
+        broken_pipe();
+    } else if (strcmp(argv[1], "urgent") == 0) {
+        for (int round = 0; round < 40; round++)
+            urgent();
+    } else {
+        return 99;
+    }
+    return 0;
+}
