@@ -28,6 +28,9 @@
 #ifndef SYS_close_range /* 5.9 */
 #define SYS_close_range 436
 #endif
+#ifndef SYS_pidfd_getfd /* 5.6 */
+#define SYS_pidfd_getfd 438
+#endif
 #ifndef SYS_futex_waitv /* 5.16 */
 #define SYS_futex_waitv 449
 #endif

@@ -9,7 +9,7 @@
 /* How the last page is known after the real call: not; by the kernel's rule; or it has waited, and begun a page. */
 enum { PAGE_UNKNOWN, PAGE_FOLLOWS, PAGE_BEGINS };
 
-/* Errors that are still to be told. */
+/* Errors that are still to be told; also in the child of a fork, which has the sockets as well. */
 static _Atomic uint32_t errors;
 
 void straight_failed(struct ofd *ofd, int error) {
@@ -41,15 +41,6 @@ int straight_error_sent(struct ofd *ofd) {
         return 0;
     int error = straight_take_error(ofd);
     return error == EPIPE ? 0 : error;
-}
-
-void straight_forked(void) {
-    for (int fd = 0; atomic_load(&errors) && fd <= files_highest(); fd++) {
-        struct fd_slot *slot = files_slot(fd);
-        struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
-        if (ofd && ofd->stream)
-            straight_take_error(ofd);
-    }
 }
 
 void straight_closed(struct ofd *ofd) {

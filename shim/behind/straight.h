@@ -23,8 +23,6 @@ int straight_take_error(struct ofd *ofd);
  */
 int straight_error_received(int fd, struct ofd *ofd);
 int straight_error_sent(struct ofd *ofd);
-/* In the child of a fork: errors are told once, by the parent. */
-void straight_forked(void);
 /* A number of it is closed by the caller, who has a reference; close(2) doesn't tell. The last one takes the error
  * along. */
 void straight_closed(struct ofd *ofd);

@@ -139,10 +139,17 @@ static inline void announce_touch(const char *call, int fd) {
         announce_touch_slowly(call, fd);
 }
 
-/* Quiet (wb_quiet), and the thread was noted as the number's only user, if that is noted? */
-static inline bool number_quiet(int fd) {
-    uint32_t pending = atomic_load_explicit(&wb_pending, memory_order_acquire);
+/* Of wb_pending: is nothing to be done before a call by the number, and was the thread noted as its only user? */
+static inline bool number_left(int fd, uint32_t pending) {
     return likely(pending == 0) || (pending == WB_USERS && (single_threaded() || users_knows(thread_self(), fd)));
+}
+/* Nor after it? */
+static inline bool number_quiet(int fd) {
+    return number_left(fd, atomic_load_explicit(&wb_pending, memory_order_acquire));
+}
+/* But for an input, that a call which takes something from the kernel counts? */
+static inline bool number_unattended(int fd) {
+    return number_left(fd, atomic_load_explicit(&wb_pending, memory_order_acquire) & ~(uint32_t)WB_AFTERWARDS);
 }
 
 /* Before the calling thread uses the number, if that is noted (users.h). */

@@ -175,7 +175,7 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
  */
 static inline __attribute__((always_inline)) bool reads_at_once(int fd, size_t n) {
     const struct fd_slot *slot = files_slot_near(fd);
-    return slot && (n > WINDOW_CALL_MAX ? !slot->reads : n > PEEK_CALL_MAX && slot->socket) && number_quiet(fd);
+    return slot && (n > WINDOW_CALL_MAX ? !slot->reads : n > PEEK_CALL_MAX && slot->socket) && number_unattended(fd);
 }
 
 /*
@@ -328,7 +328,7 @@ static bool received(const char *call, int fd, void *bytes, size_t n, int flags,
 #define RECV(name, parameters, arguments, plain)                                                                       \
     EXPORT ssize_t name parameters {                                                                                   \
         ssize_t answered;                                                                                              \
-        if (n > PEEK_CALL_MAX && !(flags & MSG_OOB) && number_quiet(fd))                                               \
+        if (n > PEEK_CALL_MAX && !(flags & MSG_OOB) && number_unattended(fd))                                          \
             return CALL(name, arguments);                                                                              \
         if (received(#name, fd, bytes, n, flags, plain, &answered))                                                    \
             return answered;                                                                                           \

@@ -104,7 +104,6 @@ static void unlock_after_fork(struct thread *self, bool child) {
     files_fork_done();
     wb_fork_done(self, child);
     if (child) {
-        straight_forked();
         visits_forked();
         group_sync_forked();
         survey_forked();
