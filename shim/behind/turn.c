@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -11,7 +10,6 @@
 #include "base/arena.h"
 #include "base/copy.h"
 #include "base/log.h"
-#include "base/signals.h"
 #include "base/single.h"
 #include "base/ticks.h"
 #include "base/trace.h"
@@ -39,7 +37,7 @@ struct step {
     struct turned *socket;
     uint32_t length, done;
     uint32_t start; /* a write: where it is in `bytes` */
-    bool writes, quiet;
+    bool writes;
 };
 
 static struct {
@@ -237,14 +235,14 @@ static struct turned *find(int fd) {
 }
 
 /* The step that a read or a write makes longer, or a new one; NULL: there are no more. */
-static struct step *step_of(struct turned *socket, bool writes, bool quiet) {
+static struct step *step_of(struct turned *socket, bool writes) {
     struct step *last = turn.steps ? &turn.step[turn.steps - 1] : NULL;
-    if (last && last->socket == socket && last->writes == writes && last->quiet == quiet)
+    if (last && last->socket == socket && last->writes == writes)
         return last;
     if (turn.steps == TURN_STEPS)
         return NULL;
     last = &turn.step[turn.steps++];
-    *last = (struct step){.socket = socket, .start = turn.used, .writes = writes, .quiet = quiet};
+    *last = (struct step){.socket = socket, .start = turn.used, .writes = writes};
     return last;
 }
 
@@ -270,7 +268,7 @@ static ssize_t serve(int fd, const struct iovec *parts, int count, size_t n) {
     if (!there || !n || (n > there && !says_all(socket)))
         return -1;
     size_t got = n < there ? n : there;
-    struct step *step = step_of(socket, false, false);
+    struct step *step = step_of(socket, false);
     if (!step || !scatter(parts, count, peek_of(socket) + socket->at, got))
         return -1;
     step->length += (uint32_t)got;
@@ -488,12 +486,12 @@ struct turn_gain turn_gained(void) {
     return gain;
 }
 
-static bool append(struct turned *socket, const struct iovec *parts, int count, uint32_t total, bool quiet) {
+static bool append(struct turned *socket, const struct iovec *parts, int count, uint32_t total) {
     char *to = turn.bytes + turn.used;
     for (int i = 0; i < count; to += parts[i++].iov_len)
         if (!copy_in(to, parts[i].iov_base, parts[i].iov_len))
             return false;
-    struct step *step = step_of(socket, true, quiet);
+    struct step *step = step_of(socket, true);
     if (!step)
         return false;
     step->length += total;
@@ -520,7 +518,7 @@ static bool has_room(struct thread *self, struct turned *socket, uint32_t total)
     return turn_cost(total) <= ofd->turn_room;
 }
 
-static bool keep(struct thread *self, int fd, const struct iovec *parts, int count, uint32_t total, bool quiet) {
+static bool keep(struct thread *self, int fd, const struct iovec *parts, int count, uint32_t total) {
     struct turned *socket = find(fd);
     if (!socket || !socket->open || turn.stuck || !input_epoch_lasts(turn.epoch) || !has_room(self, socket, total))
         return false;
@@ -528,7 +526,7 @@ static bool keep(struct thread *self, int fd, const struct iovec *parts, int cou
         return false;
     if (!socket->open) /* no longer */
         return false;
-    if (!append(socket, parts, count, total, quiet))
+    if (!append(socket, parts, count, total))
         return false;
     turn.now.answered++;
     self->stats->count[COUNT_TURN_WRITES]++;
@@ -536,10 +534,10 @@ static bool keep(struct thread *self, int fd, const struct iovec *parts, int cou
     return true;
 }
 
-bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total, bool quiet) {
+bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total) {
     if (!total || total > TURN_CALL_MAX || !enter(self))
         return false;
-    bool kept = turn.sockets && keep(self, fd, parts, count, (uint32_t)total, quiet || self->pipe_blocked);
+    bool kept = turn.sockets && keep(self, fd, parts, count, (uint32_t)total);
     bias_leave(&self->holder);
     return kept;
 }

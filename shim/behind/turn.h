@@ -71,8 +71,8 @@ static inline bool turn_buffer_odd(const void *bytes, size_t n) {
 }
 /* How many bytes of the number were read; or -1: the caller makes the real call, before which the turn ends. */
 ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int count, size_t n);
-/* Is the write kept? `quiet`: it raises no SIGPIPE. */
-bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total, bool quiet);
+/* Is the write kept? It raises no SIGPIPE: there is room, and the other end was there. */
+bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total);
 /* Performs what the program did, and ends it. What is refused is waited for. */
 void turn_end(struct thread *self);
 /*

@@ -93,7 +93,7 @@ int offer_message(const char *call, int fd, const struct msghdr *message, int fl
     *total = 0;
     *carries = CARRYING_NOTHING;
     if (plain && turn_exists() && !(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)))
-        *total = turn_keeps_vector(fd, copy.msg_iov, (int)copy.msg_iovlen, flags & MSG_NOSIGNAL);
+        *total = turn_keeps_vector(fd, copy.msg_iov, (int)copy.msg_iovlen);
     if (unlikely(*total))
         return DEFERRED;
     if (plain && prepared)

@@ -250,10 +250,10 @@ static size_t parts_of(int fd, struct iovec *parts, const struct iovec *vector, 
     return total;
 }
 
-size_t turn_keeps_vector(int fd, const struct iovec *vector, int count, bool quiet) {
+size_t turn_keeps_vector(int fd, const struct iovec *vector, int count) {
     struct iovec parts[PARTS];
     size_t total = parts_of(fd, parts, vector, count);
-    return total && turn_write(thread_self(), fd, parts, count, total, quiet) ? total : 0;
+    return total && turn_write(thread_self(), fd, parts, count, total) ? total : 0;
 }
 
 ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count) {

@@ -19,13 +19,13 @@ static inline ssize_t turn_serves(int fd, void *bytes, size_t n) {
 /* The caller's vector may not be readable. */
 ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count);
 
-/* The same for a write, or a send that may be `quiet` (MSG_NOSIGNAL): is it kept? */
-static inline bool turn_keeps(int fd, const void *bytes, size_t n, bool quiet) {
+/* The same for a write, or a send: is it kept? */
+static inline bool turn_keeps(int fd, const void *bytes, size_t n) {
     struct iovec one = {(void *)bytes, n};
-    return turn_goes_on(fd) && !turn_buffer_odd(bytes, n) && turn_write(thread_self(), fd, &one, 1, n, quiet);
+    return turn_goes_on(fd) && !turn_buffer_odd(bytes, n) && turn_write(thread_self(), fd, &one, 1, n);
 }
 /* And for the caller's vector, which may not be readable: so many bytes are kept, or 0. */
-size_t turn_keeps_vector(int fd, const struct iovec *vector, int count, bool quiet);
+size_t turn_keeps_vector(int fd, const struct iovec *vector, int count);
 
 /* After poll(2) by whatever name. */
 struct pollfd;

@@ -265,7 +265,7 @@ int offer_write(const char *call, int fd, const void *bytes, size_t n) {
 
 int offer_send(const char *call, int fd, const void *bytes, size_t n, int flags) {
     int64_t how = flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT;
-    if (!(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) && turn_keeps(fd, bytes, n, flags & MSG_NOSIGNAL))
+    if (!(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) && turn_keeps(fd, bytes, n))
         return DEFERRED;
     return passes_at_once(fd, n) ? PASS : offer_one(call, fd, bytes, n, how, flags & ~MSG_NOSIGNAL);
 }
@@ -281,7 +281,7 @@ bool write_prepared(int fd) {
 int offer_vector(const char *call, int fd, const struct iovec *vector, int count, int64_t offset, bool odd,
                  size_t *total) {
     struct offer offer = {call, fd, count, vector, offset, 0, false, odd};
-    *total = offset >= 0 || odd ? 0 : turn_keeps_vector(fd, vector, count, offset == WB_SENT_QUIETLY);
+    *total = offset >= 0 || odd ? 0 : turn_keeps_vector(fd, vector, count);
     if (unlikely(*total))
         return DEFERRED;
     int verdict = make_offer(&offer);
@@ -313,7 +313,7 @@ void stream_passed(int fd, ssize_t written, size_t n) {
         return verdict == PASS ? write_passed(fd, REAL_OF(name) arguments, n) : answer_offer(verdict, n);              \
     }                                                                                                                  \
     static __attribute__((noinline)) ssize_t name##_extends parameters {                                               \
-        if (extends(fd, bytes, n, at) || ((at) == WB_AT_POSITION && turn_keeps(fd, bytes, n, false)))                  \
+        if (extends(fd, bytes, n, at) || ((at) == WB_AT_POSITION && turn_keeps(fd, bytes, n)))                         \
             return (ssize_t)n;                                                                                         \
         return name##_offered arguments;                                                                               \
     }                                                                                                                  \
