@@ -293,6 +293,22 @@ two_sockets() {
     cmp expected got || fail "$(diff expected got)"
 }
 
+@test "a message with a descriptor, amid others" {
+    "${PATIENTLY[@]}" "$VICTIMS/turn_errors" behind >expected
+    shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_errors" behind >got
+    (($(stat_value turn.served) > 30)) || fail "none served" || return
+    cmp expected got || fail "$(diff expected got)"
+}
+
+@test "a fault that is blocked, and kills at once, loses nothing that was written" {
+    local way turns
+    for way in blocked blocked_file blocked_handler blocked_file_handler; do
+        for turns in 0 1; do
+            shim URINGSHIM_TURNS=$turns URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_errors" $way || fail "$way, $turns" || return
+        done
+    done
+}
+
 @test "who is killed by writing to one has answered no other after that" {
     shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_errors" pipe || return
     (($(stat_value turn.deferred) > 500)) || fail "$(stat_value turn.deferred) deferred"

@@ -182,7 +182,8 @@ static void arrive(int signal, siginfo_t *info, void *context) {
         self->wait_masked = false;
     }
     thread_handler_called(self, context);
-    events->handler_begins(fault);
+    uint64_t blocked = *signals_in(&program[signal].mask);
+    events->handler_begins(fault, blocked & FAULT_SIGNALS);
     /* one that takes a number only doesn't mind */
     ((void (*)(int, siginfo_t *, void *))(uintptr_t)handler)(signal, info, context);
     self->interrupted += !(atomic_load(&program[signal].flags) & SA_RESTART);

@@ -26,9 +26,11 @@
 
 /* What the layers above do at such moments; set once at start. All are called in the thread that gets the signal. */
 struct signals_events {
-    void (*handler_begins)(bool fault); /* a handler of the program is about to run; fault: for a fault of its own */
-    void (*handler_ended)(void);        /* it returned */
-    void (*dying)(bool fault);          /* the process is about to be killed by the signal */
+    /* a handler of the program is about to run, for a fault of its own; or it blocks those, so that one kills at once
+     */
+    void (*handler_begins)(bool fault, bool blocks_faults);
+    void (*handler_ended)(void); /* it returned */
+    void (*dying)(bool fault);   /* the process is about to be killed by the signal */
 };
 /* To be called once, by the constructor: until then nothing is changed. */
 void signals_start(const struct signals_events *events);

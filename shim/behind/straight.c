@@ -31,7 +31,8 @@ int straight_take_error(struct ofd *ofd) {
 
 int straight_error_received(int fd, struct ofd *ofd) {
     char byte;
-    if (sys(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) > 0)
+    if (atomic_load(&ofd->inode->error) == EPIPE ||
+        sys(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) > 0)
         return 0;
     return straight_take_error(ofd);
 }

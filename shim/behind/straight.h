@@ -18,8 +18,9 @@
 void straight_failed(struct ofd *ofd, int error);
 int straight_take_error(struct ofd *ofd);
 /*
- * The same for a call that receives by the number: what came before the error is told first. And for one that sends: on
- * AF_UNIX it isn't for those, and EPIPE is told by the kernel again, with its signal.
+ * The same for a call that receives by the number: what came before the error is told first, and of EPIPE, which is for
+ * senders, the end (tcp_reset and tcp_recvmsg_locked in net/ipv4). And for one that sends: on AF_UNIX it isn't for
+ * those, and EPIPE is told by the kernel again, with its signal.
  */
 int straight_error_received(int fd, struct ofd *ofd);
 int straight_error_sent(struct ofd *ofd);

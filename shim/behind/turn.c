@@ -246,9 +246,13 @@ static struct step *step_of(struct turned *socket, bool writes) {
     return last;
 }
 
-/* May it be said that there are no more than these? */
+/*
+ * May it be said that there are no more than these? On AF_UNIX who looks sees no further than a message that carries
+ * more than bytes, which whoever reads on after it does.
+ */
 static bool says_all(const struct turned *socket) {
-    return socket->all && turn.newest <= (uint32_t)(socket - turn.socket) + 1 && input_epoch_lasts(turn.epoch);
+    return socket->all && (socket->ofd->stream == STREAM_TCP || socket->at == 0) &&
+           turn.newest <= (uint32_t)(socket - turn.socket) + 1 && input_epoch_lasts(turn.epoch);
 }
 
 static bool scatter(const struct iovec *parts, int count, const char *from, size_t n) {
@@ -301,14 +305,24 @@ ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int co
  * there was no SIGPIPE either, and who receives next is told of it. What comes after it in the turn was written before
  * that.
  */
+static int error_of(const struct turned *socket, long result) {
+    struct pollfd one = {.fd = socket->fd};
+    struct timespec none = {0, 0};
+    if (result != -EPIPE || socket->ofd->stream != STREAM_UNIX)
+        return (int)-result;
+    /* the other end may only have shut itself down for receiving: then there is no more to be told */
+    bool gone = sys(SYS_ppoll, &one, 1, &none, NULL, sizeof(uint64_t)) == 1 && one.revents & POLLHUP;
+    return gone ? ECONNRESET : 0;
+}
+
 static void sent(struct thread *self, struct step *step, long result) {
     if (result >= 0) {
         step->done += (uint32_t)result;
     } else if (result != -EAGAIN) {
         step->done = step->length;
-        if (step->socket->open || result != -EPIPE)
-            failed(self, step->socket,
-                   result == -EPIPE && step->socket->ofd->stream == STREAM_UNIX ? ECONNRESET : (int)-result);
+        int error = step->socket->open || result != -EPIPE ? error_of(step->socket, result) : 0;
+        if (error)
+            failed(self, step->socket, error);
         step->socket->open = false;
     }
 }

@@ -326,6 +326,9 @@ EXPORT long syscall(long number, ...) {
     case SYS_recvmmsg:
         announce_reads("syscall");
         return raw_receive(number, a, (int)(number == SYS_recvmsg ? a[2] : a[3]));
+    case SYS_pwritev2:
+        announce_reads("syscall");
+        return raw_send(number, a);
     case SYS_readv:
     case SYS_preadv2:
         announce_reads("syscall");

@@ -1,4 +1,6 @@
 #include "entry/entry.h"
+
+#include "base/copy.h"
 #include "entry/life/survey.h"
 #include "entry/life/trial.h"
 
@@ -58,6 +60,26 @@ static void announce_attended(const char *call) {
 void announce_slowly(const char *call) {
     wb_rehearsal_ends();
     announce_attended(call);
+}
+
+bool vector_asks(const struct iovec *vector, int count) {
+    enum { MOST = 1024 }; /* IOV_MAX */
+    struct iovec part;
+    bool any = false;
+    if (count <= 0 || count > MOST)
+        return false;
+    for (int i = 0; i < count; i++) {
+        if (!copy_in_asked(&part, &vector[i], sizeof part))
+            return false;
+        any |= part.iov_len != 0;
+    }
+    return any;
+}
+
+bool message_asks(const struct msghdr *message) {
+    struct msghdr copy;
+    return copy_in_asked(&copy, message, sizeof copy) &&
+           (!copy.msg_iovlen || vector_asks(copy.msg_iov, copy.msg_iovlen > INT32_MAX ? 0 : (int)copy.msg_iovlen));
 }
 
 /* Who relies on there being only one user has said so before asking. */

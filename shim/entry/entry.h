@@ -117,6 +117,15 @@ static inline int feed_error_due(int from, int to) {
                                                                                                   : error_due(to);
 }
 
+/*
+ * Does the caller's vector, or message, ask for any bytes, and can the kernel read it? It looks at that first, and at a
+ * socket's error then. Costs some system calls: only where there is an error.
+ */
+struct iovec;
+struct msghdr;
+bool vector_asks(const struct iovec *vector, int count);
+bool message_asks(const struct msghdr *message);
+
 /* Flags of recv(2) with which it tells no such error. */
 #define ASKS_NO_ERROR (MSG_OOB | MSG_ERRQUEUE)
 

@@ -13,10 +13,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -96,6 +99,32 @@ static struct mmsghdr *messages(void) {
     static struct mmsghdr made;
     made = (struct mmsghdr){.msg_hdr = *message(10)};
     return &made;
+}
+
+static void *volatile nowhere = (void *)16;
+
+static struct msghdr *with_address(void) {
+    struct msghdr *made = message(10);
+    made->msg_name = &at;
+    made->msg_namelen = at_size;
+    return made;
+}
+
+static struct msghdr *with_control(void) {
+    static union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SO_MARK}};
+    struct msghdr *made = message(10);
+    made->msg_control = &control;
+    made->msg_controllen = sizeof control;
+    return made;
+}
+
+static struct msghdr *unreadable(void) {
+    struct msghdr *made = message(10);
+    made->msg_iov = nowhere;
+    return made;
 }
 
 static long error_of(int fd, bool by_number) {
@@ -180,6 +209,15 @@ extern ssize_t __read_chk(int fd, void *into, size_t n, size_t room);
     CALL("send of 3000", true, send(fd, bytes, 3000, MSG_MORE))                                                        \
     CALL("sendto with an address", true, sendto(fd, bytes, 10, 0, (struct sockaddr *)&at, at_size))                    \
     CALL("sendmsg", true, sendmsg(fd, message(10), 0))                                                                 \
+    CALL("sendmsg with an address", true, sendmsg(fd, with_address(), 0))                                              \
+    CALL("sendmsg with control data", true, sendmsg(fd, with_control(), 0))                                            \
+    CALL("sendmsg of what can't be read", false, sendmsg(fd, unreadable(), 0))                                         \
+    CALL("recvmsg into what can't be read", false, recvmsg(fd, unreadable(), 0))                                       \
+    CALL("writev of none", false, writev(fd, message(0)->msg_iov, 1))                                                  \
+    CALL("writev of no parts", false, writev(fd, message(10)->msg_iov, 0))                                             \
+    CALL("writev of what can't be read", false, writev(fd, nowhere, 1))                                                \
+    CALL("pwrite", false, pwrite(fd, bytes, 10, 0))                                                                    \
+    CALL("SYS_pwritev2", true, syscall(SYS_pwritev2, fd, message(10)->msg_iov, 1L, -1L, 0L, 0L))                       \
     CALL("sendmmsg", true, sendmmsg(fd, messages(), 1, 0))                                                             \
     CALL("dprintf", true, dprintf(fd, "hello"))                                                                        \
     CALL("SYS_write", true, syscall(SYS_write, fd, bytes, 10))                                                         \
@@ -286,10 +324,10 @@ static void send_descriptor(int fd) {
 }
 
 enum { ODD = 8 };
-static char *const nowhere = (char *)0xffff800000000000;
+static char *const of_kernel = (char *)0xffff800000000000;
 
 static void one_odd(int kind, int fd) {
-    struct iovec parts[2] = {{bytes, 3}, {nowhere, kind == 3 ? 10 : 0}};
+    struct iovec parts[2] = {{bytes, 3}, {of_kernel, kind == 3 ? 10 : 0}};
     static volatile size_t sizes[] = {SIZE_MAX, (size_t)1 << 62, (size_t)1 << 47};
     switch (kind) {
     case 0:
@@ -416,6 +454,85 @@ static void urgent(void) {
     require(close(fd) == 0 && close(listener) == 0 && waitpid(pid, NULL, 0) == pid);
 }
 
+/* The first read has gone past what there is before a message with a descriptor, the second one goes on behind it. */
+static void behind(void) {
+    int listener = listen_somewhere(false);
+    pid_t pid = fork();
+    require(pid >= 0);
+    if (pid == 0) {
+        int fd = connected();
+        ask_often(fd, 60);
+        require(write(fd, "AAAAA", 5) == 5);
+        send_descriptor(fd);
+        require(write(fd, "CCCCC", 5) == 5 && read(fd, bytes, 1) == 0);
+        _exit(0);
+    }
+    int fd = accepted(listener);
+    answer_often(fd, 60);
+    usleep(3000);
+    wait_for(fd, POLLIN);
+    ssize_t first = read(fd, bytes, 7), second = read(fd, bytes, 100), third = read(fd, bytes, 100);
+    printf("%zd %zd %zd\n", first, second, third);
+    close(fd);
+    require(waitpid(pid, NULL, 0) == pid);
+}
+
+static atomic_bool ready;
+
+static void fault_now(int number) {
+    (void)number;
+    if (ready)
+        *(volatile int *)nowhere = 0;
+}
+
+static void write_records(int file) {
+    for (int i = 0; i < 100; i++)
+        require(write(file, "a record.\n", 10) == 10);
+}
+
+/* A fault that is blocked kills on the spot: what was written before that is there. */
+static void blocked(bool in_handler, bool file_last) {
+    int listener = listen_somewhere(false), status;
+    pid_t pid = fork();
+    require(pid >= 0);
+    if (pid > 0) {
+        int fd = connected();
+        struct stat st;
+        ask_often(fd, 60);
+        require(write(fd, "hello", 5) == 5);
+        require(read(fd, bytes, 100) == 6 && memcmp(bytes, "answer", 6) == 0);
+        require(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+        require(stat("records", &st) == 0 && st.st_size == 1000 && unlink("records") == 0);
+        return;
+    }
+    int fd = accepted(listener), file = open("records", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    struct sigaction action = {.sa_handler = fault_now};
+    struct itimerval often = {{0, 300}, {0, 300}};
+    sigset_t all;
+    sigfillset(&all);
+    action.sa_mask = all;
+    action.sa_flags = SA_RESTART;
+    answer_often(fd, 60);
+    require(file >= 0 && sigaction(SIGALRM, &action, NULL) == 0);
+    wait_for(fd, POLLIN);
+    require(!in_handler || setitimer(ITIMER_REAL, &often, NULL) == 0);
+    wait_for(fd, POLLIN);
+    require(read(fd, bytes, 100) == 5);
+    if (!file_last)
+        write_records(file);
+    if (write(fd, "answer", 6) != 6)
+        _exit(1);
+    if (file_last)
+        write_records(file);
+    ready = true;
+    if (!in_handler) {
+        sigprocmask(SIG_BLOCK, &all, NULL);
+        fault_now(0);
+    }
+    idle(HANG_SECONDS * 1000000L);
+    _exit(1);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2)
         return 99;
@@ -428,6 +545,10 @@ int main(int argc, char **argv) {
         odd(true, SO_TIMESTAMP);
         odd(false, 0);
         odd(false, SO_PASSCRED);
+    } else if (strcmp(argv[1], "behind") == 0) {
+        behind();
+    } else if (strncmp(argv[1], "blocked", 7) == 0) {
+        blocked(strstr(argv[1], "handler") != NULL, strstr(argv[1], "file") != NULL);
     } else if (strcmp(argv[1], "pipe") == 0) {
         broken_pipe();
     } else if (strcmp(argv[1], "urgent") == 0) {

@@ -276,15 +276,6 @@ EXPORT int isatty(int fd) {
     return CALL(isatty, (fd));
 }
 
-/* Does it ask for any bytes at all? One that can't be read is the kernel's to refuse. */
-static bool vector_wants(const struct iovec *vector, int count) {
-    struct iovec part;
-    for (int i = 0; i < count; i++)
-        if (!copy_in_asked(&part, &vector[i], sizeof part) || part.iov_len)
-            return true;
-    return false;
-}
-
 /* What files have pending is seen; and windows are for single buffers. */
 EXPORT ssize_t readv(int fd, const struct iovec *vector, int count) {
     ssize_t turned = turn_serves_vector(fd, vector, count);
@@ -294,7 +285,7 @@ EXPORT ssize_t readv(int fd, const struct iovec *vector, int count) {
     if (got != WINDOW_MISS)
         return got;
     bool failed = unlikely(wb_attention()) && ofd_in_error(fd);
-    int error = unlikely(failed) ? socket_error_due(fd, vector_wants(vector, count)) : 0;
+    int error = unlikely(failed) ? socket_error_due(fd, vector_asks(vector, count)) : 0;
     return unlikely(error) ? answer(-error) : read_passed(fd, REAL(readv)(fd, vector, count), WINDOW_AT_POSITION);
 }
 

@@ -99,14 +99,15 @@ int offer_message(const char *call, int fd, const struct msghdr *message, int fl
     if (plain && prepared)
         return offer_vector(call, fd, copy.msg_iov, (int)copy.msg_iovlen,
                             flags & MSG_NOSIGNAL ? WB_SENT_QUIETLY : WB_SENT, flags & ~MSG_NOSIGNAL, total);
-    if (plain) {
+    if (plain)
         announce(call);
-        int late = unlikely(wb_attention()) ? error_due(fd) : 0;
-        return unlikely(late) ? -late : PASS;
-    } else {
+    else
         announce_change(call); /* what was looked at isn't this process's alone any more */
+    int late = unlikely(wb_attention()) && ofd_in_error(fd) && message_asks(message) ? error_due(fd) : 0;
+    if (unlikely(late))
+        return -late;
+    if (!plain)
         *carries = carrying(call, readable);
-    }
     return PASS;
 }
 
@@ -152,11 +153,11 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 /* The kernel has told us the error of an earlier send, and tells it once. */
 void option_got(int fd, int level, int name, void *value, const socklen_t *size) {
     struct ofd *ofd = unlikely(wb_attention()) ? ofd_in_error(fd) : NULL;
-    if (likely(!ofd || !ofd->stream || level != SOL_SOCKET || name != SO_ERROR || *size != sizeof(int)))
+    if (likely(!ofd || !ofd->stream || level != SOL_SOCKET || name != SO_ERROR || *size > sizeof(int)))
         return;
     int late = straight_take_error(ofd), none = 0;
-    if (late && memcmp(value, &none, sizeof none) == 0)
-        memcpy(value, &late, sizeof late);
+    if (late && memcmp(value, &none, *size) == 0)
+        memcpy(value, &late, *size);
 }
 
 EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
@@ -243,10 +244,12 @@ static ssize_t received_in_turn(int fd, struct msghdr *message, int flags) {
         copy.msg_iovlen > INT32_MAX)
         return -1;
     const struct ofd *ofd = known_ofd(fd);
-    copy.msg_flags = 0;
     if (!ofd || ofd->stream != STREAM_TCP || !copy_in(&message->msg_flags, &copy.msg_flags, sizeof copy.msg_flags))
-        return -1;
-    return turn_serves_vector(fd, copy.msg_iov, (int)copy.msg_iovlen);
+        return -1; /* it can't be written */
+    ssize_t got = turn_serves_vector(fd, copy.msg_iov, (int)copy.msg_iovlen);
+    if (got >= 0)
+        message->msg_flags = 0;
+    return got;
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
@@ -254,7 +257,8 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     if (turned >= 0)
         return turned;
     announce_reads_of("recvmsg", fd);
-    int error = flags & ASKS_NO_ERROR ? 0 : socket_error_due(fd, 1);
+    bool asks = unlikely(wb_attention()) && ofd_in_error(fd) && !(flags & ASKS_NO_ERROR) && message_asks(message);
+    int error = socket_error_due(fd, asks);
     if (unlikely(error))
         return answer(-error);
     ssize_t got = CALL(recvmsg, (fd, message, flags));

@@ -165,9 +165,21 @@ static int late_error(int error) {
     return -error;
 }
 
+/* What an earlier write met, if this one is told: the kernel refuses some calls before it looks at that. */
+static int offer_late(const struct offer *offer) {
+    struct ofd *ofd = ofd_in_error(offer->fd);
+    if (likely(!ofd))
+        return 0;
+    if (ofd->stream &&
+        (offer->offset >= 0 || (offer->odd && offer->offset != WB_SENT && offer->offset != WB_SENT_QUIETLY) ||
+         (!offer->own && !vector_asks(offer->vector, offer->count))))
+        return 0;
+    return error_due(offer->fd);
+}
+
 static __attribute__((noinline)) int make_offer(struct offer *offer) {
     int saved = errno;
-    int late = error_due(offer->fd);
+    int late = offer_late(offer);
     if (unlikely(late))
         return late_error(late);
     enum reason reason = offer->odd ? REASON_flags : offer->own ? defer_own(offer) : defer_callers(offer);
@@ -182,7 +194,7 @@ static __attribute__((noinline)) int make_offer(struct offer *offer) {
         survey_write(offer->call, offer->fd, offer->total, offer->offset < 0 ? -1 : offer->offset);
     if (!announce_write(offer->call, offer->fd))
         return -EINTR;
-    if (unlikely((late = error_due(offer->fd)) != 0))
+    if (unlikely((late = offer_late(offer)) != 0))
         return late_error(late);
     return offer_straight(offer, reason);
 }

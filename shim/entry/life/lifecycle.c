@@ -125,13 +125,16 @@ static void flush_around_handler(void) {
  * Other signals may be blocked while a handler runs, and after it returned or jumped away. After a fault of the
  * program's own what it wrote is in the file, whatever its handler makes of that.
  */
-static void handler_begins(bool fault) {
+static void handler_begins(bool fault, bool blocks_faults) {
     thread_mask_changed(thread_self());
     thread_self()->epoch_before = 0; /* it may jump out of a write to a stream, which then has shown nothing */
     input_came();
     if (fault) {
         turn_end(thread_self());
         flush_around_handler();
+    } else if (blocks_faults && wb_attention() && thread_free(thread_self())) { /* it may have come to end a wait */
+        turn_try(thread_self());
+        wb_flush_all(attached_self(), FLUSH_BARRIER, WB_DONT_WAIT);
     }
 }
 

@@ -202,6 +202,18 @@ static bool mask_concerns(const sigset_t *set) {
     return set && (!self->faults_caught || self->pipe_blocked || *signals_in((sigset_t *)set) & looked_for);
 }
 
+/* A fault that is blocked kills at once: what is pending comes before that. */
+static void mask_changes(const char *call, bool blocks_faults) {
+    if (blocks_faults && wb_attention())
+        announce(call);
+    pipe_signal_changes(call);
+    mask_changed();
+}
+
+static bool has_faults(const sigset_t *set) {
+    return set && *signals_in((sigset_t *)set) & FAULT_SIGNALS;
+}
+
 static bool contexts; /* there are some (makecontext(3)): libc changes the mask at the end of one, too */
 
 /*
@@ -226,27 +238,22 @@ static bool mask_answered(const sigset_t *set, sigset_t *old) {
 EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
     if (mask_answered(set, old))
         return 0;
-    if (mask_concerns(set)) {
-        pipe_signal_changes("sigprocmask");
-        mask_changed();
-    }
+    if (mask_concerns(set) || has_faults(set))
+        mask_changes("sigprocmask", has_faults(set));
     return REAL(sigprocmask)(how, set, old);
 }
 
 EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
     if (mask_answered(set, old))
         return 0;
-    if (mask_concerns(set)) {
-        pipe_signal_changes("pthread_sigmask");
-        mask_changed();
-    }
+    if (mask_concerns(set) || has_faults(set))
+        mask_changes("pthread_sigmask", has_faults(set));
     return REAL(pthread_sigmask)(how, set, old);
 }
 
 #define MASK(type, name, parameters, arguments)                                                                        \
     EXPORT type name parameters {                                                                                      \
-        pipe_signal_changes(#name);                                                                                    \
-        mask_changed();                                                                                                \
+        mask_changes(#name, true);                                                                                     \
         return REAL(name) arguments;                                                                                   \
     }
 
@@ -258,8 +265,7 @@ MASK(int, sigsetmask, (int mask), (mask))
 #define CONTEXT(name, parameters, arguments)                                                                           \
     EXPORT int name parameters {                                                                                       \
         contexts = true;                                                                                               \
-        pipe_signal_changes(#name);                                                                                    \
-        mask_changed();                                                                                                \
+        mask_changes(#name, true);                                                                                     \
         return REAL(name) arguments;                                                                                   \
     }
 
