@@ -293,6 +293,12 @@ two_sockets() {
     cmp expected got || fail "$(diff expected got)"
 }
 
+@test "what is refused after all is tried again, and nothing before it" {
+    "${PATIENTLY[@]}" "$VICTIMS/turn_errors" refused || fail "natively" || return
+    shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_errors" refused || return
+    (($(stat_value turn.deferred) > 50)) || fail "$(stat_value turn.deferred) deferred"
+}
+
 @test "a message with a descriptor, amid others" {
     "${PATIENTLY[@]}" "$VICTIMS/turn_errors" behind >expected
     shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_errors" behind >got

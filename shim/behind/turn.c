@@ -559,8 +559,11 @@ bool turn_write(struct thread *self, int fd, const struct iovec *parts, int coun
 void turn_tick(struct thread *self) {
     if (!turn_exists() || !biased_trylock(&turn.lock, &self->holder))
         return;
-    if (turn.sockets && turn.seen && perform_directly(self))
-        over();
+    if (turn.sockets && turn.seen) {
+        turn.stuck = !perform_directly(self);
+        if (!turn.stuck)
+            over();
+    }
     turn.seen = true;
     biased_unlock(&turn.lock);
 }

@@ -34,7 +34,7 @@ teardown() {
 }
 
 # Victims that look past the library (victims/bare.h): by default they would be left alone.
-LOOK_PAST='^(errors_late|freshness|freshness_inside|freshness_own|lifecycle_own_tls|random_ops|signals_bare|signals_ways|threads_transitions)$'
+LOOK_PAST='^(errors_late|freshness|freshness_inside|freshness_own|lifecycle_own_tls|random_ops|signals_bare|signals_ways|threads_transitions|turn_errors)$'
 
 # own_calls_of CMD [ARG]…: what URINGSHIM_OWN_CALLS is to be for a command.
 own_calls_of() {

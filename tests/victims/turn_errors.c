@@ -2,11 +2,17 @@
  * turn_errors WAY: a server with one connection at a time, which it waits for by poll.
  *
  *   reset      TCP: the client resets the connection when it may have the server's answer: that is told once, by
- * whichever call comes next, if it is one that tells such a thing. The calls and what they do are in a table. odd TCP
- * and AF_UNIX: buffers that the kernel refuses, and messages with more than bytes. Prints what comes of it. pipe
- * AF_UNIX, two connections: the client closes the first one when the server has been told of both. It is killed by
- * writing to that one, or it isn't and the second one has its answer, but not both urgent     AF_UNIX: what was urgent
- * becomes an ordinary byte while the server has read what came after it
+ *              whichever call comes next, if it is one that tells such a thing. The calls are in a table.
+ *   feedN      the same with one of the last three calls of the table
+ *   odd        TCP and AF_UNIX: buffers that the kernel refuses, and messages with more than bytes. Prints what comes
+ *              of it
+ *   refused    AF_UNIX: what was kept is refused, when some of what came before it was performed
+ *   behind     AF_UNIX: a message with a descriptor lies amid what is read by two reads. Prints what each gets
+ *   blocked    AF_UNIX: the server writes to a file, answers, and faults with all signals blocked, by sigprocmask
+ *   blocked_…  with `handler` in a handler, and with `file` it writes to the file last
+ *   pipe       AF_UNIX, two connections: the client closes the first one when the server has been told of both. It is
+ *              killed by writing to that one, or it isn't and the second one has its answer, but not both
+ *   urgent     AF_UNIX: what was urgent becomes an ordinary byte while the server has read what came after it
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -24,6 +30,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "bare.h"
 #include "common.h"
 
 static char bytes[4096];
@@ -533,6 +540,44 @@ static void blocked(bool in_handler, bool file_last) {
     _exit(1);
 }
 
+/*
+ * What is kept is refused after all, as when the kernel is short of memory: by calls that no library sees. What was
+ * performed before it isn't done once more.
+ */
+static void refused(void) {
+    static char much[3000];
+    int listener = listen_somewhere(false), fd[2];
+    pid_t pid = fork();
+    require(pid >= 0);
+    if (pid == 0) {
+        for (int i = 0; i < 2; i++)
+            ask_often(fd[i] = connected(), 60);
+        require(write(fd[0], "0123456789", 10) == 10 && write(fd[1], "hello", 5) == 5);
+        usleep(60000);
+        while (recv(fd[1], bytes, sizeof bytes, 0) > 0)
+            ;
+        ssize_t got = recv(fd[0], bytes, sizeof bytes, MSG_WAITALL);
+        require(got == 1);
+        _exit(0);
+    }
+    for (int i = 0; i < 2; i++)
+        answer_often(fd[i] = accepted(listener), 60);
+    struct pollfd both[2] = {{fd[0], POLLIN, 0}, {fd[1], POLLIN, 0}};
+    while (poll(both, 2, -1) < 2)
+        ;
+    require(read(fd[0], bytes, 5) == 5 && write(fd[0], "A", 1) == 1);
+    while (bare_call(SYS_write, fd[1], much, sizeof much, 0) > 0)
+        ;
+    require(read(fd[1], bytes, 100) == 5);
+    (void)!write(fd[1], "Y", 1);
+    idle(20000);
+    usleep(1);
+    ssize_t got = read(fd[0], bytes, 100);
+    require(got == 5 && memcmp(bytes, "56789", 5) == 0);
+    int status;
+    require(close(fd[0]) == 0 && close(fd[1]) == 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2)
         return 99;
@@ -545,6 +590,8 @@ int main(int argc, char **argv) {
         odd(true, SO_TIMESTAMP);
         odd(false, 0);
         odd(false, SO_PASSCRED);
+    } else if (strcmp(argv[1], "refused") == 0) {
+        refused();
     } else if (strcmp(argv[1], "behind") == 0) {
         behind();
     } else if (strncmp(argv[1], "blocked", 7) == 0) {
