@@ -104,7 +104,7 @@ static inline int error_due(int fd) {
     return ofd->stream ? straight_error_sent(ofd) : files_take_inode_error(ofd->inode);
 }
 
-/* The same to one that asks a socket for up to n bytes, or, without bytes, for its error. */
+/* The same to one that asks a socket for up to n bytes: who asks for none isn't told. */
 static inline int socket_error_due(int fd, size_t n) {
     struct ofd *ofd = unlikely(wb_attention()) ? ofd_in_error(fd) : NULL;
     return likely(!ofd || !ofd->stream || !n) ? 0 : straight_error_received(fd, ofd);
