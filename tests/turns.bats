@@ -315,6 +315,14 @@ two_sockets() {
     done
 }
 
+@test "with a polling thread, as many sockets of AF_UNIX as its queue has room for" {
+    local round
+    for round in 1 2 3 4 5 6; do
+        serve ppoll unix URINGSHIM_SQPOLL=1
+        answered 50 150 64 "$RANDOM" || fail "round $round" || return
+    done
+}
+
 @test "who is killed by writing to one has answered no other after that" {
     shim URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 "${PATIENTLY[@]}" "$VICTIMS/turn_errors" pipe || return
     (($(stat_value turn.deferred) > 500)) || fail "$(stat_value turn.deferred) deferred"

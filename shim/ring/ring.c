@@ -534,11 +534,17 @@ bool ring_wait(struct ring *ring, unsigned wait) {
     return true;
 }
 
-/* Then its thread may not have let go of the files yet. */
+/*
+ * Then its thread may not have let go of the files yet. It says that there is room in the queue again only after the
+ * completions are there (io_submit_sqes in io_uring/io_uring.c), and who prepares the next ones relies on it.
+ */
 static void complete_by_poller(struct ring *ring, unsigned count) {
+    const struct io_uring_sq *sq = &ring->uring.sq;
     wake_poller(ring);
     while (io_uring_cq_ready(&ring->uring) < count)
         ring_wait(ring, count);
+    while (__atomic_load_n(sq->khead, __ATOMIC_ACQUIRE) != sq->sqe_tail)
+        sys(SYS_sched_yield);
 }
 
 /* What the kernel doesn't take it must not find later. */
