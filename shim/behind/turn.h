@@ -66,7 +66,12 @@ bool turn_begin(struct thread *self, const int *numbers, unsigned count, unsigne
  * asked (access_ok in the kernel).
  */
 static inline bool turn_buffer_odd(const void *bytes, size_t n) {
-    enum { ADDRESS_BITS = 47, SIZE_MAX_ASKED = 1 << 20 };
+#if defined(__aarch64__)
+    enum { ADDRESS_BITS = 48 };
+#else
+    enum { ADDRESS_BITS = 47 };
+#endif
+    enum { SIZE_MAX_ASKED = 1 << 20 };
     return n > SIZE_MAX_ASKED || (uintptr_t)bytes >> ADDRESS_BITS;
 }
 /* How many bytes of the number were read; or -1: the caller makes the real call, before which the turn ends. */
