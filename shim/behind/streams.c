@@ -30,11 +30,7 @@ bool streams_piece_ends(const struct ofd *ofd, uint32_t length, uint32_t total) 
 bool streams_after_input(struct ofd *ofd) {
     if (input_epoch_lasts(ofd->epoch))
         return false;
-    if (ofd->straight) {
-        ofd->habit.paid_last = false;
-        ofd->habit.wasted++;
-    }
-    ofd->straight = true;
+    streams_begin_anew(ofd);
     return true;
 }
 

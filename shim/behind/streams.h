@@ -10,9 +10,17 @@
 /* The process is about to be killed by SIGPIPE: nothing is deferred any more. */
 bool streams_doomed(void);
 /*
- * The first write after an input goes straight through: it shows whether the other end is still there. If there is
- * never a second one, as in a dialogue, deferring doesn't pay.
+ * The first write after a pause goes straight through, for somebody may wait for it; and so does the first one after an
+ * input, which shows whether the other end is still there. If there is never a second one, as in a dialogue, deferring
+ * doesn't pay.
  */
+static inline void streams_begin_anew(struct ofd *ofd) {
+    if (ofd->straight) {
+        ofd->habit.paid_last = false;
+        ofd->habit.wasted++;
+    }
+    ofd->straight = true;
+}
 bool streams_after_input(struct ofd *ofd);
 /* May a write of `total` bytes be deferred to it now? What the stream has no room for is the kernel's to wait with. */
 enum reason streams_admit(const struct ofd *ofd, uint32_t total);

@@ -195,6 +195,7 @@ static bool begin(struct thread *self, const int *numbers, unsigned count, unsig
     turn.hint = turn.newest = 0;
     turn.seen = false;
     atomic_fetch_or(&wb_pending, WB_TURN); /* who changes what is looked at from here on waits for the lock */
+    writes_follow();                       /* for the room that is asked for now, and known for later turns */
     choose(self, numbers, count);
     if (turn.sockets < least || shared_memory_joined() || turn_hindered() || atomic_load(&held)) {
         forget();

@@ -36,7 +36,7 @@ void input_counted(uint32_t flags) {
 
 /* What came while nobody counted is taken for one. */
 uint64_t input_epoch_now(void) {
-    if (!(atomic_fetch_or(&wb_pending, WB_AFTERWARDS) & WB_INPUTS))
+    if (!(atomic_load(&wb_pending) & WB_INPUTS) && !(atomic_fetch_or(&wb_pending, WB_INPUTS) & WB_INPUTS))
         atomic_fetch_add(&input_epoch, 1);
     return atomic_load(&input_epoch);
 }
@@ -44,8 +44,15 @@ uint64_t input_epoch_now(void) {
 uint64_t input_epoch_next(uint64_t epoch) {
     if (window_exists())
         atomic_fetch_add(&window_epoch, 1);
+    if (!(atomic_load(&wb_pending) & WB_INPUTS))
+        return 0;
     uint64_t now = atomic_fetch_add(&input_epoch, 1) + 1;
     return epoch && now == epoch + 1 ? now : 0;
+}
+
+void writes_follow(void) {
+    if (!(atomic_load(&wb_pending) & WB_FOLLOWED))
+        atomic_fetch_or(&wb_pending, WB_FOLLOWED);
 }
 
 void input_now_unsure(void) {

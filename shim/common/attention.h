@@ -128,11 +128,13 @@ static inline bool window_exists(void) {
 extern _Atomic uint64_t input_epoch;
 void input_counted(uint32_t flags);
 /*
- * WB_FOLLOWED: what the program writes to streams. Counted are the times after which it isn't known any more what was
- * written meanwhile, because nobody looked, or by a call that isn't a write.
+ * What the program writes to streams is followed while inputs are counted, and with WB_FOLLOWED beyond the next input.
+ * Counted are the times after which it isn't known any more what was written meanwhile, because nobody looked, or by a
+ * call that isn't a write.
  */
 extern _Atomic uint64_t input_unsure;
 void input_now_unsure(void);
+void writes_follow(void);
 
 static inline uint32_t inputs_counted(void) {
     return atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_INPUTS);
@@ -140,7 +142,7 @@ static inline uint32_t inputs_counted(void) {
 
 /* Is there more to be done after a write than to count it as an input? */
 static inline bool writes_are_followed(void) {
-    return unlikely(atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_FOLLOWED));
+    return unlikely(atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_AFTERWARDS));
 }
 
 /* A call of the program's has come back from the kernel, or a handler runs. */
@@ -157,8 +159,8 @@ static inline bool input_epoch_lasts(uint64_t epoch) {
     return (atomic_load_explicit(&wb_pending, memory_order_seq_cst) & WB_INPUTS) && atomic_load(&input_epoch) == epoch;
 }
 /*
- * An input came, and was the only one since that was answered: the epoch that begins with it. 0: there were others.
- * What the same call has shown of its own stream holds then.
+ * An input came, and was the only one since that was answered: the epoch that begins with it. 0: there were others, or
+ * inputs aren't counted any more. What the same call has shown of its own stream holds then.
  */
 uint64_t input_epoch_next(uint64_t epoch);
 /* Nobody writes to a stream any more, for some time: inputs needn't be counted. */

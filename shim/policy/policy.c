@@ -1,5 +1,7 @@
 #include "policy/policy.h"
 
+#include "behind/streams.h"
+
 /* Slots keep time in units of 256 ticks: 32 bits of them go round in minutes, which only makes a gap look short. */
 enum { TICKS_SHIFT = 8 };
 
@@ -98,8 +100,11 @@ enum reason policy_write(const struct write_facts *facts, struct fd_slot *slot, 
         slot->quick = 0;
         return REASON_unprofitable;
     }
-    if (facts->stream && !facts->running && pauses(slot, facts->now))
+    if (facts->stream && !facts->running && pauses(slot, facts->now)) {
+        if (ofd)
+            streams_begin_anew(ofd);
         return REASON_warming;
+    }
     if (facts->running || (ofd && ofd->habit.paid_last)) /* a pause may be the machine's */
         return REASON_NONE;
     if (!policy_skips(slot, facts->started) && !policy_warming(slot, facts->now, facts->started, facts->interrupted))

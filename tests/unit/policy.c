@@ -136,6 +136,31 @@ static void first_line(void) {
     expect("half a page and more", (int)policy_write(&facts, &slot, &ofd), REASON_large);
 }
 
+/* Each write waits for something, as in a dialogue: it is left alone. Who writes several in a row never is. */
+static void dialogue(void) {
+    struct inode inode = {.file_system = &disk};
+    struct ofd ofd = {.inode = &inode, .stream = STREAM_TCP};
+    struct fd_slot slot = {.other = 0};
+    struct write_facts facts = {.size = 10, .now = 123456789012, .started = true, .stream = STREAM_TCP};
+    int looked_at = 0, left = 0;
+    for (int i = 0; i < 100000; i++, facts.now += 3 * GAP)
+        looked_at += policy_write(&facts, &slot, &ofd) != REASON_unprofitable;
+    if (looked_at > 60) {
+        printf("looked at %d of 100000 writes of a dialogue\n", looked_at);
+        failures++;
+    }
+    ofd = (struct ofd){.inode = &inode, .stream = STREAM_TCP, .habit = {.paid = 1, .paid_last = true}};
+    slot = (struct fd_slot){.quick = 200, .last = 1};
+    for (int i = 0; i < 1000; i++, facts.now += 3 * GAP) {
+        expect("the first of several", (int)policy_write(&facts, &slot, &ofd), REASON_warming);
+        facts.now += GAP / 10;
+        left += policy_write(&facts, &slot, &ofd) != REASON_NONE;
+        ofd.straight = false;
+        ofd.habit.paid++;
+    }
+    expect("of the others left alone", left, 0);
+}
+
 /* The writes that aren't timed must not make a quick writer look slow: one just within the gap is found out too. */
 static void fresh(void) {
     struct fd_slot slot = {.other = 0};
@@ -287,6 +312,7 @@ int main(void) {
     asked_shortly(true);
     pausing();
     first_line();
+    dialogue();
     fresh();
     backing_off();
     rehearsing();

@@ -134,8 +134,14 @@ static void epochs(void) {
     CHECK(next && next != other && input_epoch_lasts(next) && !input_epoch_lasts(other));
     input_came();
     CHECK(input_epoch_next(next) == 0);
+    CHECK(input_epoch_next(input_epoch_now()) != 0);
+    input_came();
+    CHECK(!writes_are_followed());
     uint64_t unsure = atomic_load(&input_unsure);
-    epoch = input_epoch_now();
+    writes_follow();
+    input_epoch_now();
+    input_came();
+    CHECK(writes_are_followed() && atomic_load(&input_unsure) == unsure);
     input_epoch_rests();
     CHECK(atomic_load(&input_unsure) != unsure);
 }
