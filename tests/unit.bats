@@ -15,6 +15,10 @@ load lib/common
     "$ROOT/build/unit/string"
 }
 
+@test "ticks: what a call takes" {
+    "$ROOT/build/unit/ticks"
+}
+
 @test "copy: every length and alignment, and unreadable memory" {
     "$ROOT/build/unit/copy"
 }

@@ -28,18 +28,6 @@ bool window_hindered(void) {
     return (atomic_load(&wb_hindrances) & ~WRITES_ONLY) != 0 || atomic_load(&forbidden);
 }
 
-static uint64_t ticks_a_call(void) {
-    enum { CALLS = 3 };
-    uint64_t least = UINT64_MAX;
-    for (int i = 0; i < CALLS; i++) {
-        uint64_t before = ticks_now();
-        sys(SYS_getppid);
-        uint64_t took = ticks_now() - before;
-        least = took < least ? took : least;
-    }
-    return least;
-}
-
 void window_measure_calls(void) {
     static _Atomic bool measured;
     if (atomic_load_explicit(&measured, memory_order_relaxed) || atomic_exchange(&measured, true))

@@ -14,6 +14,7 @@ enum config_engine { ENGINE_AUTO, ENGINE_RING, ENGINE_DIRECT };
 enum config_order { ORDER_PROCESS, ORDER_THREAD };
 enum config_shared { SHARED_STRICT, SHARED_IGNORE };
 enum config_own_calls { OWN_CALLS_STRICT, OWN_CALLS_IGNORE };
+enum config_turns { TURNS_AUTO, TURNS_OFF, TURNS_ON };
 enum config_eager { EAGER_NOT, EAGER_ALL, EAGER_TURNS };
 
 struct config {

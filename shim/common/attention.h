@@ -47,6 +47,14 @@ extern _Atomic uint64_t wb_hindrances HIDDEN; /* REASON_unready from the beginni
 #define WB_VISITING (~0ull << REASON_visiting)
 void wb_hinder(enum reason reason);
 void wb_unhinder(enum reason reason);
+/*
+ * May the kernel be asked something, or the clock, that the program hasn't asked? Both may be forbidden (seccomp(2),
+ * PR_SET_TSC in prctl(2)).
+ */
+static inline bool wb_may_ask(void) {
+    uint64_t against = 1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp;
+    return !(atomic_load(&wb_hindrances) & against);
+}
 void wb_visit_begins(void);
 void wb_visit_ends(void);
 /* In the child of a fork, which has only its own thread's. */

@@ -26,14 +26,14 @@ SEND(send)
 SEND(__send)
 
 void connect_begins(void) {
-    if (config.turns)
+    if (turns_are() != TURNS_OFF)
         ends_connecting();
 }
 
 /* Whether it has succeeded or goes on (connect(2), EINPROGRESS), it has a port. */
 void connect_ends(int fd) {
     int saved = errno;
-    if (config.turns)
+    if (turns_are() != TURNS_OFF)
         ends_connected(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp ? -1 : fd); /* which may forbid to ask */
     errno = saved;
 }

@@ -16,6 +16,19 @@
 #include "entry/life/survey.h"
 #include "policy/policy.h"
 
+enum config_turns turns_are(void) {
+    static _Atomic int found = TURNS_AUTO;
+    int known = atomic_load_explicit(&found, memory_order_relaxed);
+    if (config.turns != TURNS_AUTO)
+        return (enum config_turns)config.turns;
+    if (known == TURNS_AUTO && wb_may_ask()) {
+        uint64_t dear = ticks_of_us(POLICY_TURN_CALL_NS) / 1000;
+        known = dear && ticks_a_call() >= dear ? TURNS_ON : TURNS_OFF;
+        atomic_store_explicit(&found, known, memory_order_relaxed);
+    }
+    return (enum config_turns)known;
+}
+
 /*
  * epoll tells a program its own word for a descriptor: which number had which is known from epoll_ctl. Hints: a number
  * that isn't readable, or isn't a socket, is looked at in vain, or not at all.
@@ -48,8 +61,7 @@ static unsigned place_of(int epoll, uint64_t data) {
 }
 
 static void watch(int epoll, int fd, uint64_t data, bool anew) {
-    bool wanted = config.turns && (unsigned)fd < WATCHES;
-    struct watches *all = wanted ? watches_made() : NULL;
+    struct watches *all = (unsigned)fd < WATCHES ? watches_made() : NULL;
     if (!all)
         return;
     atomic_store_explicit(&all->of[fd].data, data, memory_order_relaxed);
@@ -146,7 +158,7 @@ static void surveyed(int ready) {
 
 /* So many are ready: shall a turn be tried? */
 static bool promises(int ready) {
-    if (ready < 1 || !config.turns || config.no_streams || hindered())
+    if (ready < 1 || turns_are() != TURNS_ON || config.no_streams || hindered())
         return false;
     if (ready >= POLICY_TURN_LEAST || config.eager)
         follow_users();
@@ -264,7 +276,7 @@ ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count) {
 
 static int epoll_made(int epoll) {
     number_taken(epoll);
-    if (config.turns && epoll >= 0) {
+    if (epoll >= 0 && turns_are() == TURNS_ON) {
         follow_users();
         users_born(epoll); /* who waits by it takes nothing */
     }
@@ -282,9 +294,8 @@ EXPORT int epoll_create1(int flags) {
 EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
     announce("epoll_ctl");
     int result = CALL(epoll_ctl, (epoll, operation, fd, event));
-    if (result != 0 || !event || operation == EPOLL_CTL_DEL || !config.turns)
-        return result;
-    watch(epoll, fd, event->data.u64, operation == EPOLL_CTL_ADD);
+    if (result == 0 && event && operation != EPOLL_CTL_DEL && turns_are() == TURNS_ON)
+        watch(epoll, fd, event->data.u64, operation == EPOLL_CTL_ADD);
     return result;
 }
 

@@ -2,7 +2,11 @@
 #ifndef URINGSHIM_ENTRY_DATA_TURNS_H
 #define URINGSHIM_ENTRY_DATA_TURNS_H
 
+#include "base/config.h"
 #include "behind/turn.h"
+
+/* Are they wanted? TURNS_AUTO: the machine can't be asked yet what its calls cost. Any thread. */
+enum config_turns turns_are(void);
 
 /* Is there a turn, in which the number may be? What was written to files in it is performed first. */
 bool turn_goes_on_slowly(int fd);

@@ -381,12 +381,6 @@ static bool sync_is_shared(int fd) {
     return ofd && prepare_to_read(ofd->inode) == REASON_NONE;
 }
 
-/* Before anything else, the clock too, which may be among what is forbidden (PR_SET_TSC). */
-static bool sync_may_be_shared(void) {
-    uint64_t against = 1ull << REASON_disabled | 1ull << REASON_unready | 1ull << REASON_seccomp;
-    return !(atomic_load(&wb_hindrances) & against);
-}
-
 /* The faster way at present: policy is told the time once in so many syncs. */
 static bool shares_syncs(void) {
     static struct mutex lock;
@@ -411,7 +405,7 @@ static int sync_passed(struct thread *self, int fd, bool data_only, int (*real)(
     if (single_threaded() || !thread_free(self))
         return real(fd);
     int result = GROUP_YOURSELF;
-    if (atomic_fetch_add(&syncing, 1) > 0 && sync_may_be_shared() && shares_syncs() && sync_is_shared(fd))
+    if (atomic_fetch_add(&syncing, 1) > 0 && wb_may_ask() && shares_syncs() && sync_is_shared(fd))
         result = group_sync(attached_self(), fd, data_only);
     result = result == GROUP_YOURSELF ? real(fd) : (int)answer(result);
     atomic_fetch_sub(&syncing, 1);
