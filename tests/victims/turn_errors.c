@@ -431,13 +431,26 @@ static void broken_pipe(void) {
     }
 }
 
-static void urgent(void) {
+/* 0 for a child that asks; turns are what it and who answers are used to. *fd is the end of each. */
+static pid_t used_to_turns(int *fd) {
     int listener = listen_somewhere(false);
     pid_t pid = fork();
     require(pid >= 0);
     if (pid == 0) {
-        int fd = connected();
-        ask_often(fd, 60);
+        *fd = connected();
+        ask_often(*fd, 60);
+    } else {
+        *fd = accepted(listener);
+        answer_often(*fd, 60);
+    }
+    close(listener);
+    return pid;
+}
+
+static void urgent(void) {
+    int fd, seen[256] = {0};
+    pid_t pid = used_to_turns(&fd);
+    if (pid == 0) {
         if (send(fd, "b", 1, MSG_OOB) != 1) /* the kernel has none on AF_UNIX */
             require(write(fd, "b", 1) == 1);
         require(write(fd, "c", 1) == 1);
@@ -448,8 +461,6 @@ static void urgent(void) {
         require(read(fd, bytes, 1) >= 0);
         _exit(0);
     }
-    int fd = accepted(listener), seen[256] = {0};
-    answer_often(fd, 60);
     usleep(1000);
     for (ssize_t got = 1; got != 0;) {
         wait_for(fd, POLLIN);
@@ -458,24 +469,19 @@ static void urgent(void) {
             require(++seen[(unsigned char)bytes[i]] == 1);
         idle(1200);
     }
-    require(close(fd) == 0 && close(listener) == 0 && waitpid(pid, NULL, 0) == pid);
+    require(close(fd) == 0 && waitpid(pid, NULL, 0) == pid);
 }
 
 /* The first read has gone past what there is before a message with a descriptor, the second one goes on behind it. */
 static void behind(void) {
-    int listener = listen_somewhere(false);
-    pid_t pid = fork();
-    require(pid >= 0);
+    int fd;
+    pid_t pid = used_to_turns(&fd);
     if (pid == 0) {
-        int fd = connected();
-        ask_often(fd, 60);
         require(write(fd, "AAAAA", 5) == 5);
         send_descriptor(fd);
         require(write(fd, "CCCCC", 5) == 5 && read(fd, bytes, 1) == 0);
         _exit(0);
     }
-    int fd = accepted(listener);
-    answer_often(fd, 60);
     usleep(3000);
     wait_for(fd, POLLIN);
     ssize_t first = read(fd, bytes, 7), second = read(fd, bytes, 100), third = read(fd, bytes, 100);
