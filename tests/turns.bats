@@ -236,17 +236,23 @@ two_sockets() {
 
 @test "who could write to a file again, and had been told that there was no room, finds what was sent before there was" {
     need_root
-    local family
+    local family run
     # shellcheck disable=SC2016 # its own
     with_space() { unshare -m sh -c 'mount -t tmpfs -o size=1m none space && exec "$@"' sh "$@"; }
+    spaced() { # WHAT FAMILY ROUNDS NAME=VALUE…
+        with_space env "${PATIENTLY[@]}" env LD_PRELOAD="$LIB" "${@:4}" URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 \
+            "$VICTIMS/turn_order" "${@:1:3}" >said || fail "$*"
+    }
     mkdir space
     skip_unless "can't mount" with_space true
     for family in unix tcp; do
         rm -f "$STATS"
-        with_space env "${PATIENTLY[@]}" env LD_PRELOAD="$LIB" URINGSHIM_STATS="$STATS" URINGSHIM_TURNS=1 URINGSHIM_TEST_EAGER=1 \
-            "$VICTIMS/turn_order" space $family 300 >said || return
+        spaced space $family 300 URINGSHIM_STATS="$STATS" || return
         grep 'told at times' said || return
         (($(stat_value turn.begun) > 100)) || fail "$family: $(cat "$STATS")" || return
+        for run in {1..10}; do # the first failure comes on the quickest way, which nobody takes who counts
+            spaced space_before $family 20 URINGSHIM_OWN_CALLS=ignore || fail "$run" || return
+        done
     done
 }
 

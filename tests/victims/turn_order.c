@@ -188,11 +188,18 @@ static void idle(uint32_t *seed) {
         ;
 }
 
+static bool fails_before; /* once, in a file that nothing else is done with */
+
 static void serve_space(int epoll, const int *at) {
     char request[100];
     uint32_t seed = 1;
     int fd = open("space/file", O_RDWR | O_CREAT | O_TRUNC, 0600), told_so = 0;
     require(fd >= 0);
+    if (fails_before) {
+        int other = open("space/other", O_RDWR | O_CREAT, 0600);
+        fill(other);
+        require(ftruncate(other, 0) == 0 && close(other) == 0);
+    }
     for (int i = 0; i < 300; i++) /* which makes it known */
         require(pwrite(fd, "x", 1, i) == 1);
     require(write(at[B], "r", 1) == 1);
@@ -202,10 +209,12 @@ static void serve_space(int epoll, const int *at) {
             wait_for_both(epoll, ready);
         if (read(at[A], request, sizeof request) == 0)
             break;
-        require(pwrite(fd, block, sizeof block, MUCH) < 0 && errno == ENOSPC && write(at[B], "g", 1) == 1);
+        require(fails_before || (pwrite(fd, block, sizeof block, MUCH) < 0 && errno == ENOSPC));
+        require(write(at[B], "g", 1) == 1);
         for (ready[A] = false; !ready[A];)
             wait_for_both(epoll, ready);
-        idle(&seed);
+        for (int i = 0; i < (fails_before ? 20 : 1); i++) /* one failure more, and it is noted */
+            idle(&seed);
         bool told_now = pwrite(fd, block, sizeof block, MUCH) == sizeof block;
         told_so += told_now;
         ssize_t n = read(at[A], request, sizeof request);
@@ -353,6 +362,7 @@ static const struct way {
             {"told", serve_told, ask_told},
             {"taken", serve_taken, ask_taken},
             {"space", serve_space, ask_space},
+            {"space_before", serve_space, ask_space},
             {"fault", serve_fault, ask_fault}};
 
 /* One answer on each, which makes them known. */
@@ -564,6 +574,7 @@ int main(int argc, char **argv) {
     pthread_t idler;
     require(!waiting || pthread_create(&idler, NULL, sleep_on, NULL) == 0);
     by_number = strcmp(argv[1], "own_number") == 0;
+    fails_before = strcmp(argv[1], "space_before") == 0;
     const struct way *way = ways;
     while (!alone && strcmp(way->name, argv[1]) != 0)
         require(++way < ways + sizeof ways / sizeof *ways);
