@@ -51,7 +51,7 @@ all: $(LIBRARY) $(TOOLS)
 
 # liburing's shared library would cost nine system calls at every start. lazy: what isn't called isn't looked up.
 # noseparate-code: one mapping instead of three. initfirst: our fork handlers are registered before anybody's, so that
-# they run innermost. hash-style: base/symbols.h reads that of ours, too. sort-section: .bss.addresses, .bss.apart and .bss.later (base/sys.h) come
+# they run innermost. hash-style: base/symbols.h reads that of ours, too. sort-section: .bss.addresses, .bss.apart and .bss.later… (base/sys.h) come
 # behind .bss.
 $(LIBRARY): $(OBJECTS) shim/entry/late.map Makefile
 	$(if $(OWN_URING),@echo 'no liburing from 2.2 on: its few calls that are needed are our own')

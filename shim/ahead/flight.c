@@ -32,7 +32,7 @@ static struct {
     int64_t next;           /* where the next part begins */
     unsigned first, count;  /* those under way, and landed ones that weren't taken yet */
     struct part part[FLIGHT_PARTS];
-} flight LATER;
+} flight FORKED;
 
 static bool version_now(int fd, struct version *version) {
     struct stat st;

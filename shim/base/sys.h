@@ -67,10 +67,13 @@ static inline void *thread_pointer(void) {
 #ifdef __SANITIZE_ADDRESS__
 #define APART
 #define LATER
+#define FORKED
 #else
 #define APART __attribute__((section(".bss.apart")))
 /* A small one that is first touched when something is deferred or read ahead: these lie together, behind the others. */
 #define LATER __attribute__((section(".bss.later")))
+/* One of these that the child of a fork writes to: together they take a page, which is copied for it. */
+#define FORKED __attribute__((section(".bss.later.forked")))
 #endif
 
 /*

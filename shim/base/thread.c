@@ -10,7 +10,7 @@
 #include "base/single.h"
 
 struct thread thread_nobody = {.stats = &thread_nobody.own_stats};
-static struct thread first_thread LATER; /* so that a program's only thread costs no mapping */
+static struct thread first_thread FORKED; /* so that a program's only thread costs no mapping */
 
 __thread uintptr_t thread_self_offset __attribute__((tls_model("initial-exec")));
 

@@ -83,7 +83,6 @@ struct piece {
 struct wb_log {
     struct biased_lock lock;
     struct wb_open open;
-    struct piece piece[2];
     struct piece *filling; /* one of the two; the other one may be in flight */
     uint32_t limit;        /* bytes that a piece takes now */
     /* how long filling a piece took lately, and performing one, in ticks: who is to perform the next */
@@ -99,6 +98,7 @@ struct wb_log {
     _Atomic bool stuck;          /* its piece is: the flusher comes less often */
     bool used;
     struct wb_log *next;
+    struct piece piece[2]; /* last: the child of a fork writes to few pages */
 };
 
 #endif

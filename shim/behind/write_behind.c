@@ -482,7 +482,7 @@ void wb_flush_number(struct thread *self, int fd) {
  * The flusher's work: what it sees pending at one tick and still at the next is performed. At two fifths of the delay a
  * tick, nothing gets older than four fifths.
  */
-static uint64_t seen_batch[LOGS_MAX] LATER;
+static uint64_t seen_batch[LOGS_MAX] FORKED;
 
 static bool perform_stale(struct thread *self) {
     enum { PATIENT_TICKS = 16 }; /* to look again at a stream that was full */
@@ -691,13 +691,20 @@ static void forget(const struct piece *piece) {
     }
 }
 
+/* Flushed; its pieces' bytes didn't come along. What their extents were nobody looks at. */
+static void made_anew(struct wb_log *log) {
+    memset(log, 0, offsetof(struct wb_log, piece));
+    for (int i = 0; i < 2; i++)
+        memset(&log->piece[i], 0, offsetof(struct piece, extent));
+}
+
 void wb_fork_done(struct thread *self, bool child) {
     for (uint32_t i = 0; i < logs_made(); i++) {
         biased_unlock(&logs[i].lock);
         if (!child)
             continue;
         forget(logs[i].filling);
-        logs[i] = (struct wb_log){0}; /* flushed; its pieces didn't come along */
+        made_anew(&logs[i]);
     }
     if (child) {
         flusher_forked();

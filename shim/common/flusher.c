@@ -28,7 +28,7 @@ static struct {
     uint64_t serial;
     unsigned count;
     bool leave;
-} flusher LATER;
+} flusher FORKED;
 
 static void ring_bell(void) {
     atomic_fetch_add(&flusher.bell, 1);

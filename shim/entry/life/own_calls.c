@@ -21,7 +21,7 @@ enum state {
 };
 
 static _Atomic enum state state;
-static struct helper helper LATER;
+static struct helper helper FORKED;
 static _Atomic bool stop;
 static struct look found;
 

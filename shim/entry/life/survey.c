@@ -623,6 +623,8 @@ static void report(const char *program) {
 }
 
 void survey_forked(void) {
+    if (!survey_wanted)
+        return;
     lock = (struct mutex){0};
     begin_anew();
 }
