@@ -33,7 +33,7 @@ enum {
     POLICY_READS_FILE = 8,      /* and of one more file after that */
     POLICY_STRIDE = 4,          /* a step between reads of more than this many times their size is a jump */
     POLICY_TURN_LEAST = 3,      /* readable at a time, or a turn costs what it saves */
-    POLICY_TURN_CALL_NS = 500,  /* what a call takes where turns are tried unasked */
+    POLICY_TURN_CALL_NS = 400,  /* what a call takes where turns are tried unasked */
     POLICY_TURN_WAITS = 64,     /* such waits are a period of a trial; */
     POLICY_SYNCS = 32,          /* and so many syncs, each made while another is */
     POLICY_TRIAL = 17,          /* periods, with and without in turns, show which is better, */
