@@ -121,9 +121,9 @@ long straight_write(struct thread *self, int fd, struct ofd *ofd, const struct i
 }
 
 void straight_ends(struct thread *self, struct ofd *ofd, ssize_t written, size_t total) {
-    bool known = self->epoch_before && total && written == (ssize_t)total;
-    ofd->turn_room = 0;
     uint64_t epoch = input_epoch_next(self->epoch_before);
+    bool known = epoch && total && written == (ssize_t)total;
+    ofd->turn_room = 0;
     if (known)
         ofd->epoch = epoch;
     if (known && self->page_after == PAGE_BEGINS)
