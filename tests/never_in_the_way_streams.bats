@@ -31,6 +31,18 @@ waits() {
     waits pipe 64 deaths stopped
 }
 
+@test "a pipe that is written to by two of its descriptions, or two threads, takes no more than it holds" {
+    local how setting
+    for how in descriptions threads; do
+        [[ $("${PATIENTLY[@]}" "$VICTIMS/streams_room" $how) == "no more than the pipe held" ]] || fail "$how, natively" || return
+        for setting in URINGSHIM_TEST_EAGER={0,0,1,1} URINGSHIM_ORDER=thread{,,,,}; do
+            shim "$setting" "${PATIENTLY[@]}" "$VICTIMS/streams_room" $how >said || return
+            [[ $(<said) == "no more than the pipe held" ]] || fail "$how, $setting: $(<said)" || return
+        done
+    done
+    assert_stream_deferred
+}
+
 # The engines know how much room there is; what they have to do with it is the same in each.
 few_modes() {
     ((EVERYTHING)) || STREAM_MODES=("${EAGER_MODES[@]}")

@@ -357,8 +357,8 @@ as_natively() {
     for family in unix tcp; do
         rm -f "$STATS"
         "$VICTIMS/turn_order" "$1" $family "$2" >expected
-        for setting in URINGSHIM_TEST_EAGER=1 URINGSHIM_TEST_EAGER=0; do
-            shim URINGSHIM_TURNS=1 URINGSHIM_OWN_CALLS=ignore $setting "${PATIENTLY[@]}" "$VICTIMS/turn_order" "$1" $family "$2" >got
+        for setting in URINGSHIM_TEST_EAGER={1,turns,0}; do
+            shim URINGSHIM_TURNS=1 URINGSHIM_OWN_CALLS=ignore "$setting" "${PATIENTLY[@]}" "$VICTIMS/turn_order" "$1" $family "$2" >got
             cmp expected got || fail "$family, $setting: $(diff expected got)" || return
         done
         [[ -n ${3-} ]] || (($(stat_value turn.served) > 10 && $(stat_value turn.deferred) > 10)) || fail "$family: no turns" || return
@@ -369,7 +369,40 @@ as_natively() {
 
 @test "an error of a socket that was looked at is told, once" { as_natively reset 100; }
 
-@test "a process that has both ends reads what it has just written" { as_natively own 5 none && as_natively own_number 5 none; }
+@test "a process that has both ends reads what it has just written" {
+    local how
+    for how in own own_number own_sent own_sent_number own_sent_several; do
+        as_natively $how 5 none || fail "$how" || return
+    done
+}
+
+# room WAY SETTING…: the same as natively.
+room() {
+    "${PATIENTLY[@]}" "$VICTIMS/turn_room" "$1" >expected || fail "natively" || return
+    shim URINGSHIM_TURNS=1 "${@:2}" "${PATIENTLY[@]}" "$VICTIMS/turn_room" "$1" >got || return
+    cmp expected got || fail "$(diff expected got)"
+}
+
+@test "there is no room for an answer, whatever has filled the socket of a client that doesn't read" {
+    local way setting
+    for way in write pwritev2 aio sendmmsg backtrace splice sendfile straight straight straight; do
+        for setting in URINGSHIM_TEST_EAGER={1,turns}; do
+            room $way "$setting" || fail "$way, $setting" || return
+        done
+    done
+    (($(stat_value turn.served) > 500)) || fail "$(stat_value turn.served) served"
+}
+
+@test "who dies of a timer of its own has set it after its answer" {
+    room timer URINGSHIM_TEST_EAGER=1 && room timer URINGSHIM_TEST_EAGER=turns
+}
+
+@test "what a call costs is asked by one that the program makes itself" {
+    local how
+    for how in epoll poll select connect; do
+        "$VICTIMS/refuse_seccomp" KILL parent env LD_PRELOAD="$LIB" "$VICTIMS/turn_room" waits $how || fail "$how" || return
+    done
+}
 
 @test "an answer isn't lost by a fault, whose handler faults as well" {
     local family

@@ -32,7 +32,7 @@ void window_measure_calls(void) {
     static _Atomic bool measured;
     if (atomic_load_explicit(&measured, memory_order_relaxed) || atomic_exchange(&measured, true))
         return;
-    uint64_t us = ticks_of_us(1), most = us ? ticks_a_call() * WINDOW_CALL_A_US / us : 0;
+    uint64_t us = ticks_of_us(1), most = us ? ticks_a_call(SYS_getppid) * WINDOW_CALL_A_US / us : 0;
     most = most < WINDOW_CALL_MIN ? WINDOW_CALL_MIN : most < WINDOW_CALL_MAX ? most : WINDOW_CALL_MAX;
     atomic_store_explicit(&window_call_max, (uint32_t)most, memory_order_relaxed);
 }

@@ -35,7 +35,10 @@ static inline uint64_t ticks_now(void) {
 }
 #endif
 
-/* What a call into the kernel takes here, in ticks: found out by three of them the first time. Any thread. */
-uint64_t ticks_a_call(void);
+/*
+ * What a call into the kernel takes here, in ticks: found out by three of them the first time. By that call, whose
+ * arguments are wrong, so that it does nothing: one that the program makes itself is forbidden by nobody. Any thread.
+ */
+uint64_t ticks_a_call(long call);
 
 #endif

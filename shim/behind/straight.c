@@ -70,8 +70,8 @@ static void look(int fd, struct ofd *ofd) {
 static void follow(struct ofd *ofd, size_t total) {
     uint32_t page = stream_page(ofd->stream), rest = (uint32_t)(total % page);
     ofd->inode->end.unread += (uint32_t)total;
-    if (ofd->largest < total)
-        ofd->largest = total < page ? (uint32_t)total : page;
+    if (ofd->inode->largest < total)
+        ofd->inode->largest = total < page ? (uint32_t)total : page;
     if (ofd->inode->end.filled == STREAM_UNKNOWN)
         return;
     if (total <= page)
@@ -84,6 +84,7 @@ static void follow(struct ofd *ofd, size_t total) {
 static void begin(struct thread *self, int fd, struct ofd *ofd, bool asks) {
     self->epoch_before = input_epoch_now();
     self->page_after = PAGE_UNKNOWN;
+    ofd->turn_room = 0;
     if (!stream_is_pipe(ofd->stream) || !asks)
         return;
     look(fd, ofd);

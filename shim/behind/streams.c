@@ -44,7 +44,8 @@ void streams_filled(struct ofd *ofd, uint32_t total) {
     ofd->straight = false;
     ofd->room -= left_over(ofd, total) + total;
     ofd->turn_room = 0;
-    ofd->inode->end.filled = stream_filled(ofd->inode->end.filled, total, stream_page(ofd->stream));
+    if (ofd->inode->end.filled != STREAM_UNKNOWN) /* another thread has just written past this */
+        ofd->inode->end.filled = stream_filled(ofd->inode->end.filled, total, stream_page(ofd->stream));
 }
 
 uint32_t streams_left(const struct ofd *ofd, uint32_t length) {

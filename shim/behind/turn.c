@@ -119,8 +119,9 @@ static void ask_by_ring(struct ring *ring, struct pollfd *of, nfds_t n) {
 }
 
 /*
- * Does TCP take what is sent? It says so to poll(2), which costs less than a send. On AF_UNIX who shuts down the other
- * end for receiving isn't seen so (unix_poll in net/unix/af_unix.c). Both say whether there is urgent data.
+ * Does TCP take what is sent? It says so to poll(2), which costs less than a send; where the other end sends no more it
+ * may be gone, and only a send shows that. On AF_UNIX who shuts down the other end for receiving isn't seen so
+ * (unix_poll in net/unix/af_unix.c). Both say whether there is urgent data.
  */
 static void ask(struct ring *ring) {
     struct pollfd of[TURN_SOCKETS];
@@ -130,7 +131,8 @@ static void ask(struct ring *ring) {
     for (uint32_t i = 0; i < turn.sockets; i++)
         if (turn.socket[i].end) {
             bool tcp = turn.socket[i].ofd->stream == STREAM_TCP;
-            of[n] = (struct pollfd){.fd = turn.socket[i].fd, .events = (short)(tcp ? POLLOUT | POLLPRI : POLLPRI)};
+            of[n] = (struct pollfd){.fd = turn.socket[i].fd,
+                                    .events = (short)(tcp ? POLLOUT | POLLPRI | POLLRDHUP : POLLPRI)};
             asked[n++] = &turn.socket[i];
         }
     if (!n)
@@ -466,15 +468,25 @@ int turn_try(struct thread *self) {
     return try(self, false);
 }
 
-/* Waits with no lock held. */
+/* Waits with no lock held; not in a handler that came in the midst of such a wait, which goes on after it. */
+static bool end(struct thread *self, bool goes_on, bool interruptibly) {
+    uint32_t interrupted = self->interrupted;
+    for (int fd; (fd = try(self, goes_on)) >= 0 && !self->waiting;)
+        if (!streams_wait(self, fd, interrupted, interruptibly))
+            return false;
+    return true;
+}
+
 void turn_end(struct thread *self) {
-    for (int fd; (fd = try(self, false)) >= 0;)
-        streams_wait(self, fd, 0, false);
+    end(self, false, false);
+}
+
+bool turn_end_interruptibly(struct thread *self) {
+    return end(self, false, true);
 }
 
 void turn_perform(struct thread *self) {
-    for (int fd; (fd = try(self, true)) >= 0;)
-        streams_wait(self, fd, 0, false);
+    end(self, true, false);
 }
 
 bool turn_hold(struct thread *self) {

@@ -332,8 +332,8 @@ static enum reason defer(struct thread *self, struct wb_log *log, struct target 
     piece->used += target->total;
     if (ofd->stream)
         streams_filled(ofd, target->total);
-    if (ofd->stream && ofd->largest < target->total)
-        ofd->largest = target->total;
+    if (ofd->stream && ofd->inode->largest < target->total)
+        ofd->inode->largest = target->total;
     if (opens) {
         extent_opened(log, piece, ofd); /* and keeps the reference */
         trace_extent(target->fd, offset);

@@ -51,8 +51,8 @@ uint64_t input_epoch_next(uint64_t epoch) {
 }
 
 void writes_follow(void) {
-    if (!(atomic_load(&wb_pending) & WB_FOLLOWED))
-        atomic_fetch_or(&wb_pending, WB_FOLLOWED);
+    if (!(atomic_load(&wb_pending) & WB_FOLLOWED) && !(atomic_fetch_or(&wb_pending, WB_FOLLOWED) & WB_FOLLOWED))
+        input_now_unsure();
 }
 
 void input_now_unsure(void) {
@@ -60,8 +60,7 @@ void input_now_unsure(void) {
 }
 
 void input_epoch_rests(void) {
-    if (atomic_fetch_and(&wb_pending, ~(uint32_t)WB_AFTERWARDS) & WB_FOLLOWED)
-        input_now_unsure();
+    atomic_fetch_and(&wb_pending, ~(uint32_t)WB_AFTERWARDS);
 }
 
 /* A vfork child's limits, filters and handlers are its own, though the memory isn't. */

@@ -142,7 +142,7 @@ void input_counted(uint32_t flags);
  */
 extern _Atomic uint64_t input_unsure;
 void input_now_unsure(void);
-void writes_follow(void);
+void writes_follow(void); /* from now on; what was written while they weren't isn't known */
 
 static inline uint32_t inputs_counted(void) {
     return atomic_load_explicit(&wb_pending, memory_order_seq_cst) & (WB_WINDOW | WB_INPUTS);

@@ -97,19 +97,26 @@ static long raw_receive(long number, const long a[6], int flags) {
     return unlikely(error) ? answer(-error) : forward(number, a);
 }
 
+/* What it may write to a stream isn't followed. */
+static long forward_unsure(long number, const long a[6]) {
+    long result = forward(number, a);
+    input_now_unsure();
+    return result;
+}
+
 static long raw_send(long number, const long a[6]) {
     int error = unlikely(wb_attention()) ? error_due((int)a[0]) : 0;
-    return unlikely(error) ? answer(-error) : forward(number, a);
+    return unlikely(error) ? answer(-error) : forward_unsure(number, a);
 }
 
 static long raw_feed(long number, const long a[6], int from, int to) {
     int error = feed_error_due(from, to);
-    return unlikely(error) ? answer(-error) : forward(number, a);
+    return unlikely(error) ? answer(-error) : forward_unsure(number, a);
 }
 
 static long raw_connect(long number, const long a[6]) {
     connect_begins();
-    long result = forward(number, a);
+    long result = forward_unsure(number, a);
     connect_ends((int)a[0]);
     return result;
 }
@@ -133,7 +140,9 @@ static long raw_sendmsg(long number, const long a[6]) {
     enum carrying carries = CARRYING_NOTHING;
     const struct msghdr *message = (const struct msghdr *)a[1];
     int verdict = offer_message("syscall", (int)a[0], message, (int)a[2], &total, &carries);
+    sending_begins((int)a[2]);
     long sent = raw_write(number, a, verdict, total);
+    sending_ends((int)a[0], (int)a[2]);
     message_sent(message, sent, carries);
     return sent;
 }
@@ -244,12 +253,11 @@ EXPORT long syscall(long number, ...) {
     case SYS_tee:
     case SYS_vmsplice:
     case SYS_sendfile:
-        input_now_unsure();
         atomic_fetch_or(&readers_forbidden, READERS_PAGES);
         announce_reads("syscall");
         return number == SYS_splice     ? raw_feed(number, a, (int)a[0], (int)a[2])
                : number == SYS_sendfile ? raw_feed(number, a, (int)a[1], (int)a[0])
-                                        : forward(number, a);
+                                        : forward_unsure(number, a);
     case SYS_close:
         give_up_number("syscall", (int)a[0]);
         return raw_close(number, a, (unsigned)a[0], (unsigned)a[0]);
@@ -321,7 +329,7 @@ EXPORT long syscall(long number, ...) {
     case SYS_sendmmsg:
         sharing_sent();
         announce("syscall");
-        return raw_send(number, a);
+        return a[3] & MSG_FASTOPEN ? raw_connect(number, a) : raw_send(number, a);
     case SYS_recvmsg:
     case SYS_recvmmsg:
         announce_reads("syscall");

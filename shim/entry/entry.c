@@ -110,7 +110,8 @@ bool announce_write(const char *call, int fd) {
     struct thread *self = attached_self();
     self->stats->count[COUNT_CALLS]++;
     peeks_settle(self);
-    turn_before_write(self, ofd);
+    if (!turn_before_write(self, ofd))
+        return false;
     if (!thread_free(self) || !wb_any_pending())
         return true;
     stats_barrier(call);

@@ -76,12 +76,18 @@ static inline struct ofd *known_ofd(int fd) {
     return slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
 }
 
-/* Before a write to it, wherever that goes: what was done in the turn comes first. */
-static inline void turn_before_write(struct thread *self, const struct ofd *ofd) {
+/*
+ * Before a write to it, wherever that goes: what was done in the turn comes first. False: that waits, and a handler has
+ * run that ends a write to a stream.
+ */
+static inline bool turn_before_write(struct thread *self, const struct ofd *ofd) {
     if (ofd && !ofd->stream)
         turn_perform(self);
+    else if (ofd)
+        return turn_end_interruptibly(self);
     else
         turn_end(self);
+    return true;
 }
 
 /* Only if it is a regular file: what others do isn't met there without a call that is announced. */

@@ -142,6 +142,7 @@ struct mount_attr;
         visit_begins(#name);                                                                                           \
         type result = CALL(name, arguments);                                                                           \
         visit_ends();                                                                                                  \
+        input_now_unsure();                                                                                            \
         return result;                                                                                                 \
     }
 #define CLOCK(type, name, parameters, arguments)                                                                       \

@@ -296,15 +296,13 @@ static bool verify_stream(int fd, struct fd_slot *slot, const struct stat *st, u
     if (reason != REASON_NONE)
         ofd->reason = reason;
     struct inode *inode = ofd->inode;
-    struct stream_end end = inode->end;
-    ofd->room = ofd->reason ? 0 : stream_room(fd, ofd->stream, ofd->largest, &end);
-    if (atomic_load_explicit(&inode->pending, memory_order_relaxed)) { /* it goes behind that */
-        ofd->room = inode->end.filled == STREAM_UNKNOWN ? 0 : ofd->room;
+    /* by another description, or in another thread's log: the kernel can't count that yet */
+    ofd->room = 0;
+    if (ofd->reason || atomic_load_explicit(&inode->pending, memory_order_relaxed))
         return true;
-    }
-    inode->end = end;
-    if (!end.unread) /* nothing is left of the pages that the last ones were in */
-        ofd->largest = 0;
+    ofd->room = stream_room(fd, ofd->stream, inode->largest, &inode->end);
+    if (!inode->end.unread) /* nothing is left of the pages that the last ones were in */
+        inode->largest = 0;
     return true;
 }
 

@@ -32,6 +32,7 @@ struct inode {
     _Atomic int error;        /* a positive errno of an accepted write, of storage or a socket; reported once */
     struct stream_end end;    /* a stream's */
     uint64_t unsure;          /* input_unsure when that was known */
+    uint32_t largest;         /* and the largest write to it lately; a hint */
     bool mapped;              /* the process has, or had, a mapping of it */
     bool kept;                /* for that, though nobody has it open */
     bool sealable;            /* who else has it may forbid writing to it at any moment (memfd_create(2)) */
@@ -75,7 +76,6 @@ struct ofd {
     bool straight;  /* a stream: nothing was deferred to it since a write went straight through */
     /* a stream */
     uint32_t room;                    /* in this batch: so many bytes may still be deferred */
-    uint32_t largest;                 /* the largest write to it lately; a hint */
     uint64_t waits_in;                /* the last attempt to perform a piece in which it was full */
     uint32_t alone_in;                /* a pipe that is read: nobody else could when files_passings was that */
     bool peeked;                      /* some of its reads were served */

@@ -63,19 +63,24 @@ static inline bool policy_large(enum stream stream, uint64_t size, bool eager) {
     return size > most;
 }
 
-/* Is this file still being left alone because deferring its writes didn't pay? Counts one write of that time. */
+/*
+ * Is this file still being left alone because deferring its writes didn't pay? Counts one write of that time. Two
+ * threads may do so at once: never below nothing.
+ */
 static inline bool policy_left_alone(struct habit *habit) {
-    if (habit->skip == 0)
+    uint32_t left = *(volatile uint32_t *)&habit->skip;
+    if (left == 0)
         return false;
-    habit->skip--;
+    *(volatile uint32_t *)&habit->skip = left - 1;
     return true;
 }
 
 /* Is the number being left alone, for it is new or a rehearsal went wrong? Counts one write of that time. */
 static inline bool policy_left(struct fd_slot *slot) {
-    if (slot->skip == 0)
+    uint16_t left = *(volatile uint16_t *)&slot->skip;
+    if (left == 0)
         return false;
-    slot->skip--;
+    *(volatile uint16_t *)&slot->skip = (uint16_t)(left - 1);
     return true;
 }
 

@@ -137,12 +137,14 @@ static void epochs(void) {
     CHECK(input_epoch_next(input_epoch_now()) != 0);
     input_came();
     CHECK(!writes_are_followed());
-    uint64_t unsure = atomic_load(&input_unsure);
     writes_follow();
+    uint64_t unsure = atomic_load(&input_unsure);
     input_epoch_now();
     input_came();
     CHECK(writes_are_followed() && atomic_load(&input_unsure) == unsure);
     input_epoch_rests();
+    CHECK(!writes_are_followed());
+    writes_follow(); /* nobody knows what was written meanwhile */
     CHECK(atomic_load(&input_unsure) != unsure);
 }
 

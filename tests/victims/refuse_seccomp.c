@@ -1,5 +1,5 @@
-// refuse_seccomp EPERM|ENOSYS|KILL io_uring|clone|statx|look|peek|send CMD [ARG]…: runs CMD under a seccomp filter that
-// refuses these calls.
+// refuse_seccomp EPERM|ENOSYS|KILL io_uring|clone|statx|look|peek|send|parent CMD [ARG]…: runs CMD under a seccomp
+// filter that refuses these calls.
 
 #include "common.h"
 
@@ -25,7 +25,8 @@ int main(int argc, char **argv) {
                     {"statx", {SYS_statx, SYS_statx, SYS_statx}},
                     {"look", {SYS_getdents64, SYS_readlinkat, SYS_faccessat}},
                     {"peek", {SYS_tee, SYS_getsockopt, SYS_getpeername}},
-                    {"send", {SYS_sendto, SYS_recvfrom, SYS_pwritev2}}};
+                    {"send", {SYS_sendto, SYS_recvfrom, SYS_pwritev2}},
+                    {"parent", {SYS_getppid, SYS_getppid, SYS_getppid}}};
     require(argc >= 4);
     const int *refused = NULL;
     for (size_t i = 0; i < COUNT_OF(families); i++)

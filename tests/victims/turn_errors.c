@@ -14,11 +14,9 @@
  *              killed by writing to that one, or it isn't and the second one has its answer, but not both
  *   urgent     AF_UNIX: what was urgent becomes an ordinary byte while the server has read what came after it
  */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -27,13 +25,11 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "bare.h"
-#include "common.h"
+#include "turn_pair.h"
 
-static char bytes[4096];
 static volatile sig_atomic_t pipes;
 
 static void count_pipe(int number) {
@@ -47,51 +43,6 @@ static void idle(long us) {
     do
         clock_gettime(CLOCK_MONOTONIC, &now);
     while ((now.tv_sec - began.tv_sec) * 1000000 + (now.tv_nsec - began.tv_nsec) / 1000 < us);
-}
-
-static struct sockaddr_storage at;
-static socklen_t at_size;
-
-static int listen_somewhere(bool tcp) {
-    struct sockaddr_in inet = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_un local = {.sun_family = AF_UNIX};
-    at_size = tcp ? sizeof inet : sizeof(sa_family_t); /* a name that nobody has */
-    memcpy(&at, tcp ? (void *)&inet : (void *)&local, at_size);
-    int fd = socket(at.ss_family, SOCK_STREAM, 0);
-    require(fd >= 0 && bind(fd, (struct sockaddr *)&at, at_size) == 0 && listen(fd, 5) == 0);
-    at_size = sizeof at;
-    require(getsockname(fd, (struct sockaddr *)&at, &at_size) == 0);
-    return fd;
-}
-
-static int connected(void) {
-    int fd = socket(at.ss_family, SOCK_STREAM, 0);
-    require(fd >= 0 && connect(fd, (struct sockaddr *)&at, at_size) == 0);
-    return fd;
-}
-
-static int accepted(int listener) {
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-    require(fd >= 0);
-    return fd;
-}
-
-/* So that turns are what the two are used to. */
-static void ask_often(int fd, int times) {
-    for (int i = 0; i < times; i++)
-        require(write(fd, "hello", 5) == 5 && read(fd, bytes, 1) == 1);
-}
-
-static void wait_for(int fd, short events) {
-    struct pollfd one = {fd, events, 0};
-    require(poll(&one, 1, -1) == 1);
-}
-
-static void answer_often(int fd, int times) {
-    for (int i = 0; i < times; i++) {
-        wait_for(fd, POLLIN);
-        require(read(fd, bytes, 100) == 5 && write(fd, "x", 1) == 1);
-    }
 }
 
 /* One way to call, by a message of one part. */
@@ -429,22 +380,6 @@ static void broken_pipe(void) {
         poll(NULL, 0, 1);
         _exit(0);
     }
-}
-
-/* 0 for a child that asks; turns are what it and who answers are used to. *fd is the end of each. */
-static pid_t used_to_turns(int *fd) {
-    int listener = listen_somewhere(false);
-    pid_t pid = fork();
-    require(pid >= 0);
-    if (pid == 0) {
-        *fd = connected();
-        ask_often(*fd, 60);
-    } else {
-        *fd = accepted(listener);
-        answer_often(*fd, 60);
-    }
-    close(listener);
-    return pid;
 }
 
 static void urgent(void) {

@@ -41,7 +41,7 @@
 enum { A, B, NEITHER };
 
 static int listener;
-static bool by_number; /* calls are made so */
+static bool by_number, sends, sends_several; /* how the process connects */
 
 static int made(bool tcp, struct sockaddr_storage *at, socklen_t *size) {
     struct sockaddr_in inet = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -55,10 +55,20 @@ static int made(bool tcp, struct sockaddr_storage *at, socklen_t *size) {
     return fd;
 }
 
+/* By a call that sends, which TCP may be connected by, too. */
+static int connect_by_sending(int fd, const struct sockaddr_storage *to, socklen_t size) {
+    struct mmsghdr one = {.msg_hdr = {.msg_name = (void *)to, .msg_namelen = size}};
+    int result = by_number       ? (int)syscall(SYS_sendmsg, fd, &one.msg_hdr, MSG_FASTOPEN)
+                 : sends_several ? sendmmsg(fd, &one, 1, MSG_FASTOPEN) - 1
+                                 : (int)sendmsg(fd, &one.msg_hdr, MSG_FASTOPEN);
+    return result;
+}
+
 static int connected(const struct sockaddr_storage *to, socklen_t size) {
     int fd = socket(to->ss_family, SOCK_STREAM, 0);
-    require(fd >= 0 && (by_number ? (int)syscall(SYS_connect, fd, to, size)
-                                  : connect(fd, (const struct sockaddr *)to, size)) == 0);
+    require(fd >= 0 && (sends && to->ss_family == AF_INET ? connect_by_sending(fd, to, size)
+                        : by_number                       ? (int)syscall(SYS_connect, fd, to, size)
+                                                          : connect(fd, (const struct sockaddr *)to, size)) == 0);
     int yes = 1; /* or else the kernel keeps back what comes second */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     return fd;
@@ -453,11 +463,15 @@ static void reset(bool tcp, const int *server, const int *client, int epoll) {
 static void own(const int *server, const int *client, int epoll) {
     char some[100];
     bool ready[2];
+    int yes = 1;
+    setsockopt(server[B], IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* as in connected */
     introduce(server, client, epoll);
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = NEITHER};
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = NEITHER + 100};
     require(epoll_ctl(epoll, EPOLL_CTL_ADD, client[B], &event) == 0);
     for (int i = 0; i < 20; i++) {
-        require(write(server[B], "to B ", 5) == 5 && write(client[B], "from B", 6) == 6);
+        require(i % 2 || write(client[B], "from B", 6) == 6); /* so either is told of first */
+        require(write(server[B], "to B ", 5) == 5);
+        require(i % 2 == 0 || write(client[B], "from B", 6) == 6);
         wait_for_both(epoll, ready);
         require(ready[B]);
         ssize_t got = read(server[B], some, sizeof some);
@@ -573,7 +587,9 @@ int main(int argc, char **argv) {
     bool alone = fills || owns || resets || waiting || strcmp(argv[1], "gone") == 0;
     pthread_t idler;
     require(!waiting || pthread_create(&idler, NULL, sleep_on, NULL) == 0);
-    by_number = strcmp(argv[1], "own_number") == 0;
+    by_number = strstr(argv[1], "_number") != NULL;
+    sends = strstr(argv[1], "_sent") != NULL;
+    sends_several = strstr(argv[1], "_several") != NULL;
     fails_before = strcmp(argv[1], "space_before") == 0;
     const struct way *way = ways;
     while (!alone && strcmp(way->name, argv[1]) != 0)

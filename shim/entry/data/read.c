@@ -343,13 +343,20 @@ static bool poll_answered(struct pollfd *fds, nfds_t n) {
     return copy_in(&fds->revents, &one.revents, sizeof one.revents);
 }
 
+/* What libc's poll calls (there is no poll on aarch64). */
+#ifdef SYS_poll
+enum { POLLS = SYS_poll };
+#else
+enum { POLLS = SYS_ppoll };
+#endif
+
 #define POLL(name)                                                                                                     \
     EXPORT int name(struct pollfd *fds, nfds_t n, int limit) {                                                         \
         if (peeks_exist() && poll_answered(fds, n))                                                                    \
             return 1;                                                                                                  \
         users_wait(thread_self());                                                                                     \
         announce(#name);                                                                                               \
-        return polled_turn(fds, n, CALL(name, (fds, n, limit)));                                                       \
+        return polled_turn(POLLS, fds, n, CALL(name, (fds, n, limit)));                                                \
     }
 
 extern int __poll(struct pollfd *fds, nfds_t n, int limit);

@@ -26,16 +26,27 @@ SEND(send)
 SEND(__send)
 
 void connect_begins(void) {
-    if (turns_are() != TURNS_OFF)
+    if (turns_are(SYS_connect) != TURNS_OFF)
         ends_connecting();
 }
 
 /* Whether it has succeeded or goes on (connect(2), EINPROGRESS), it has a port. */
 void connect_ends(int fd) {
     int saved = errno;
-    if (turns_are() != TURNS_OFF)
+    if (turns_are(SYS_connect) != TURNS_OFF)
         ends_connected(atomic_load(&wb_hindrances) & 1ull << REASON_seccomp ? -1 : fd); /* which may forbid to ask */
     errno = saved;
+}
+
+/* MSG_FASTOPEN connects (tcp(7)). */
+void sending_begins(int flags) {
+    if (unlikely(flags & MSG_FASTOPEN))
+        connect_begins();
+}
+
+void sending_ends(int fd, int flags) {
+    if (unlikely(flags & MSG_FASTOPEN))
+        connect_ends(fd);
 }
 
 EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags, __CONST_SOCKADDR_ARG to, socklen_t size) {
@@ -44,9 +55,9 @@ EXPORT ssize_t sendto(int fd, const void *bytes, size_t n, int flags, __CONST_SO
         int late = unlikely(wb_attention()) ? error_due(fd) : 0;
         if (unlikely(late))
             return answer(-late);
-        connect_begins(); /* MSG_FASTOPEN */
+        sending_begins(flags);
         ssize_t sent = CALL(sendto, (fd, bytes, n, flags, to, size));
-        connect_ends(fd);
+        sending_ends(fd, flags);
         input_now_unsure();
         return sent;
     }
@@ -123,7 +134,9 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     int verdict = offer_message("sendmsg", fd, message, flags, &total, &carries);
     if (verdict != PASS)
         return answer_offer(verdict, total);
+    sending_begins(flags);
     ssize_t sent = write_passed(fd, REAL(sendmsg)(fd, message, flags), total);
+    sending_ends(fd, flags);
     message_sent(message, sent, carries);
     return sent;
 }
@@ -134,7 +147,9 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     if (unlikely(late))
         return (int)answer(-late);
     sharing_sent();
+    sending_begins(flags);
     int sent = CALL(sendmmsg, (fd, messages, count, flags));
+    sending_ends(fd, flags);
     input_now_unsure();
     return sent;
 }

@@ -16,14 +16,14 @@
 #include "entry/life/survey.h"
 #include "policy/policy.h"
 
-enum config_turns turns_are(void) {
+enum config_turns turns_are(long call) {
     static _Atomic int found = TURNS_AUTO;
     int known = atomic_load_explicit(&found, memory_order_relaxed);
     if (config.turns != TURNS_AUTO)
         return (enum config_turns)config.turns;
     if (known == TURNS_AUTO && wb_may_ask()) {
         uint64_t dear = ticks_of_us(POLICY_TURN_CALL_NS) / 1000;
-        known = dear && ticks_a_call() >= dear ? TURNS_ON : TURNS_OFF;
+        known = dear && ticks_a_call(call) >= dear ? TURNS_ON : TURNS_OFF;
         atomic_store_explicit(&found, known, memory_order_relaxed);
     }
     return (enum config_turns)known;
@@ -157,8 +157,8 @@ static void surveyed(int ready) {
 }
 
 /* So many are ready: shall a turn be tried? */
-static bool promises(int ready) {
-    if (ready < 1 || turns_are() != TURNS_ON || config.no_streams || hindered())
+static bool promises(long call, int ready) {
+    if (ready < 1 || turns_are(call) != TURNS_ON || config.no_streams || hindered())
         return false;
     if (ready >= POLICY_TURN_LEAST || config.eager)
         follow_users();
@@ -186,7 +186,7 @@ static int waited(int epoll, const struct epoll_event *events, int ready) {
     int numbers[TURN_SOCKETS];
     unsigned count = 0;
     surveyed(ready);
-    if (!all || (!single_threaded() && !users_only(thread_self(), epoll)) || !promises(ready))
+    if (!all || (!single_threaded() && !users_only(thread_self(), epoll)) || !promises(SYS_epoll_ctl, ready))
         return ready;
     for (int i = 0; i < ready && count < TURN_SOCKETS; i++) {
         int fd = (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) == EPOLLIN
@@ -199,11 +199,11 @@ static int waited(int epoll, const struct epoll_event *events, int ready) {
     return ready;
 }
 
-int polled_turn(struct pollfd *fds, unsigned long n, int ready) {
+int polled_turn(long call, struct pollfd *fds, unsigned long n, int ready) {
     int numbers[TURN_SOCKETS];
     unsigned count = 0;
     surveyed(ready);
-    if (!promises(ready))
+    if (!promises(call, ready))
         return ready;
     for (unsigned long i = 0; i < n && count < TURN_SOCKETS; i++)
         if ((fds[i].revents & (POLLIN | POLLERR | POLLHUP)) == POLLIN && fds[i].fd >= 0)
@@ -231,7 +231,7 @@ static int selected(int n, const fd_set *readable, int ready) {
     int numbers[TURN_SOCKETS];
     unsigned count = 0;
     surveyed(ready);
-    if (!readable || !promises(ready))
+    if (!readable || !promises(SYS_pselect6, ready))
         return ready;
     const unsigned long *words = (const unsigned long *)readable;
     enum { BITS = 8 * sizeof *words };
@@ -276,7 +276,7 @@ ssize_t turn_serves_vector(int fd, const struct iovec *vector, int count) {
 
 static int epoll_made(int epoll) {
     number_taken(epoll);
-    if (epoll >= 0 && turns_are() == TURNS_ON) {
+    if (epoll >= 0 && turns_are(SYS_epoll_ctl) == TURNS_ON) {
         follow_users();
         users_born(epoll); /* who waits by it takes nothing */
     }
@@ -294,7 +294,7 @@ EXPORT int epoll_create1(int flags) {
 EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
     announce("epoll_ctl");
     int result = CALL(epoll_ctl, (epoll, operation, fd, event));
-    if (result == 0 && event && operation != EPOLL_CTL_DEL && turns_are() == TURNS_ON)
+    if (result == 0 && event && operation != EPOLL_CTL_DEL && turns_are(SYS_epoll_ctl) == TURNS_ON)
         watch(epoll, fd, event->data.u64, operation == EPOLL_CTL_ADD);
     return result;
 }
@@ -327,7 +327,7 @@ EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n, const struct 
 EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *limit, const sigset_t *mask) {
     users_wait(thread_self());
     announce("ppoll");
-    return polled_turn(fds, n, CALL(ppoll, (fds, n, limit, mask)));
+    return polled_turn(SYS_ppoll, fds, n, CALL(ppoll, (fds, n, limit, mask)));
 }
 
 #define SELECT(name)                                                                                                   \

@@ -5,8 +5,11 @@
 #include "base/config.h"
 #include "behind/turn.h"
 
-/* Are they wanted? TURNS_AUTO: the machine can't be asked yet what its calls cost. Any thread. */
-enum config_turns turns_are(void);
+/*
+ * Are they wanted? TURNS_AUTO: the machine can't be asked yet what its calls cost, for which the program makes this
+ * one. Any thread.
+ */
+enum config_turns turns_are(long call);
 
 /* Is there a turn, in which the number may be? What was written to files in it is performed first. */
 bool turn_goes_on_slowly(int fd);
@@ -33,6 +36,6 @@ size_t turn_keeps_vector(int fd, const struct iovec *vector, int count);
 
 /* After poll(2) by whatever name. */
 struct pollfd;
-int polled_turn(struct pollfd *fds, unsigned long n, int ready);
+int polled_turn(long call, struct pollfd *fds, unsigned long n, int ready);
 
 #endif

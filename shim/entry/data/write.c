@@ -1,4 +1,5 @@
 /* The write family: deferred if policy says so; what goes straight through goes after what is pending. */
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -101,8 +102,12 @@ struct offer {
 enum { VECTOR_MAX = 16 }; /* longer ones are left to the kernel: they aren't small writes */
 
 static enum reason defer(struct fd_slot *slot, struct offer *offer, const struct iovec *vector) {
-    turn_before_write(thread_self(), atomic_load_explicit(&slot->ofd, memory_order_acquire));
-    return wb_defer(thread_self(), offer->fd, slot, offer->offset, vector, offer->count, offer->total);
+    struct thread *self = thread_self();
+    struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
+    if (ofd && ofd->stream && turn_try(self) >= 0)
+        return REASON_no_room; /* announce_write waits for it, and a handler may end that */
+    turn_before_write(self, ofd);
+    return wb_defer(self, offer->fd, slot, offer->offset, vector, offer->count, offer->total);
 }
 
 static enum reason defer_own(struct offer *offer) {
@@ -435,3 +440,20 @@ EXPORT int fsync(int fd) {
 EXPORT int fdatasync(int fd) {
     return sync_file(fd, true, REAL(fdatasync));
 }
+
+/* What libc writes by itself, and none of its functions that a program can call. */
+#define SHOWS(name, parameters, arguments)                                                                             \
+    EXPORT void name parameters {                                                                                      \
+        announce(#name);                                                                                               \
+        CALL(name, arguments);                                                                                         \
+        input_now_unsure();                                                                                            \
+    }
+
+extern void herror(const char *text);
+extern void backtrace_symbols_fd(void *const *frames, int n, int fd);
+extern void __backtrace_symbols_fd(void *const *frames, int n, int fd);
+
+SHOWS(herror, (const char *text), (text))
+SHOWS(psiginfo, (const siginfo_t *info, const char *text), (info, text))
+SHOWS(backtrace_symbols_fd, (void *const *frames, int n, int fd), (frames, n, fd))
+SHOWS(__backtrace_symbols_fd, (void *const *frames, int n, int fd), (frames, n, fd))

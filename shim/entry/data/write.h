@@ -66,9 +66,11 @@ int offer_message(const char *call, int fd, const struct msghdr *message, int fl
 void message_sent(const struct msghdr *message, ssize_t sent, enum carrying carries);
 /* After getsockopt(2) has succeeded. */
 void option_got(int fd, int level, int name, void *value, const socklen_t *size);
-/* Around connect(2), and what else may connect. */
+/* Around connect(2), and what else may connect: sends with such flags. */
 void connect_begins(void);
 void connect_ends(int fd);
+void sending_begins(int flags);
+void sending_ends(int fd, int flags);
 /* Might a write by this number be deferred? Then a fault in reading the caller's memory is noticed. */
 bool write_prepared(int fd);
 /* The caller's vector, which needn't be readable; *total is what DEFERRED answers. */
