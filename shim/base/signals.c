@@ -448,9 +448,9 @@ enum reason signals_guard(void) {
         return REASON_NONE;
     mutex_lock(&lock);
     atomic_store(&guarded, true);
-    enum reason reason = atomic_load(&changing)                      ? REASON_visiting
-                         : is_ignored(SIGSEGV) || is_ignored(SIGBUS) ? REASON_signal_blocked
-                                                                     : REASON_NONE;
+    bool ignored =
+        is_ignored(SIGSEGV) || is_ignored(SIGBUS) || is_ignored(SIGILL) || is_ignored(SIGTRAP) || is_ignored(SIGSYS);
+    enum reason reason = atomic_load(&changing) ? REASON_visiting : ignored ? REASON_signal_blocked : REASON_NONE;
     if (reason == REASON_NONE) {
         take_over();
         atomic_fetch_and(&critical_blocks, ~(uint32_t)CRITICAL_BARE);

@@ -50,6 +50,14 @@ static inline bool signals_fault_of_copy(int signal) {
 }
 
 /*
+ * Ignored, a fault of the program's own kills without any handler (force_sig_fault in kernel/signal.c). SIGFPE isn't
+ * among them: perl ignores it, all the time.
+ */
+static inline bool signals_fault_matters(int signal) {
+    return signals_fault_of_copy(signal) || signal == SIGILL || signal == SIGTRAP || signal == SIGSYS;
+}
+
+/*
  * Puts our handler before all, and before death: children of fork have it as well, exec resets it. REASON_NONE, or what
  * stands in the way: the program ignores one of the two faults, which must stay so across exec; or a disposition is
  * being changed at this very moment. Handlers that run already go on as they began (earlier.h).

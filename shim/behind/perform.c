@@ -40,7 +40,7 @@ static uint32_t tag_index(uint64_t of) {
 
 /* Storage refused a write that the program was told is done: it will be told at its next call on the file. */
 static void late_error(struct thread *self, struct extent *extent, int error) {
-    atomic_store_explicit(&extent->ofd->inode->error, error, memory_order_relaxed);
+    files_failed(extent->ofd->inode, error);
     self->stats->count[COUNT_LATE_ERRORS]++;
     log_info("a deferred write failed; errno", error);
 }

@@ -13,7 +13,7 @@ enum { PAGE_UNKNOWN, PAGE_FOLLOWS, PAGE_BEGINS };
 static _Atomic uint32_t errors;
 
 void straight_failed(struct ofd *ofd, int error) {
-    if (atomic_exchange(&ofd->inode->error, error) == 0) {
+    if (files_failed(ofd->inode, error) == 0) {
         atomic_fetch_add(&errors, 1);
         atomic_fetch_or(&wb_pending, WB_ERROR);
     }

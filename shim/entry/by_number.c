@@ -33,6 +33,13 @@ static long raw_close(long number, const long a[6], unsigned first, unsigned las
     return result;
 }
 
+/* As close. */
+static long raw_close_one(long number, const long a[6]) {
+    int late = give_up_number_telling("syscall", (int)a[0]);
+    long result = raw_close(number, a, (unsigned)a[0], (unsigned)a[0]);
+    return unlikely(late && result == 0) ? answer(-late) : result;
+}
+
 static long raw_dup(long number, const long a[6]) {
     announce("syscall");
     long to = forward(number, a);
@@ -255,12 +262,15 @@ EXPORT long syscall(long number, ...) {
     case SYS_sendfile:
         atomic_fetch_or(&readers_forbidden, READERS_PAGES);
         announce_reads("syscall");
+        if (number == SYS_vmsplice) {
+            sharing_hidden();
+            drain("syscall");
+        }
         return number == SYS_splice     ? raw_feed(number, a, (int)a[0], (int)a[2])
                : number == SYS_sendfile ? raw_feed(number, a, (int)a[1], (int)a[0])
                                         : forward_unsure(number, a);
     case SYS_close:
-        give_up_number("syscall", (int)a[0]);
-        return raw_close(number, a, (unsigned)a[0], (unsigned)a[0]);
+        return raw_close_one(number, a);
     case SYS_close_range:
         if (a[2] & CLOSE_RANGE_UNSHARE)
             keep_out("syscall");

@@ -26,6 +26,15 @@ struct ofd *looked_up(int fd, struct fd_slot *slot) {
     return ofd;
 }
 
+struct ofd *unknown_in_error(int fd) {
+    if (!thread_free(thread_self()))
+        return NULL;
+    critical_enter();
+    struct ofd *ofd = files_in_error(fd);
+    critical_leave();
+    return ofd;
+}
+
 /* One that is blocked kills on the spot, and nothing of ours runs before that. */
 bool faults_reach_us(struct thread *self) {
     if (!self->mask_known) {
@@ -205,14 +214,15 @@ void visits_forked(void) {
     wb_visits_forked(own_visits);
 }
 
-int give_up_number(const char *call, int fd) {
+/* Whoever doesn't tell an error leaves it to others that have the file open. */
+static int give_up(const char *call, int fd, bool tells) {
     struct thread *self = thread_self();
     if (unlikely(!thread_free(self))) /* a vfork child has descriptors of its own; a handler must keep out */
         return 0;
     struct ofd *ofd = files_detach(fd);
     if (likely(!ofd)) {
         announce(call);
-        return 0;
+        return tells ? file_error_due(fd) : 0;
     }
     drain(call);
     self = attached_self();
@@ -220,12 +230,20 @@ int give_up_number(const char *call, int fd) {
     wb_unpin(self, ofd);
     window_settle(self, ofd);
     int error = 0;
-    if (!ofd->stream)
-        error = files_take_inode_error(ofd->inode);
-    else
+    if (ofd->stream)
         straight_closed(ofd);
+    else if (tells)
+        error = files_take_inode_error(ofd->inode);
     files_release(ofd);
     return error;
+}
+
+int give_up_number_telling(const char *call, int fd) {
+    return give_up(call, fd, true);
+}
+
+void give_up_number(const char *call, int fd) {
+    give_up(call, fd, false);
 }
 
 void give_up_range(const char *call, unsigned first, unsigned last) {

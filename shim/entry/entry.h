@@ -96,10 +96,19 @@ static inline struct ofd *known_file(int fd) {
     return ofd && !ofd->stream ? ofd : NULL;
 }
 
-/* Has an earlier write to the number's file or socket met an error that is still to be told? */
+/* Has an earlier write to the number's file or socket met an error that is still to be told? Perhaps by another one. */
+struct ofd *unknown_in_error(int fd);
 static inline struct ofd *ofd_in_error(int fd) {
     struct ofd *ofd = known_ofd(fd);
-    return likely(!ofd || !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)) ? NULL : ofd;
+    if (likely(!atomic_load_explicit(&files_errors, memory_order_relaxed)))
+        return NULL;
+    return !ofd ? unknown_in_error(fd) : atomic_load_explicit(&ofd->inode->error, memory_order_relaxed) ? ofd : NULL;
+}
+
+/* That of its file, if it is one, taken out; or 0. */
+static inline int file_error_due(int fd) {
+    struct ofd *ofd = ofd_in_error(fd);
+    return likely(!ofd || ofd->stream) ? 0 : files_take_inode_error(ofd->inode);
 }
 
 /* The error that is to be reported now, to a call that writes or sends; or 0. */
@@ -184,6 +193,16 @@ static inline void announce_read(const char *call, int fd) {
         announce_touch(call, fd);
 }
 
+/*
+ * Before a call that moves the file position: to whomever the process has passed the description, as to the child of a
+ * fork, that is a message.
+ */
+static inline void announce_move(const char *call, int fd) {
+    const struct fd_slot *slot = unlikely(wb_any_pending()) ? files_slot(fd) : NULL;
+    if (slot && slot->born && slot->born != atomic_load_explicit(&files_passings, memory_order_relaxed))
+        announce(call);
+}
+
 /* Or one that may change how streams are read. */
 static inline void announce_change(const char *call) {
     if (peeks_exist())
@@ -254,13 +273,14 @@ static inline int number_opened(int fd) {
 static inline bool given_up_at_once(int fd) {
     struct fd_slot *slot = files_slot_near(fd);
     if (!wb_quiet() || !slot || slot->other || atomic_load_explicit(&slot->ofd, memory_order_relaxed) ||
-        !single_threaded() || critical.any)
+        !single_threaded() || critical.any || atomic_load_explicit(&files_errors, memory_order_relaxed))
         return false;
     files_forget_hints(slot, 0);
     return true;
 }
-/* A number is given up: close and its relatives. Returns a late error (positive errno) or 0. */
-int give_up_number(const char *call, int fd);
+/* A number is given up: close and its relatives. The first returns a late error, a positive errno or 0. */
+int give_up_number_telling(const char *call, int fd);
+void give_up_number(const char *call, int fd);
 void give_up_range(const char *call, unsigned first, unsigned last);
 /* The same numbers, after the call that closed them. */
 void given_up_range(unsigned first, unsigned last);

@@ -116,6 +116,8 @@ static struct inode *inode_get(int fd, const struct stat *st) {
     return inode;
 }
 
+_Atomic uint32_t files_errors;
+
 /*
  * An inode that was mapped once stays known, so that it isn't taken for a fresh one when it is opened again. When too
  * many were, every file counts as mapped.
@@ -124,6 +126,7 @@ static void inode_put(struct inode *inode) {
     static unsigned kept;
     if (--inode->references > 0 || inode->kept)
         return;
+    files_take_inode_error(inode); /* which nobody can be told any more */
     if (inode->mapped && kept < MAPPED_MAX) {
         inode->kept = true;
         kept++;
@@ -443,16 +446,37 @@ void files_share(int from, int to) {
     mutex_unlock(&files_lock);
 }
 
-int files_take_error(int fd) {
-    struct fd_slot *slot = files_slot(fd);
-    struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_acquire) : NULL;
-    return likely(!ofd || ofd->stream) ? 0 : files_take_inode_error(ofd->inode);
+int files_failed(struct inode *inode, int error) {
+    int before = atomic_exchange(&inode->error, error);
+    if (!before)
+        atomic_fetch_add(&files_errors, 1);
+    return before;
 }
 
 int files_take_inode_error(struct inode *inode) {
     if (likely(!atomic_load_explicit(&inode->error, memory_order_relaxed)))
         return 0;
-    return atomic_exchange_explicit(&inode->error, 0, memory_order_relaxed);
+    int error = atomic_exchange(&inode->error, 0);
+    if (error)
+        atomic_fetch_sub(&files_errors, 1);
+    return error;
+}
+
+struct ofd *files_in_error(int fd) {
+    struct stat st;
+    struct ofd *same = NULL;
+    if (stat_fd(fd, &st) != 0)
+        return NULL;
+    mutex_lock(&files_lock);
+    for (int other = 0; other <= files_highest() && !same; other++) {
+        struct fd_slot *slot = files_slot(other);
+        struct ofd *ofd = slot ? atomic_load_explicit(&slot->ofd, memory_order_relaxed) : NULL;
+        if (ofd && ofd->inode->number == st.st_ino && ofd->inode->device == st.st_dev &&
+            atomic_load(&ofd->inode->error))
+            same = ofd;
+    }
+    mutex_unlock(&files_lock);
+    return same;
 }
 
 void files_mark_mapped(int fd) {

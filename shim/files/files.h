@@ -207,9 +207,16 @@ void files_moved(int fd, int64_t position);
 /* dup: `to` is now what `from` is. Takes files_lock. */
 void files_share(int from, int to);
 
-/* The error from storage that is still to be reported on the number's file, taken out: a positive errno, or 0. */
-int files_take_error(int fd);
+/*
+ * An error, a positive errno, that is still to be told by a call on the file or socket: keeps it, and answers the one
+ * that was kept before; takes it out, or 0. So many there are.
+ */
+int files_failed(struct inode *inode, int error);
 int files_take_inode_error(struct inode *inode);
+extern _Atomic uint32_t files_errors HIDDEN;
+/* As long as there are any: another number's OFD of the same file or socket, if it is one that failed. Asks the kernel.
+ */
+struct ofd *files_in_error(int fd);
 
 /* Counts the files that begin to have something pending. */
 extern _Atomic uint64_t files_begun;

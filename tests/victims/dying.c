@@ -189,6 +189,7 @@ static const struct way ways[] = {
     {"overflow_with_handler", "fault", overflow_with_handler, {0}},
     {"blocked_fault", "fault", blocked_fault, {0}},
     {"ignored_fault", "fault", ignored_fault, {0}},
+    {"ignored_trap", "fault", ignored_trap, {0}},
     {"overflow", "overflow", overflow, {0}},
     {"raise", "sent", by_raise, EVERY},
     {"raise", "sent", by_raise, {4, 5, 7, 8, 12, 24, 25, 26, 27, 29, 30, 34}},

@@ -184,6 +184,13 @@ static void ignored_fault(void) {
     *(volatile char *)nowhere = 1;
 }
 
+static void ignored_trap(void) {
+    signal(SIGILL, SIG_IGN);
+    signal(SIGTRAP, SIG_IGN);
+    write_records(RECORDS);
+    __builtin_trap();
+}
+
 static void fault_again(int signal_number) {
     (void)signal_number;
     write_records(20);

@@ -1,5 +1,7 @@
-// errors_late DIR write|fsync|close: writes are accepted while DIR, a tmpfs, has room; it is full when they are
-// performed, and has room again when the program makes its next call on the file. That call must bring the error, once.
+// errors_late DIR write|fsync|close|other|replaced: writes are accepted while DIR, a tmpfs, has room; it is full when
+// they are performed, and has room again when the program makes its next call on the file. That call must bring the
+// error, once: also if it is made by another description, which nothing was done with, or by one that was written by,
+// after the number was given to something else.
 
 #include "bare.h"
 #include "common.h"
@@ -74,7 +76,8 @@ int main(int argc, char **argv) {
     if (!child)
         take_room(argv[1]);
     close(to_parent[1]); // so that its death is noticed
-    int fd = open(data, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int fd = open(data, O_WRONLY | O_CREAT | O_TRUNC, 0600), other = open(data, O_WRONLY);
+    require(strcmp(argv[2], "replaced") != 0 || pwrite(other, "a", 1, 0) == 1);
     for (int i = 0; i < PIECES; i++) {
         memset(piece, 'a' + i % 26, sizeof piece);
         require(write(fd, piece, PIECE) == PIECE);
@@ -94,6 +97,13 @@ int main(int argc, char **argv) {
         printf("fsync %s, ", answer(fsync(fd)));
         printf("again %s\n", answer(fsync(fd)));
         close(fd);
+    } else if (!strcmp(argv[2], "other")) {
+        printf("other %s, ", answer(fsync(other)));
+        printf("again %s\n", answer(fsync(other)));
+        close(fd);
+    } else if (!strcmp(argv[2], "replaced")) {
+        require(dup2(0, fd) == fd);
+        printf("replaced %s\n", answer(close(other)));
     } else {
         printf("close %s\n", answer(close(fd)));
     }

@@ -179,6 +179,24 @@ static void hear_size(void) {
     POLL_UNTIL(flag_status().st_size == now + 2);
 }
 
+// A description that both have moves its position.
+static void make_shared_position(void) {
+    make_flag();
+    MUST(ftruncate(flag_fd, 1 << 20));
+    MUST(lseek(flag_fd, 0, SEEK_SET));
+}
+
+static void tell_seek(void) {
+    MUST(lseek(flag_fd, now + 1, SEEK_SET));
+}
+static void tell_position_read(void) {
+    char byte;
+    require(read(flag_fd, &byte, 1) == 1);
+}
+static void hear_shared_position(void) {
+    POLL_UNTIL(lseek(flag_fd, 0, SEEK_CUR) == now + 1);
+}
+
 // The sender itself, as anybody may see it.
 static const char *corner(void) {
     return path_of("corner.%ld", now % 2);

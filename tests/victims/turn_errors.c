@@ -126,6 +126,29 @@ static long by_stream(int fd) {
     return got;
 }
 
+/* By a number of which nothing is known. */
+static long by_received(int fd) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    struct iovec one = {bytes, 1};
+    struct msghdr carrier = {
+        .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    int ends[2], received;
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+    require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    require(sendmsg(ends[0], &carrier, 0) == 1 && recvmsg(ends[1], &carrier, 0) == 1);
+    memcpy(&received, CMSG_DATA(&control.header), sizeof received);
+    long got = read(received, bytes, 10);
+    int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    close(received);
+    errno = error;
+    return got;
+}
+
 static long by_another(int other) {
     require(other >= 0);
     long got = read(other, bytes, 100);
@@ -178,6 +201,7 @@ extern ssize_t __read_chk(int fd, void *into, size_t n, size_t room);
     CALL("SYS_pwritev2", true, syscall(SYS_pwritev2, fd, message(10)->msg_iov, 1L, -1L, 0L, 0L))                       \
     CALL("sendmmsg", true, sendmmsg(fd, messages(), 1, 0))                                                             \
     CALL("dprintf", true, dprintf(fd, "hello"))                                                                        \
+    CALL("read by a number that was received", true, by_received(fd))                                                  \
     CALL("SYS_write", true, syscall(SYS_write, fd, bytes, 10))                                                         \
     CALL("SYS_sendto", true, syscall(SYS_sendto, fd, bytes, 10, 0, &at, at_size))                                      \
     CALL("SYS_sendmsg", true, syscall(SYS_sendmsg, fd, message(10), 0))                                                \

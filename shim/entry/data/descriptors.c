@@ -69,6 +69,7 @@ OPENAT(openat64)
             return position;                                                                                           \
         if (peek_is_on(fd) && (unsigned)whence <= SEEK_HOLE)                                                           \
             return (type)answer(-ESPIPE);                                                                              \
+        announce_move(#name, fd);                                                                                      \
         announce_touch(#name, fd);                                                                                     \
         position = CALL_BY(REAL_OF(name), (fd, offset, whence));                                                       \
         files_moved(fd, position);                                                                                     \
@@ -111,7 +112,7 @@ static int closed(int result, int late) {
     REAL_SLOT(int, name, (int fd), (fd))                                                                               \
     static __attribute__((noinline)) int name##_attended(int fd) {                                                     \
         report_before_close(#name, fd);                                                                                \
-        int late = give_up_number(#name, fd);                                                                          \
+        int late = give_up_number_telling(#name, fd);                                                                  \
         bool begun = number_closing();                                                                                 \
         int result = CALL_BY(REAL_OF(name), (fd));                                                                     \
         number_closed(begun);                                                                                          \
@@ -152,7 +153,7 @@ EXPORT void closefrom(int first) {
     EXPORT int name(FILE *stream) {                                                                                    \
         int fd = stream->_fileno;                                                                                      \
         report_before_close(#name, fd);                                                                                \
-        int late = give_up_number(#name, fd);                                                                          \
+        int late = give_up_number_telling(#name, fd);                                                                  \
         int result = CALL(name, (stream));                                                                             \
         files_detached(fd);                                                                                            \
         return closed(result, late);                                                                                   \

@@ -79,8 +79,10 @@ static bool stream_served(const char *call, int fd, const struct iovec *parts, i
         if (!served && is_stream(fd))
             missed(slot);
     }
-    if (!served)
+    if (!served) {
+        announce_move(call, fd);
         announce_read(call, fd);
+    }
     return served;
 }
 
@@ -161,6 +163,8 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
     turn_end(thread_self()); /* a peek would find what was read in it */
     ssize_t got = by_window(call, fd, slot, bytes, n, offset);
     errno = saved;
+    if (got == WINDOW_MISS && offset == WINDOW_AT_POSITION)
+        announce_move(call, fd);
     if (got == WINDOW_MISS)
         announce_read(call, fd);
     else

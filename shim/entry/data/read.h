@@ -37,6 +37,8 @@ static inline __attribute__((always_inline)) ssize_t offer_unserved(const char *
         survey_read(call, fd, n, offset);
     if (read_promises(slot))
         return read_ahead(call, fd, slot, bytes, n, offset);
+    if (offset == WINDOW_AT_POSITION)
+        announce_move(call, fd);
     announce_read(call, fd);
     return WINDOW_MISS;
 }

@@ -11,6 +11,7 @@
 #include "entry/entry.h"
 #include "entry/life/activate.h"
 #include "files/ends.h"
+#include "files/readers.h"
 
 extern ssize_t __send(int fd, const void *bytes, size_t n, int flags);
 
@@ -152,6 +153,20 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     sending_ends(fd, flags);
     input_now_unsure();
     return sent;
+}
+
+/* The pages go into the pipe as they are: what the program stores there afterwards whoever has the pipe sees. */
+EXPORT ssize_t vmsplice(int fd, const struct iovec *vector, size_t count, unsigned flags) {
+    atomic_fetch_or(&readers_forbidden, READERS_PAGES);
+    announce_reads("vmsplice");
+    int error = feed_error_due(-1, fd);
+    if (unlikely(error))
+        return answer(-error);
+    sharing_hidden();
+    drain("vmsplice");
+    ssize_t given = CALL(vmsplice, (fd, vector, count, flags));
+    input_now_unsure();
+    return given;
 }
 
 /* Time-outs, layers above, buffers: what was known of sockets is out of date. */

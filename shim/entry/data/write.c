@@ -429,7 +429,7 @@ static int sync_file(int fd, bool data_only, int (*real)(int)) {
     else
         result = sync_passed(self, fd, data_only, real);
     input_came();
-    int late = files_take_error(fd);
+    int late = file_error_due(fd);
     return unlikely(late) ? (int)answer(-late) : result;
 }
 

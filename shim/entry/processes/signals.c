@@ -14,11 +14,11 @@ extern sighandler_t bsd_signal(int number, sighandler_t handler);
 extern sighandler_t __sysv_signal(int number, sighandler_t handler);
 extern void __longjmp_chk(jmp_buf environment, int value) __attribute__((noreturn));
 
-/* The faults of copying that the program ignores, as far as it was seen to: bits of signals. */
+/* The faults that the program ignores, as far as it was seen to: bits of signals. */
 static _Atomic uint64_t ignored_faults;
 
 static void fault_may_be_ignored(const char *call, int number) {
-    if (!signals_fault_of_copy(number) || thread_self()->vfork_child)
+    if (!signals_fault_matters(number) || thread_self()->vfork_child)
         return;
     atomic_fetch_or(&ignored_faults, 1ull << number);
     wb_hinder(REASON_signal_blocked);
@@ -26,7 +26,7 @@ static void fault_may_be_ignored(const char *call, int number) {
 }
 
 static void fault_not_ignored(int number) {
-    if (!signals_fault_of_copy(number) || thread_self()->vfork_child)
+    if (!signals_fault_matters(number) || thread_self()->vfork_child)
         return;
     uint64_t bit = 1ull << number;
     if (atomic_fetch_and(&ignored_faults, ~bit) & ~bit)
@@ -40,7 +40,7 @@ static void fault_not_ignored(int number) {
 
 /* Looked at only where it matters: what isn't a signal's number libc refuses before it looks. */
 static sighandler_t handler_of_fault(int number, const struct sigaction *action) {
-    return action && signals_fault_of_copy(number) ? action->sa_handler : SIG_ERR;
+    return action && signals_fault_matters(number) ? action->sa_handler : SIG_ERR;
 }
 
 /* A write that was deferred under the old disposition of SIGPIPE, or its mask, must not meet the new one. */
@@ -68,7 +68,7 @@ SIGACTION(__sigaction)
 long raw_sigaction(int number, const void *action, void *old, size_t mask_size) {
     sighandler_t handler = SIG_ERR;
     announce("syscall");
-    bool sets = action && signals_fault_of_copy(number) && copy_in_asked(&handler, action, sizeof handler);
+    bool sets = action && signals_fault_matters(number) && copy_in_asked(&handler, action, sizeof handler);
     if (sets && handler == SIG_IGN)
         fault_may_be_ignored("syscall", number);
     long result = signals_rt_sigaction(number, action, old, mask_size);
@@ -262,9 +262,16 @@ MASK(int, sigrelse, (int number), (number))
 MASK(int, sigblock, (int mask), (mask))
 MASK(int, sigsetmask, (int mask), (mask))
 
+/* A jump may leave a wait for a stream, in which its handler came. */
+static void leaves_wait(void) {
+    if (unlikely(thread_self()->waiting))
+        thread_self()->waiting = false;
+}
+
 #define CONTEXT(name, parameters, arguments)                                                                           \
     EXPORT int name parameters {                                                                                       \
         contexts = true;                                                                                               \
+        leaves_wait();                                                                                                 \
         mask_changes(#name, true);                                                                                     \
         return REAL(name) arguments;                                                                                   \
     }
@@ -277,8 +284,7 @@ CONTEXT(swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
     static void *name##_real;                                                                                          \
     EXPORT void name(type environment, int value) {                                                                    \
         mask_changed();                                                                                                \
-        if (unlikely(thread_self()->waiting))                                                                          \
-            thread_self()->waiting = false; /* it may leave a wait for a stream */                                     \
+        leaves_wait();                                                                                                 \
         void *real = __atomic_load_n(&name##_real, __ATOMIC_RELAXED);                                                  \
         ((__typeof__(&name))(real ? real : real_resolve(&name##_real, #name)))(environment, value);                    \
         __builtin_unreachable();                                                                                       \
