@@ -26,8 +26,7 @@
 
 /* What the layers above do at such moments; set once at start. All are called in the thread that gets the signal. */
 struct signals_events {
-    /* a handler of the program is about to run, for a fault of its own; or it blocks those, so that one kills at once
-     */
+    /* a handler of the program is about to run, for a fault of its own; or it blocks those: then one kills at once */
     void (*handler_begins)(bool fault, bool blocks_faults);
     void (*handler_ended)(void); /* it returned */
     void (*dying)(bool fault);   /* the process is about to be killed by the signal */

@@ -80,8 +80,7 @@ ssize_t turn_read(struct thread *self, int fd, const struct iovec *parts, int co
 bool turn_write(struct thread *self, int fd, const struct iovec *parts, int count, size_t total);
 /* Performs what the program did, and ends it. What is refused is waited for. */
 void turn_end(struct thread *self);
-/* The same before a write to a stream, which may have to wait itself. False: a handler has run that ends such a call.
- */
+/* The same before a write to a stream, which may have to wait itself. False: a handler has run that ends it. */
 bool turn_end_interruptibly(struct thread *self);
 /*
  * Before a write to a regular file, which shows nothing but itself: performs what the program did, and the turn goes on

@@ -99,9 +99,9 @@ static inline struct ofd *known_file(int fd) {
 /* Has an earlier write to the number's file or socket met an error that is still to be told? Perhaps by another one. */
 struct ofd *unknown_in_error(int fd);
 static inline struct ofd *ofd_in_error(int fd) {
-    struct ofd *ofd = known_ofd(fd);
     if (likely(!atomic_load_explicit(&files_errors, memory_order_relaxed)))
         return NULL;
+    struct ofd *ofd = known_ofd(fd);
     return !ofd ? unknown_in_error(fd) : atomic_load_explicit(&ofd->inode->error, memory_order_relaxed) ? ofd : NULL;
 }
 
