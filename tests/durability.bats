@@ -111,7 +111,8 @@ shares() {
     done
 }
 
-# A file system in a file on a full tmpfs: what it has accepted can't be written. Each description is told, once.
+# A file system in a file on a full tmpfs: what it has accepted can't be written. Each description is told, once. Once in
+# some thousand runs, natively as well, the kernel tells one of the descriptions that were opened later.
 @test "each descriptor is told of the error that a shared sync met" {
     need_root
     mkdir full small
@@ -122,14 +123,20 @@ shares() {
     if mount -o loop full/image small; then
         fallocate -l 32M small/hole && sync small/hole
         dd if=/dev/zero of=full/rest bs=64k status=none 2>/dev/null || true # until there is no space left
-        told() { "$@" "$VICTIMS/threads_sync" failing 8 20 small/hole; }
-        told env >native && told shim >shimmed && told shim URINGSHIM_TEST_EAGER=1 >eager || status=1
+        told() {
+            local try first later
+            for ((try = 0; try < 5; try++)); do
+                read -r first _ _ later < <("$@" "$VICTIMS/threads_sync" failing 8 20 small/hole)
+                echo "$*: $first errors, then $later"
+                ((first == 20 && later > 80)) || break
+            done
+            ((first == 20 && later == 80))
+        }
+        told env >native && { told shim && told shim URINGSHIM_TEST_EAGER=1 || status=1; }
         umount small || umount -l small
     fi
     umount full || umount -l full
     cat native
-    grep -q '^20 errors, then 80' native || skip "no error natively"
+    grep -q ': 20 errors, then 80' native || skip "no error natively"
     ((status == 0))
-    diff native shimmed
-    diff native eager
 }
