@@ -64,6 +64,18 @@ stat_value() {
         END { printf "%d\n", sum }' "${2:-$STATS}"
 }
 
+# more_than COUNT KEY COMMAND…: the command, over and over until a statistic of all its runs is above COUNT: how often
+# threads and processes meet is the machine's to say. A run that fails ends it, and so do 30 that weren't enough.
+more_than() {
+    local count=$1 key=$2 round
+    rm -f "$STATS"
+    for round in {1..30}; do
+        "${@:3}" || return
+        (($(stat_value "$key") <= count)) || return 0
+    done
+    fail "$key is $(stat_value "$key") after $round runs"
+}
+
 # stat_text KEY [FILE]: a statistic that is a string, of the last process image that has reported.
 stat_text() {
     sed -n "s/.*\"$1\" *: *\"\\([^\"]*\\)\".*/\\1/p" "${2:-$STATS}" | tail -n 1

@@ -6,6 +6,7 @@
  *   feedN      the same with one of the last three calls of the table
  *   odd        TCP and AF_UNIX: buffers that the kernel refuses, and messages with more than bytes. Prints what comes
  *              of it
+ *   modes      TCP and AF_UNIX: when all has been read a socket is made to wait, or not to, by FIONBIO and its like
  *   refused    AF_UNIX: what was kept is refused, when some of what came before it was performed
  *   behind     AF_UNIX: a message with a descriptor lies amid what is read by two reads. Prints what each gets
  *   blocked    AF_UNIX: the server writes to a file, answers, and faults with all signals blocked, by sigprocmask
@@ -19,6 +20,7 @@
 #include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -90,6 +92,14 @@ static long error_of(int fd, bool by_number) {
     socklen_t size = sizeof error;
     require((by_number ? syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &size)
                        : getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)) == 0);
+    errno = error;
+    return error ? -1 : 0;
+}
+
+static long error_of_one_byte(int fd) {
+    unsigned char error = 0;
+    socklen_t size = 1;
+    require(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && size == 1);
     errno = error;
     return error ? -1 : 0;
 }
@@ -207,6 +217,7 @@ extern ssize_t __read_chk(int fd, void *into, size_t n, size_t room);
     CALL("SYS_sendmsg", true, syscall(SYS_sendmsg, fd, message(10), 0))                                                \
     CALL("SYS_sendmmsg", true, syscall(SYS_sendmmsg, fd, messages(), 1, 0))                                            \
     CALL("SO_ERROR", true, error_of(fd, false))                                                                        \
+    CALL("SO_ERROR of one byte", true, error_of_one_byte(fd))                                                          \
     CALL("SYS_getsockopt", true, error_of(fd, true))                                                                   \
     CALL("dup", true, by_another(dup(fd)))                                                                             \
     CALL("SYS_dup", true, by_another((int)syscall(SYS_dup, fd)))                                                       \
@@ -305,7 +316,16 @@ static void send_descriptor(int fd) {
     require(sendmsg(fd, made, 0) == 5);
 }
 
-enum { ODD = 8 };
+/* Where there is no more they stay as they were. */
+static int flags_of_none(int fd) {
+    struct msghdr *made = message(100);
+    require(read(fd, bytes, 100) == 5);
+    made->msg_flags = 0x55;
+    require(recvmsg(fd, made, 0) == -1);
+    return made->msg_flags;
+}
+
+enum { ODD = 9 };
 static char *const of_kernel = (char *)0xffff800000000000;
 
 static void one_odd(int kind, int fd) {
@@ -326,6 +346,9 @@ static void one_odd(int kind, int fd) {
         break;
     case 6:
         printf("%ld", into_read_only(fd));
+        break;
+    case 7:
+        printf("%x", (unsigned)flags_of_none(fd));
         break;
     default:
         printf("%x", (unsigned)flags_of(fd));
@@ -449,6 +472,48 @@ static void behind(void) {
     require(waitpid(pid, NULL, 0) == pid);
 }
 
+static void set_waiting(int fd, int way, bool waits) {
+    int on = !waits, flags = waits ? 0 : O_NONBLOCK;
+    require((way == 0   ? ioctl(fd, FIONBIO, &on)
+             : way == 1 ? (int)syscall(SYS_ioctl, fd, FIONBIO, &on)
+             : way == 2 ? fcntl(fd, F_SETFL, flags)
+                        : (int)syscall(SYS_fcntl, fd, F_SETFL, flags)) == 0);
+}
+
+static void modes(bool tcp) {
+    enum { ROUNDS = 40, WAYS = 4 };
+    int listener = listen_somewhere(tcp), fd;
+    pid_t pid = fork();
+    require(pid >= 0);
+    if (pid == 0) {
+        fd = connected();
+        ask_often(fd, 60);
+        for (int i = 0; i < ROUNDS; i++) {
+            ask_often(fd, 1);
+            usleep(2000);
+            require(write(fd, "more", 4) == 4 && read(fd, bytes, 1) == 1);
+        }
+        _exit(0);
+    }
+    fd = accepted(listener);
+    answer_often(fd, 60);
+    for (int i = 0; i < ROUNDS; i++) {
+        wait_for(fd, POLLIN);
+        require(read(fd, bytes, 100) == 5 && write(fd, "x", 1) == 1);
+        if (i % 2)
+            require(read(fd, bytes, 100) == -1 && errno == EAGAIN);
+        set_waiting(fd, i % WAYS, true);
+        ssize_t got = read(fd, bytes, 100);
+        set_waiting(fd, i / WAYS % WAYS, false);
+        ssize_t none = read(fd, bytes, 100);
+        printf("%zd, %zd %d; ", got, none, errno);
+        require(write(fd, "x", 1) == 1);
+    }
+    puts("");
+    close(fd);
+    require(waitpid(pid, NULL, 0) == pid);
+}
+
 static atomic_bool ready;
 
 static void fault_now(int number) {
@@ -555,6 +620,9 @@ int main(int argc, char **argv) {
         odd(true, SO_TIMESTAMP);
         odd(false, 0);
         odd(false, SO_PASSCRED);
+    } else if (strcmp(argv[1], "modes") == 0) {
+        modes(true);
+        modes(false);
     } else if (strcmp(argv[1], "refused") == 0) {
         refused();
     } else if (strcmp(argv[1], "behind") == 0) {

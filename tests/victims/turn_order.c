@@ -12,6 +12,7 @@
  *   reset      B was reset, or closed with something unread: who reads it, or asks for its error, is told once
  *   own        both ends are the server's: what it writes to the one is there when it reads the other
  *   own_number the same, connected by the number of connect(2)
+ *   own_left   the same, and a handler has left the call that connects B: that goes on
  *   fault      the server answers, and then faults in the handler of a fault: the answer is there
  *   small      as full, but it was filled by small answers
  *   space      the client has filled the file system at `space`, and told the server so; it sends on A, and sends more,
@@ -25,6 +26,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,6 +34,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,6 +74,41 @@ static int connected(const struct sockaddr_storage *to, socklen_t size) {
                                                           : connect(fd, (const struct sockaddr *)to, size)) == 0);
     int yes = 1; /* or else the kernel keeps back what comes second */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    return fd;
+}
+
+static sigjmp_buf before_connecting;
+
+static void leave(int number) {
+    (void)number;
+    siglongjmp(before_connecting, 1);
+}
+
+static in_port_t port_of(int fd, bool peer) {
+    struct sockaddr_in address = {.sin_port = 0};
+    socklen_t size = sizeof address;
+    require((peer ? getpeername : getsockname)(fd, (struct sockaddr *)&address, &size) == 0);
+    return address.sin_port;
+}
+
+/* TCP: waits in connect(2) while others, who have come first, aren't accepted, and is made to leave it. */
+static int left_connecting(const struct sockaddr_storage *to, socklen_t size, int *accepted) {
+    int others[16], fd = socket(AF_INET, SOCK_STREAM, 0);
+    for (int i = 0; i < 16; i++)
+        require((others[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)) >= 0 &&
+                connect(others[i], (const struct sockaddr *)to, size) == -1 && errno == EINPROGRESS);
+    require(fd >= 0 && signal(SIGALRM, leave) != SIG_ERR);
+    if (sigsetjmp(before_connecting, 1) == 0) {
+        require(setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 50000}}, NULL) == 0);
+        connect(fd, (const struct sockaddr *)to, size);
+        die("it didn't wait");
+    }
+    while ((*accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0 &&
+           port_of(*accepted, true) != port_of(fd, false))
+        require(close(*accepted) == 0);
+    for (int i = 0; i < 16; i++)
+        require(close(others[i]) == 0);
+    require(*accepted >= 0 && poll(&(struct pollfd){fd, POLLOUT, 0}, 1, -1) == 1);
     return fd;
 }
 
@@ -583,7 +621,7 @@ int main(int argc, char **argv) {
     listener = made(tcp, &at, &size);
     bool small = strcmp(argv[1], "small") == 0, fills = small || strcmp(argv[1], "full") == 0,
          owns = strncmp(argv[1], "own", 3) == 0, resets = strcmp(argv[1], "reset") == 0,
-         waiting = strncmp(argv[1], "waits", 5) == 0;
+         waiting = strncmp(argv[1], "waits", 5) == 0, left = tcp && strcmp(argv[1], "own_left") == 0;
     bool alone = fills || owns || resets || waiting || strcmp(argv[1], "gone") == 0;
     pthread_t idler;
     require(!waiting || pthread_create(&idler, NULL, sleep_on, NULL) == 0);
@@ -601,6 +639,10 @@ int main(int argc, char **argv) {
         if (alone && !owns)
             connected_elsewhere(&at, size, client);
         for (int i = A; i <= B && pid == 0; i++) {
+            if (left && i == B) {
+                client[i] = left_connecting(&at, size, &server[i]);
+                continue;
+            }
             client[i] = alone && !owns ? client[i] : connected(&at, size);
             require(!alone || (server[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
         }
