@@ -163,7 +163,7 @@ static bool position_is_far(int fd, const struct inode *inode) {
 void files_moved(int fd, int64_t position) {
     enum { NEAR = 16 << 10 };
     struct fd_slot *slot = files_slot(fd);
-    if (slot && slot->reads && position >= 0) {
+    if (slot && slot->reads > 0 && position >= 0) {
         if (position > slot->read_at + NEAR || position < slot->read_at - NEAR)
             slot->reads = 0;
         slot->read_at = position;

@@ -108,7 +108,7 @@ struct fd_slot {
         uint64_t remembered; /* any of these */
     };
     uint16_t skip;   /* small writes that won't be looked at before the next is */
-    uint16_t reads;  /* small reads so far, each near where the last one was */
+    int16_t reads;   /* small reads so far, each near where the last one was; below 0: so many aren't looked at */
     uint32_t last;   /* when its last small write came, in units of policy.c; 0: not known */
     int64_t read_at; /* where that was, as far as we know: a hint */
 };

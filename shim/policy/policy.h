@@ -31,6 +31,8 @@ enum {
     POLICY_LEVEL_REST = 3,      /* so often in a row it didn't pay: the process does without the means to defer */
     POLICY_READS_PROCESS = 128, /* small reads of one file before the process looks around for reading ahead */
     POLICY_READS_FILE = 8,      /* and of one more file after that */
+    POLICY_READS_AGAIN = 512,   /* reads until it is asked again whether a file can be read ahead, which couldn't */
+    POLICY_READS_APART = 6,     /* or whether small reads are near each other, which weren't */
     POLICY_STRIDE = 4,          /* a step between reads of more than this many times their size is a jump */
     POLICY_TURN_LEAST = 3,      /* readable at a time, or a turn costs what it saves */
     POLICY_TURN_CALL_NS = 400,  /* what a call takes where turns are tried unasked */
@@ -121,6 +123,15 @@ static inline bool policy_reads_on(const struct fd_slot *slot, bool started, boo
     return slot->reads >= (started ? POLICY_READS_FILE : POLICY_READS_PROCESS) || unlikely(eager);
 }
 
+/* Is the number being left alone? Counts one read of that time, but for the last one: the next may be near that. */
+static inline bool policy_reads_left(struct fd_slot *slot) {
+    int16_t reads = *(volatile int16_t *)&slot->reads;
+    if (reads >= -1)
+        return false;
+    *(volatile int16_t *)&slot->reads = (int16_t)(reads + 1);
+    return true;
+}
+
 /* Is this read, of n bytes, near the one that began at `last`, and not the same again? Has no branch to mispredict. */
 static inline bool policy_near(int64_t last, size_t n, int64_t offset) {
     uint64_t step = (uint64_t)(offset - last), far = POLICY_STRIDE * n;
@@ -139,8 +150,8 @@ static inline int policy_direction(int64_t last, size_t n, int64_t offset) {
 static inline void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t offset, bool again) {
     bool at_position = offset < 0, small = (size_t)got - 1 < window_call();
     bool next = small & (at_position | policy_near(slot->read_at, (size_t)got, offset));
-    unsigned reads = again ? slot->reads + (slot->reads < UINT16_MAX) : slot->reads / 2;
-    slot->reads = next ? (uint16_t)reads : 0;
+    int before = slot->reads, reads = again ? before + (before < INT16_MAX) : before / 2;
+    slot->reads = (int16_t)(before < 0 ? before + 1 : next ? reads : small & !before ? -POLICY_READS_APART : 0);
     slot->read_at = at_position ? slot->read_at + (got > 0 ? got : 0) : offset;
 }
 

@@ -77,7 +77,7 @@ OPENAT(openat64)
     }                                                                                                                  \
     EXPORT type name(int fd, type offset, int whence) {                                                                \
         const struct fd_slot *slot = files_slot_near(fd);                                                              \
-        if (wb_attention() || !slot || slot->reads)                                                                    \
+        if (wb_attention() || !slot || slot->reads > 0)                                                                \
             return name##_attended(fd, offset, whence);                                                                \
         return CALL_BY(REAL_OF(name), (fd, offset, whence));                                                           \
     }

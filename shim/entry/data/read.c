@@ -33,7 +33,7 @@ static bool is_stream(int fd) {
 
 /* So many small reads haven't been counted yet: the others while there was no peek didn't come here (missed). */
 static uint32_t uncounted(const struct fd_slot *slot) {
-    return peeks_exist() || !slot->reads ? 1 : slot->reads;
+    return peeks_exist() || slot->reads <= 0 ? 1 : (uint32_t)slot->reads;
 }
 
 /* It is asked again after as many small reads as the first time: in a dialogue each one is waited for. */
@@ -114,7 +114,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         return WINDOW_MISS; /* what was learnt of the file stays */
     }
     if (window_hindered()) {
-        slot->reads = 0;
+        slot->reads = -POLICY_READS_AGAIN;
         return WINDOW_MISS;
     }
     if (n > WINDOW_CALL_MIN && config.eager != EAGER_ALL)
@@ -135,7 +135,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
     if (!direction || !thread_free(self) || !thread_attached(self))
         return WINDOW_MISS;
     if (!readable(fd, slot, offset == WINDOW_AT_POSITION)) {
-        slot->reads = 0;
+        slot->reads = -POLICY_READS_AGAIN;
         return WINDOW_MISS;
     }
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
@@ -174,12 +174,16 @@ read_ahead(const char *call, int fd, struct fd_slot *slot, void *bytes, size_t n
 
 /*
  * The quick way of a read that nothing is done about: it is too large for a window, and the number hasn't been read in
- * small pieces; or too large for a peek, and by a socket. There is nothing to do but to count an input, if these are
- * counted when it comes back.
+ * small pieces; or too large for a peek, and by a socket; or the number is left alone. There is nothing to do but to
+ * count an input, if these are counted when it comes back.
  */
 static inline __attribute__((always_inline)) bool reads_at_once(int fd, size_t n) {
-    const struct fd_slot *slot = files_slot_near(fd);
-    return slot && (n > WINDOW_CALL_MAX ? !slot->reads : n > PEEK_CALL_MAX && slot->socket) && number_unattended(fd);
+    struct fd_slot *slot = files_slot_near(fd);
+    if (!slot || !number_unattended(fd))
+        return false;
+    return n > WINDOW_CALL_MAX
+               ? slot->reads <= 0
+               : (n > PEEK_CALL_MAX && slot->socket) || (policy_reads_left(slot) && config.eager != EAGER_ALL);
 }
 
 /*

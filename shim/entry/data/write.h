@@ -32,7 +32,7 @@ static inline ssize_t write_passed(int fd, ssize_t written, size_t n) {
 
 /*
  * The quickest way out, where nothing is to be done afterwards either: those of which that is seen without another
- * look. A socket that doesn't block is written to in turns, or at once, as is a stream that is left alone.
+ * look. A socket that doesn't block is written to in turns, or at once, as is what is left alone.
  */
 static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t n) {
     struct fd_slot *slot = files_slot_near(fd);
@@ -44,7 +44,10 @@ static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t 
     if (!ofd)
         return n >= WB_LARGE || policy_left(slot);
     bool unchanged = ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed);
-    return ofd->reason == REASON_nonblocking ? unchanged : ofd->stream && policy_left_alone(&ofd->habit);
+    if (ofd->reason == REASON_nonblocking)
+        return unchanged;
+    return (ofd->stream || !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)) &&
+           policy_left_alone(&ofd->habit);
 }
 
 /* What such a write came back with. If what is written is followed by now, nobody saw what became of this one. */
