@@ -44,8 +44,8 @@ int straight_error_sent(struct ofd *ofd) {
     return error == EPIPE ? 0 : error;
 }
 
-void straight_closed(struct ofd *ofd) {
-    if (atomic_load(&ofd->references) == 1)
+void straight_closed(int fd, struct ofd *ofd) {
+    if (atomic_load(&ofd->references) == 1 && atomic_load(&ofd->inode->error) && !files_socket_goes_on(fd, ofd))
         straight_take_error(ofd);
 }
 

@@ -24,9 +24,11 @@ int straight_take_error(struct ofd *ofd);
  */
 int straight_error_received(int fd, struct ofd *ofd);
 int straight_error_sent(struct ofd *ofd);
-/* A number of it is closed by the caller, who has a reference; close(2) doesn't tell. The last one takes the error
- * along. */
-void straight_closed(struct ofd *ofd);
+/*
+ * The number is closed by the caller, who has a reference; close(2) doesn't tell. The last number that the process has
+ * takes the error along.
+ */
+void straight_closed(int fd, struct ofd *ofd);
 /* If others may have written to the stream, its last page isn't known any more. `ofd` may be NULL, or a file. */
 void straight_unsure(struct ofd *ofd);
 /*

@@ -231,7 +231,7 @@ static int give_up(const char *call, int fd, bool tells) {
     window_settle(self, ofd);
     int error = 0;
     if (ofd->stream)
-        straight_closed(ofd);
+        straight_closed(fd, ofd);
     else if (tells)
         error = files_take_inode_error(ofd->inode);
     files_release(ofd);
@@ -270,7 +270,7 @@ void number_taken(int fd) {
         wb_unpin(attached_self(), stale);
         window_settle(attached_self(), stale);
         if (stale->stream)
-            straight_closed(stale);
+            straight_closed(fd, stale);
         files_release(stale);
     }
 }

@@ -479,6 +479,41 @@ struct ofd *files_in_error(int fd) {
     return same;
 }
 
+static _Atomic bool sent;
+
+void files_sent(void) {
+    atomic_store_explicit(&sent, true, memory_order_relaxed);
+}
+
+/* A socket has one description only: it can't be opened. */
+static bool is_another(int fd, const struct ofd *ofd) {
+    struct fd_slot *slot = files_slot(fd);
+    struct stat st;
+    return (!slot || (!slot->other && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))) &&
+           stat_fd(fd, &st) == 0 && st.st_ino == ofd->inode->number && st.st_dev == ofd->inode->device;
+}
+
+bool files_socket_goes_on(int fd, struct ofd *ofd) {
+    enum { NUMBERS = 1024 };
+    if (files_is_private(ofd) || (ofd->born && !atomic_load_explicit(&sent, memory_order_relaxed)))
+        return false;
+    int other = 0, most = files_highest() < NUMBERS ? NUMBERS : files_highest();
+    while (other <= most && (other == fd || !is_another(other, ofd)))
+        other++;
+    struct fd_slot *slot = other <= most ? files_slot_make(other) : NULL;
+    if (!slot)
+        return false;
+    mutex_lock(&files_lock);
+    bool still = is_another(other, ofd); /* nor has another thread made something of it meanwhile */
+    if (still) {
+        slot_clear(slot, 0);
+        atomic_fetch_add(&ofd->references, 1);
+        atomic_store_explicit(&slot->ofd, ofd, memory_order_release);
+    }
+    mutex_unlock(&files_lock);
+    return still;
+}
+
 void files_mark_mapped(int fd) {
     struct fd_slot *slot = files_slot_make(fd);
     if (!slot)

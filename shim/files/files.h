@@ -196,6 +196,8 @@ static inline void files_passed_on(void) {
     if (unlikely(atomic_fetch_add_explicit(&files_passings, 1, memory_order_relaxed) == UINT32_MAX))
         atomic_store_explicit(&files_passings, 1, memory_order_relaxed);
 }
+/* The process has sent a descriptor, or fetched one: it may have numbers of which nothing is known. */
+void files_sent(void);
 bool files_position_is_ours(const struct ofd *ofd);
 bool files_is_private(const struct ofd *ofd); /* the first half of that */
 
@@ -217,6 +219,11 @@ extern _Atomic uint32_t files_errors HIDDEN;
 /* As long as there are any: another number's OFD of the same file or socket, if it is one that failed. Asks the kernel.
  */
 struct ofd *files_in_error(int fd);
+/*
+ * The number is given up, the last one that is known of a socket. If the process has another one, it is known from now
+ * on. Takes files_lock, and asks the kernel of each number up to a thousand where there may be such numbers.
+ */
+bool files_socket_goes_on(int fd, struct ofd *ofd);
 
 /* Counts the files that begin to have something pending. */
 extern _Atomic uint64_t files_begun;

@@ -151,7 +151,8 @@ static inline void policy_read_passed(struct fd_slot *slot, ssize_t got, int64_t
     bool at_position = offset < 0, small = (size_t)got - 1 < window_call();
     bool next = small & (at_position | policy_near(slot->read_at, (size_t)got, offset));
     int before = slot->reads, reads = again ? before + (before < INT16_MAX) : before / 2;
-    slot->reads = (int16_t)(before < 0 ? before + 1 : next ? reads : small & !before ? -POLICY_READS_APART : 0);
+    int apart = small && !before ? -POLICY_READS_APART : 0;
+    slot->reads = (int16_t)(before < 0 ? before + 1 : next ? reads : apart);
     slot->read_at = at_position ? slot->read_at + (got > 0 ? got : 0) : offset;
 }
 

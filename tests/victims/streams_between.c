@@ -39,6 +39,9 @@ static void await_written(pid_t writer) {
 }
 
 static void hang_up(void);
+static void send_number(void);
+static void by_received(void);
+static void by_received_alone(void);
 
 // A writer that goes on with `way` when `others` have done their part. What it notes is told here.
 static void between(void (*others)(void), void (*way)(void)) {
@@ -52,6 +55,8 @@ static void between(void (*others)(void), void (*way)(void)) {
         signal(SIGPIPE, SIG_IGN);
         if (others == hang_up)
             close(ends[0]);
+        if (way == by_received || way == by_received_alone)
+            send_number();
         write_records();
         way();
         dup2(news[1], STDOUT_FILENO);
@@ -153,6 +158,40 @@ static void by_another_number(void) {
     TRY(recv(other, &byte, 1, 0));
 }
 
+// A number that was sent before, of which nothing is known.
+static int received = -1;
+
+static void send_number(void) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    char byte = 0;
+    struct iovec one = {&byte, 1};
+    struct msghdr carrier = {
+        .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    int pair[2];
+    memcpy(CMSG_DATA(&control.header), &ends[1], sizeof ends[1]);
+    require(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    require(sendmsg(pair[0], &carrier, 0) == 1 && recvmsg(pair[1], &carrier, 0) == 1);
+    memcpy(&received, CMSG_DATA(&control.header), sizeof received);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void by_received(void) {
+    char byte;
+    TRY(recv(received, &byte, 1, 0));
+    TRY(recv(ends[1], &byte, 1, 0));
+}
+
+static void by_received_alone(void) {
+    char byte;
+    close(ends[1]);
+    TRY(read(received, &byte, 1));
+    TRY(read(received, &byte, 1));
+}
+
 static void by_child(void) {
     char byte;
     pid_t child = fork();
@@ -219,6 +258,7 @@ static const struct way {
     {"unix_reads", "unix", fill_up, reads_itself}, {"unix_ends", "unix", fill_up, ends_itself},
     {"readv", "tcp", hang_up, by_readv},           {"sendmmsg", "tcp", hang_up, by_sendmmsg},
     {"option", "tcp", hang_up, by_option},         {"another_number", "tcp", hang_up, by_another_number},
+    {"received", "tcp", hang_up, by_received},     {"received_alone", "tcp", hang_up, by_received_alone},
     {"child", "tcp", hang_up, by_child},           {"unshare", "tcp", hang_up, not_at_all},
     {"page", NULL, NULL, fills_with_child},        {"page_twice", NULL, NULL, fills_twice_opened},
 };

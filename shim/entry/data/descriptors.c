@@ -266,6 +266,7 @@ void number_fetched(int fd, int result) {
     if (result < 0 || !thread_free(thread_self()))
         return;
     files_passed_on();
+    files_sent();
     if (users_followed())
         users_shared(fd);
     turn_end(thread_self());

@@ -71,6 +71,7 @@ void sharing_passed_on(void) {
 
 void sharing_sent(void) {
     atomic_fetch_or(&readers_forbidden, READERS_SENT);
+    files_sent();
     sharing_passed_on();
 }
 
