@@ -81,6 +81,13 @@ static inline bool thread_attached(const struct thread *self) {
     return self != &thread_nobody;
 }
 
+/* A handler that came in the midst of a wait for a stream jumps out of it, or ends the program: nothing goes on there.
+ */
+static inline void thread_leaves_wait(void) {
+    if (unlikely(thread_self()->waiting))
+        thread_self()->waiting = false;
+}
+
 /* Is this thread in the middle of a critical section? */
 static inline bool thread_amid(const struct thread *self) {
     return critical.depth | atomic_load_explicit(&self->holder.inside, memory_order_relaxed);

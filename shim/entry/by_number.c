@@ -177,6 +177,7 @@ static long raw_limit(long number, const long a[6]) {
 
 /* The environment is the argument after the list of arguments. */
 static long raw_exec(long number, const long a[6]) {
+    thread_leaves_wait();
     bool exclusive = exclusive_begins("syscall"), at = number == SYS_execveat;
     CHILD_ENVIRONMENT(
         child, (char *const *)a[2 + at],

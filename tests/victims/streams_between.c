@@ -3,6 +3,7 @@
 
 #include "stream_kinds.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <sys/time.h>
@@ -18,6 +19,7 @@ static volatile sig_atomic_t told;
 static sigjmp_buf before;
 static ucontext_t context_before;
 static volatile bool by_context, was_left;
+static void (*volatile ends_in_handler)(void);
 
 static void wake(int number) {
     (void)number;
@@ -38,6 +40,8 @@ static void write_records(void) {
 static void leave(int number) {
     (void)number;
     was_left = true;
+    if (ends_in_handler)
+        ends_in_handler();
     if (by_context)
         setcontext(&context_before);
     siglongjmp(before, 1);
@@ -66,8 +70,13 @@ static void await_written(pid_t writer) {
 
 static void tells_number(void);
 static void tells_number_by_context(void);
+static void exits(void);
+static void becomes_another(void);
+static void faults(void);
+static void ends_thread(void);
 static void hang_up(void);
 static void find_records(void);
+static void find_all(void);
 static void send_number(void);
 static void by_received(void);
 static void by_received_alone(void);
@@ -88,7 +97,8 @@ static void between(void (*others)(void), void (*way)(void)) {
         if (way == by_received || way == by_received_alone)
             send_number();
         by_context = way == tells_number_by_context;
-        if (way == tells_number || by_context)
+        ends_in_handler = way == exits || way == becomes_another || way == faults || way == ends_thread ? way : NULL;
+        if (way == tells_number || by_context || ends_in_handler)
             write_and_leave();
         else
             write_records();
@@ -104,6 +114,8 @@ static void between(void (*others)(void), void (*way)(void)) {
     require(kill(writer, SIGUSR1) == 0);
     if (way == tells_number || way == tells_number_by_context)
         find_records();
+    if (way == exits || way == becomes_another || way == faults || way == ends_thread)
+        find_all();
     int status;
     require(waitpid(writer, &status, 0) == writer);
     note("status %x\n", (unsigned)status);
@@ -142,6 +154,34 @@ static void find_records(void) {
             got += (int)read(ends[0], bytes, sizeof bytes);
     require(read_all(news[0], &number, sizeof number) == sizeof number && number == RECORDS);
     note("%s\n", got + (int)stream_fill(ends[0]) < filled + number * SIZE ? "some are missing" : "all are there");
+}
+
+// Of who ends there is all that it has written.
+static void find_all(void) {
+    static char bytes[1 << 20];
+    close(ends[1]);
+    usleep(300000);
+    size_t all = read_all(ends[0], bytes, sizeof bytes);
+    note("%s\n", all < (size_t)filled + RECORDS * SIZE ? "some are missing" : "all are there");
+}
+
+static void exits(void) {
+    _exit(0);
+}
+
+static void becomes_another(void) {
+    signal(SIGUSR1, SIG_IGN); // on a slow machine it comes later
+    execl("/bin/true", "true", (char *)NULL);
+    _exit(127);
+}
+
+static void faults(void) {
+    static volatile int *volatile nowhere;
+    *nowhere = 0;
+}
+
+static void ends_thread(void) {
+    pthread_exit(NULL);
 }
 
 static void tells_number(void) {
@@ -311,15 +351,28 @@ static const struct way {
     const char *name, *kind;
     void (*others)(void), (*run)(void);
 } ways[] = {
-    {"reads", "pipe", fill_up, reads_itself},      {"ends", "pipe", fill_up, ends_itself},
-    {"left", "pipe", fill_up, tells_number},       {"left_by_context", "pipe", fill_up, tells_number_by_context},
-    {"fifo_reads", "fifo", fill_up, reads_itself}, {"fifo_ends", "fifo", fill_up, ends_itself},
-    {"unix_reads", "unix", fill_up, reads_itself}, {"unix_ends", "unix", fill_up, ends_itself},
-    {"readv", "tcp", hang_up, by_readv},           {"sendmmsg", "tcp", hang_up, by_sendmmsg},
-    {"option", "tcp", hang_up, by_option},         {"another_number", "tcp", hang_up, by_another_number},
-    {"received", "tcp", hang_up, by_received},     {"received_alone", "tcp", hang_up, by_received_alone},
-    {"child", "tcp", hang_up, by_child},           {"unshare", "tcp", hang_up, not_at_all},
-    {"page", NULL, NULL, fills_with_child},        {"page_twice", NULL, NULL, fills_twice_opened},
+    {"reads", "pipe", fill_up, reads_itself},
+    {"ends", "pipe", fill_up, ends_itself},
+    {"left", "pipe", fill_up, tells_number},
+    {"left_by_context", "pipe", fill_up, tells_number_by_context},
+    {"exit", "pipe", fill_up, exits},
+    {"exec", "pipe", fill_up, becomes_another},
+    {"fault", "pipe", fill_up, faults},
+    {"thread", "pipe", fill_up, ends_thread},
+    {"fifo_reads", "fifo", fill_up, reads_itself},
+    {"fifo_ends", "fifo", fill_up, ends_itself},
+    {"unix_reads", "unix", fill_up, reads_itself},
+    {"unix_ends", "unix", fill_up, ends_itself},
+    {"readv", "tcp", hang_up, by_readv},
+    {"sendmmsg", "tcp", hang_up, by_sendmmsg},
+    {"option", "tcp", hang_up, by_option},
+    {"another_number", "tcp", hang_up, by_another_number},
+    {"received", "tcp", hang_up, by_received},
+    {"received_alone", "tcp", hang_up, by_received_alone},
+    {"child", "tcp", hang_up, by_child},
+    {"unshare", "tcp", hang_up, not_at_all},
+    {"page", NULL, NULL, fills_with_child},
+    {"page_twice", NULL, NULL, fills_twice_opened},
 };
 
 int main(int argc, char **argv) {

@@ -73,6 +73,7 @@ void finish(const char *call, enum flush_cause cause) {
 void finish_for_good(const char *call) {
     if (!thread_free(thread_self()))
         return;
+    thread_leaves_wait();
     wb_hinder(REASON_unready);
     peeks_drop(thread_self());
     turn_end(thread_self());
@@ -160,6 +161,8 @@ static void dying(bool fault) {
         live_end();
     if (!thread_free(thread_self()))
         return;
+    if (fault)
+        thread_leaves_wait();
     wb_hinder(REASON_unready);
     peeks_drop(thread_self());
     if (fault)
@@ -175,6 +178,7 @@ static void dying(bool fault) {
 static const struct signals_events events = {handler_begins, handler_ended, dying};
 
 static void thread_ends(struct thread *self) {
+    thread_leaves_wait();
     window_thread_ends(self);
     turn_thread_ends(self);
     peeks_thread_ends(self);

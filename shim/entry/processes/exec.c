@@ -15,6 +15,7 @@
 /* `changed` is the call with an environment of its own, `as_it_is` the one that was made. */
 #define EXEC(name, parameters, given, with_us, as_it_is, changed)                                                      \
     EXPORT int name parameters {                                                                                       \
+        thread_leaves_wait();                                                                                          \
         bool exclusive = exclusive_begins(#name);                                                                      \
         CHILD_ENVIRONMENT(child, given, with_us);                                                                      \
         finish(#name, FLUSH_BARRIER);                                                                                  \

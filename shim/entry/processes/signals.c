@@ -262,16 +262,10 @@ MASK(int, sigrelse, (int number), (number))
 MASK(int, sigblock, (int mask), (mask))
 MASK(int, sigsetmask, (int mask), (mask))
 
-/* A jump may leave a wait for a stream, in which its handler came. */
-static void leaves_wait(void) {
-    if (unlikely(thread_self()->waiting))
-        thread_self()->waiting = false;
-}
-
 #define CONTEXT(name, parameters, arguments)                                                                           \
     EXPORT int name parameters {                                                                                       \
         contexts = true;                                                                                               \
-        leaves_wait();                                                                                                 \
+        thread_leaves_wait();                                                                                          \
         mask_changes(#name, true);                                                                                     \
         return REAL(name) arguments;                                                                                   \
     }
@@ -284,7 +278,7 @@ CONTEXT(swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
     static void *name##_real;                                                                                          \
     EXPORT void name(type environment, int value) {                                                                    \
         mask_changed();                                                                                                \
-        leaves_wait();                                                                                                 \
+        thread_leaves_wait();                                                                                          \
         void *real = __atomic_load_n(&name##_real, __ATOMIC_RELAXED);                                                  \
         ((__typeof__(&name))(real ? real : real_resolve(&name##_real, #name)))(environment, value);                    \
         __builtin_unreachable();                                                                                       \
