@@ -181,7 +181,7 @@ kept_out() {
 # perform it.
 @test "loops whose writes would never be pending together start nothing, and cost no calls" {
     local kind native
-    for kind in pipe socket stat sync rename in_turns from_device; do
+    for kind in pipe socket stat sync rename in_turns from_device shared_position apart; do
         trace_native "$VICTIMS/keepout_loops" $kind 600
         native=$(count)
         trace "$VICTIMS/keepout_loops" $kind 600 || fail "$kind"

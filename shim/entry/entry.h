@@ -198,9 +198,13 @@ static inline void announce_read(const char *call, int fd) {
  * fork, that is a message.
  */
 static inline void announce_move(const char *call, int fd) {
-    const struct fd_slot *slot = unlikely(wb_any_pending()) ? files_slot(fd) : NULL;
-    if (slot && slot->born && slot->born != atomic_load_explicit(&files_passings, memory_order_relaxed))
+    const struct fd_slot *slot = unlikely(wb_attention()) ? files_slot(fd) : NULL;
+    if (likely(!slot || !slot->born || slot->born == atomic_load_explicit(&files_passings, memory_order_relaxed)))
+        return;
+    if (wb_any_pending())
         announce(call);
+    else
+        wb_rehearsal_ends();
 }
 
 /* Or one that may change how streams are read. */

@@ -134,6 +134,32 @@ static void from_device(long turns) {
         require(read(in, page, 4096) == 4096 && write(fd, page, 4096) == 4096);
 }
 
+// A record is read from a file whose position a child has as well, and written to another.
+static void shared_position(long turns) {
+    char record[64] = "";
+    int in = open_file("records", 0), out = open_file("file", 0);
+    require(ftruncate(in, 1000 * sizeof record) == 0);
+    pid_t child = fork();
+    require(child >= 0);
+    while (child == 0)
+        pause();
+    for (long i = 0; i < turns; i++) {
+        require(i % 1000 || lseek(in, 0, SEEK_SET) == 0);
+        require(read(in, record, sizeof record) == sizeof record && write(out, record, sizeof record) == sizeof record);
+    }
+    require(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+}
+
+// Records are read in an order of their own.
+static void apart(long turns) {
+    enum { RECORDS = 1021 };
+    char record[64] = "";
+    int in = open_file("records", 0);
+    require(ftruncate(in, RECORDS * 4096L) == 0);
+    for (long i = 0, at = 1; i < turns; i++, at = at * 7 % RECORDS)
+        require(pread(in, record, sizeof record, at * 4096) == sizeof record);
+}
+
 int main(int argc, char **argv) {
     require(argc == 3);
     const char *kind = argv[1];
@@ -164,6 +190,10 @@ int main(int argc, char **argv) {
         writing_children(turns);
     } else if (!strcmp(kind, "from_device")) {
         from_device(turns);
+    } else if (!strcmp(kind, "shared_position")) {
+        shared_position(turns);
+    } else if (!strcmp(kind, "apart")) {
+        apart(turns);
     } else {
         return 2;
     }

@@ -13,17 +13,15 @@
 
 struct fd_slot *_Atomic read_last;
 
-/* Could the file be read ahead now? What is answered by no stays so for a while. */
+/* Can the file be read ahead? What is answered by no stays so for a while. */
 static bool readable(int fd, struct fd_slot *slot, bool at_position) {
     if (slot->other)
         return false;
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    if (!ofd) {
+    if (!ofd)
         ofd = looked_up(fd, slot);
-    }
     return ofd && ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped &&
-           (!at_position || files_position_is_ours(ofd)) &&
-           (ofd->direct ? activate(ofd->inode) : prepare_to_read(ofd->inode)) == REASON_NONE;
+           (!at_position || files_position_is_ours(ofd));
 }
 
 static bool is_stream(int fd) {
@@ -114,7 +112,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         return WINDOW_MISS; /* what was learnt of the file stays */
     }
     if (window_hindered()) {
-        slot->reads = -POLICY_READS_AGAIN;
+        slot->reads = 0;
         return WINDOW_MISS;
     }
     if (n > WINDOW_CALL_MIN && config.eager != EAGER_ALL)
@@ -139,7 +137,11 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
         return WINDOW_MISS;
     }
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    if (!ofd || !policy_read(ofd, config.eager == EAGER_ALL) || !handlers_are_ours(self) || !faults_reach_us(self))
+    if (!ofd || (ofd->direct ? activate(ofd->inode) : prepare_to_read(ofd->inode)) != REASON_NONE) {
+        slot->reads = 0;
+        return WINDOW_MISS;
+    }
+    if (!policy_read(ofd, config.eager == EAGER_ALL) || !handlers_are_ours(self) || !faults_reach_us(self))
         return WINDOW_MISS;
     if (atomic_load(&ofd->inode->pending)) {
         wb_flush_all(self, FLUSH_BARRIER, WB_WAIT);
