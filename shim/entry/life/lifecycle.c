@@ -116,6 +116,7 @@ void end_thread(const char *call, int status) {
 }
 
 static void flush_around_handler(void) {
+    wb_rehearsal_ends();
     if (!wb_any_pending() || !thread_free(thread_self()))
         return;
     wb_flush_all(attached_self(), FLUSH_BARRIER, WB_WAIT);
