@@ -81,8 +81,7 @@ static inline bool thread_attached(const struct thread *self) {
     return self != &thread_nobody;
 }
 
-/* A handler that came in the midst of a wait for a stream jumps out of it, or ends the program: nothing goes on there.
- */
+/* A handler in the midst of a wait for a stream jumps out of it, or ends the program: the wait doesn't go on. */
 static inline void thread_leaves_wait(void) {
     if (unlikely(thread_self()->waiting))
         thread_self()->waiting = false;
