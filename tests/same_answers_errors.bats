@@ -140,7 +140,7 @@ space_runs_out() {
     local mode call
     need_mount tmpfs
     for mode in "${MODES[@]:0:3}"; do
-        for call in write fsync close other replaced; do
+        for call in write fsync close other replaced refused unknown passing; do
             # On a busy machine the delay may be over before the room is gone: then there is nothing to see.
             for _ in {1..5}; do
                 rm -f "$STATS"

@@ -29,7 +29,7 @@ load lib/streams
 @test "a client of TCP resets, and the next call is told, whichever it is and whoever makes it" {
     # shellcheck disable=SC2030 # for this test
     local STREAM_MODES=("${EAGER_MODES[@]/%/ $SLOW}")
-    stream_works "$VICTIMS/streams_between" readv sendmmsg option another_number received received_alone child unshare
+    stream_works "$VICTIMS/streams_between" readv sendmmsg option another_number received received_alone duplicate duplicate_alone child unshare
     assert_stream_deferred
 }
 

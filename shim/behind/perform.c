@@ -11,6 +11,7 @@
 #include "base/trace.h"
 #include "behind/streams.h"
 #include "common/flusher.h"
+#include "common/late_errors.h"
 #include "common/rings.h"
 #include "files/alone.h"
 #include "ring/direct.h"
@@ -40,7 +41,7 @@ static uint32_t tag_index(uint64_t of) {
 
 /* Storage refused a write that the program was told is done: it will be told at its next call on the file. */
 static void late_error(struct thread *self, struct extent *extent, int error) {
-    files_failed(extent->ofd->inode, error);
+    late_error_keep(extent->ofd->inode, error);
     self->stats->count[COUNT_LATE_ERRORS]++;
     log_info("a deferred write failed; errno", error);
 }

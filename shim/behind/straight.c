@@ -4,49 +4,25 @@
 #include <sys/socket.h>
 
 #include "common/attention.h"
+#include "common/late_errors.h"
 #include "ring/direct.h"
 
 /* How the last page is known after the real call: not; by the kernel's rule; or it has waited, and begun a page. */
 enum { PAGE_UNKNOWN, PAGE_FOLLOWS, PAGE_BEGINS };
-
-/* Errors that are still to be told; also in the child of a fork, which has the sockets as well. */
-static _Atomic uint32_t errors;
-
-void straight_failed(struct ofd *ofd, int error) {
-    if (files_failed(ofd->inode, error) == 0) {
-        atomic_fetch_add(&errors, 1);
-        atomic_fetch_or(&wb_pending, WB_ERROR);
-    }
-}
-
-int straight_take_error(struct ofd *ofd) {
-    int error = files_take_inode_error(ofd->inode);
-    if (error && atomic_fetch_sub(&errors, 1) == 1) {
-        atomic_fetch_and(&wb_pending, ~(uint32_t)WB_ERROR);
-        if (atomic_load(&errors)) /* another one, meanwhile */
-            atomic_fetch_or(&wb_pending, WB_ERROR);
-    }
-    return error;
-}
 
 int straight_error_received(int fd, struct ofd *ofd) {
     char byte;
     if (atomic_load(&ofd->inode->error) == EPIPE ||
         sys(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) > 0)
         return 0;
-    return straight_take_error(ofd);
+    return late_error_take(ofd->inode);
 }
 
 int straight_error_sent(struct ofd *ofd) {
     if (ofd->stream == STREAM_UNIX)
         return 0;
-    int error = straight_take_error(ofd);
+    int error = late_error_take(ofd->inode);
     return error == EPIPE ? 0 : error;
-}
-
-void straight_closed(int fd, struct ofd *ofd) {
-    if (atomic_load(&ofd->references) == 1 && atomic_load(&ofd->inode->error) && !files_socket_goes_on(fd, ofd))
-        straight_take_error(ofd);
 }
 
 void straight_unsure(struct ofd *ofd) {

@@ -12,23 +12,13 @@
 #include "files/files.h"
 
 /*
- * A socket's error that a flush met, which the kernel tells once: the answer to the next call that sends or receives. A
- * positive errno, or 0, taken out. As long as there is one all calls look.
- */
-void straight_failed(struct ofd *ofd, int error);
-int straight_take_error(struct ofd *ofd);
-/*
- * The same for a call that receives by the number: what came before the error is told first, and of EPIPE, which is for
- * senders, the end (tcp_reset and tcp_recvmsg_locked in net/ipv4). And for one that sends: on AF_UNIX it isn't for
- * those, and EPIPE is told by the kernel again, with its signal.
+ * A socket's error that a flush met, which the kernel tells once (late_errors.h), for a call that receives by the
+ * number: what came before the error is told first, and of EPIPE, which is for senders, the end (tcp_reset and
+ * tcp_recvmsg_locked in net/ipv4). And for one that sends: on AF_UNIX it isn't for those, and EPIPE is told by the
+ * kernel again, with its signal. A positive errno, or 0, taken out.
  */
 int straight_error_received(int fd, struct ofd *ofd);
 int straight_error_sent(struct ofd *ofd);
-/*
- * The number is closed by the caller, who has a reference; close(2) doesn't tell. The last number that the process has
- * takes the error along.
- */
-void straight_closed(int fd, struct ofd *ofd);
 /* If others may have written to the stream, its last page isn't known any more. `ofd` may be NULL, or a file. */
 void straight_unsure(struct ofd *ofd);
 /*

@@ -11,6 +11,7 @@
 #include "base/ticks.h"
 #include "base/trace.h"
 #include "behind/straight.h"
+#include "common/late_errors.h"
 #include "ring/direct.h"
 #include "ring/ring.h"
 
@@ -87,7 +88,7 @@ static void broken(struct piece *piece, uint32_t index) {
 /* A socket's error, which the kernel gives once: the answer to the next call that sends or receives. */
 static void failed(struct thread *self, struct piece *piece, uint32_t index, int error) {
     struct ofd *ofd = piece->extent[index].ofd;
-    straight_failed(ofd, error);
+    late_error_keep(ofd->inode, error);
     self->stats->count[COUNT_LATE_ERRORS]++;
     log_info("a deferred write to a stream failed; errno", error);
     drop(piece, index, ofd);

@@ -17,6 +17,7 @@
 #include "behind/streams.h"
 #include "behind/turn_sockets.h"
 #include "common/flusher.h"
+#include "common/late_errors.h"
 #include "common/rings.h"
 #include "files/shared_memory.h"
 #include "files/users.h"
@@ -90,7 +91,7 @@ static void choose(const struct thread *self, const int *numbers, unsigned count
 
 /* The kernel tells it once, and told us: it is the answer to the program's next call that sends or receives. */
 static void failed(struct thread *self, struct turned *socket, int error) {
-    straight_failed(socket->ofd, error);
+    late_error_keep(socket->ofd->inode, error);
     self->stats->count[COUNT_LATE_ERRORS]++;
 }
 

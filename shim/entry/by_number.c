@@ -49,8 +49,7 @@ static long raw_dup(long number, const long a[6]) {
 }
 
 static long raw_dup2(long number, const long a[6]) {
-    if (a[0] != a[1])
-        give_up_number("syscall", (int)a[1]);
+    number_replacing("syscall", (int)a[0], (int)a[1], number == SYS_dup3 ? (int)a[2] : 0);
     bool begun = number_closing();
     long result = forward(number, a);
     number_closed(begun);
@@ -275,6 +274,10 @@ EXPORT long syscall(long number, ...) {
     case SYS_close_range:
         if (a[2] & CLOSE_RANGE_UNSHARE)
             keep_out("syscall");
+        if (a[2] & CLOSE_RANGE_CLOEXEC) {
+            announce("syscall");
+            return forward(number, a);
+        }
         give_up_range("syscall", (unsigned)a[0], (unsigned)a[1]);
         return raw_close(number, a, (unsigned)a[0], (unsigned)a[1]);
     case SYS_dup3:

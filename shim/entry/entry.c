@@ -214,7 +214,14 @@ void visits_forked(void) {
     wb_visits_forked(own_visits);
 }
 
-/* Whoever doesn't tell an error leaves it to others that have the file open. */
+/* The number is no more one of the description, which it had a reference to. Who doesn't tell an error leaves it. */
+static void let_go(int fd, struct ofd *ofd) {
+    if (unlikely(atomic_load(&ofd->inode->error)))
+        files_goes_on(fd, ofd);
+    files_release(ofd);
+    late_errors_settle();
+}
+
 static int give_up(const char *call, int fd, bool tells) {
     struct thread *self = thread_self();
     if (unlikely(!thread_free(self))) /* a vfork child has descriptors of its own; a handler must keep out */
@@ -229,12 +236,8 @@ static int give_up(const char *call, int fd, bool tells) {
     wb_flush_number(self, fd);
     wb_unpin(self, ofd);
     window_settle(self, ofd);
-    int error = 0;
-    if (ofd->stream)
-        straight_closed(fd, ofd);
-    else if (tells)
-        error = files_take_inode_error(ofd->inode);
-    files_release(ofd);
+    int error = tells && !ofd->stream ? late_error_take(ofd->inode) : 0;
+    let_go(fd, ofd);
     return error;
 }
 
@@ -269,9 +272,7 @@ void number_taken(int fd) {
     if (stale) {
         wb_unpin(attached_self(), stale);
         window_settle(attached_self(), stale);
-        if (stale->stream)
-            straight_closed(fd, stale);
-        files_release(stale);
+        let_go(fd, stale);
     }
 }
 

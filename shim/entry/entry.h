@@ -15,6 +15,7 @@
 #include "behind/straight.h"
 #include "behind/turn.h"
 #include "behind/write_behind.h"
+#include "common/late_errors.h"
 #include "files/users.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -108,7 +109,7 @@ static inline struct ofd *ofd_in_error(int fd) {
 /* That of its file, if it is one, taken out; or 0. */
 static inline int file_error_due(int fd) {
     struct ofd *ofd = ofd_in_error(fd);
-    return likely(!ofd || ofd->stream) ? 0 : files_take_inode_error(ofd->inode);
+    return likely(!ofd || ofd->stream) ? 0 : late_error_take(ofd->inode);
 }
 
 /* The error that is to be reported now, to a call that writes or sends; or 0. */
@@ -116,7 +117,7 @@ static inline int error_due(int fd) {
     struct ofd *ofd = ofd_in_error(fd);
     if (likely(!ofd))
         return 0;
-    return ofd->stream ? straight_error_sent(ofd) : files_take_inode_error(ofd->inode);
+    return ofd->stream ? straight_error_sent(ofd) : late_error_take(ofd->inode);
 }
 
 /* The same to one that asks a socket for up to n bytes: who asks for none isn't told. */
@@ -277,7 +278,7 @@ static inline int number_opened(int fd) {
 static inline bool given_up_at_once(int fd) {
     struct fd_slot *slot = files_slot_near(fd);
     if (!wb_quiet() || !slot || slot->other || atomic_load_explicit(&slot->ofd, memory_order_relaxed) ||
-        !single_threaded() || critical.any || atomic_load_explicit(&files_errors, memory_order_relaxed))
+        !single_threaded() || critical.any)
         return false;
     files_forget_hints(slot, 0);
     return true;

@@ -418,8 +418,16 @@ void files_learn_anew(void) {
     }
 }
 
+static _Atomic bool strays;
+
+void files_strays_come(void) {
+    atomic_store_explicit(&strays, true, memory_order_relaxed);
+}
+
 void files_share(int from, int to) {
     struct fd_slot *source = files_slot(from);
+    if (from != to && !(source && atomic_load_explicit(&source->ofd, memory_order_relaxed)))
+        files_strays_come();
     if (from == to || !source)
         return;
     if (!atomic_load_explicit(&source->ofd, memory_order_relaxed) && !source->other && !source->born)
@@ -479,39 +487,40 @@ struct ofd *files_in_error(int fd) {
     return same;
 }
 
-static _Atomic bool sent;
-
-void files_sent(void) {
-    atomic_store_explicit(&sent, true, memory_order_relaxed);
-}
-
-/* A socket has one description only: it can't be opened. */
-static bool is_another(int fd, const struct ofd *ofd) {
+static bool is_unknown(int fd, const struct inode *inode) {
     struct fd_slot *slot = files_slot(fd);
     struct stat st;
     return (!slot || (!slot->other && !atomic_load_explicit(&slot->ofd, memory_order_relaxed))) &&
-           stat_fd(fd, &st) == 0 && st.st_ino == ofd->inode->number && st.st_dev == ofd->inode->device;
+           stat_fd(fd, &st) == 0 && st.st_ino == inode->number && st.st_dev == inode->device;
 }
 
-bool files_socket_goes_on(int fd, struct ofd *ofd) {
-    enum { NUMBERS = 1024 };
-    if (files_is_private(ofd) || (ofd->born && !atomic_load_explicit(&sent, memory_order_relaxed)))
-        return false;
-    int other = 0, most = files_highest() < NUMBERS ? NUMBERS : files_highest();
-    while (other <= most && (other == fd || !is_another(other, ofd)))
-        other++;
-    struct fd_slot *slot = other <= most ? files_slot_make(other) : NULL;
-    if (!slot)
-        return false;
+static void slot_link(int fd, struct fd_slot *slot, struct ofd *ofd) {
     mutex_lock(&files_lock);
-    bool still = is_another(other, ofd); /* nor has another thread made something of it meanwhile */
-    if (still) {
+    if (is_unknown(fd, ofd->inode)) { /* still, and no other thread has found out */
         slot_clear(slot, 0);
         atomic_fetch_add(&ofd->references, 1);
         atomic_store_explicit(&slot->ofd, ofd, memory_order_release);
     }
     mutex_unlock(&files_lock);
-    return still;
+}
+
+/* A file may be open many times; a socket has one description, whatever its numbers are. */
+void files_goes_on(int fd, struct ofd *ofd) {
+    enum { NUMBERS = 4096 };
+    struct inode *inode = ofd->inode;
+    int other = 0, most = files_highest() < NUMBERS ? NUMBERS : files_highest();
+    mutex_lock(&files_lock);
+    bool known = inode->references > 1 || atomic_load(&ofd->references) > 1;
+    mutex_unlock(&files_lock);
+    if (known || (ofd->stream && ofd->born && !atomic_load_explicit(&strays, memory_order_relaxed)))
+        return;
+    while (other <= most && (other == fd || !is_unknown(other, inode)))
+        other++;
+    struct fd_slot *slot = other <= most ? files_slot_make(other) : NULL;
+    if (slot && !ofd->stream)
+        files_ofd(other, slot); /* which has the same inode */
+    else if (slot)
+        slot_link(other, slot, ofd);
 }
 
 void files_mark_mapped(int fd) {

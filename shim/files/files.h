@@ -196,8 +196,8 @@ static inline void files_passed_on(void) {
     if (unlikely(atomic_fetch_add_explicit(&files_passings, 1, memory_order_relaxed) == UINT32_MAX))
         atomic_store_explicit(&files_passings, 1, memory_order_relaxed);
 }
-/* The process has sent a descriptor, or fetched one: it may have numbers of which nothing is known. */
-void files_sent(void);
+/* The process may have numbers of sockets, as it has sent a descriptor or fetched one, of which nothing is known. */
+void files_strays_come(void);
 bool files_position_is_ours(const struct ofd *ofd);
 bool files_is_private(const struct ofd *ofd); /* the first half of that */
 
@@ -220,10 +220,11 @@ extern _Atomic uint32_t files_errors HIDDEN;
  */
 struct ofd *files_in_error(int fd);
 /*
- * The number is given up, the last one that is known of a socket. If the process has another one, it is known from now
- * on. Takes files_lock, and asks the kernel of each number up to a thousand where there may be such numbers.
+ * The number is given up, and its inode has an error. If nothing else is known of that, and the process has another
+ * number of the file or socket, it is known from now on. Takes files_lock, and asks the kernel of some thousand numbers
+ * where there may be such.
  */
-bool files_socket_goes_on(int fd, struct ofd *ofd);
+void files_goes_on(int fd, struct ofd *ofd);
 
 /* Counts the files that begin to have something pending. */
 extern _Atomic uint64_t files_begun;

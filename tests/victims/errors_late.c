@@ -1,7 +1,7 @@
-// errors_late DIR write|fsync|close|other|replaced: writes are accepted while DIR, a tmpfs, has room; it is full when
-// they are performed, and has room again when the program makes its next call on the file. That call must bring the
-// error, once: also if it is made by another description, which nothing was done with, or by one that was written by,
-// after the number was given to something else.
+// errors_late DIR write|fsync|close|other|replaced|refused|unknown|passing: writes are accepted while DIR, a tmpfs, has
+// room; it is full when they are performed, and has room again when the program makes its next call on the file. That
+// call must bring the error, once: also if it is made by another description, which nothing was done with, or by one
+// that was written by, after the number was given to something else.
 
 #include "bare.h"
 #include "common.h"
@@ -101,6 +101,17 @@ int main(int argc, char **argv) {
         printf("other %s, ", answer(fsync(other)));
         printf("again %s\n", answer(fsync(other)));
         close(fd);
+    } else if (!strcmp(argv[2], "refused")) { // what would have closed it isn't done
+        require(dup2(9999, fd) == -1 && errno == EBADF);
+        printf("refused %s, ", answer(fsync(fd)));
+        printf("again %s\n", answer(fsync(fd)));
+    } else if (!strcmp(argv[2], "unknown")) {
+        require(dup2(0, fd) == fd);
+        printf("unknown %s, ", answer(fsync(other)));
+        printf("again %s\n", answer(fsync(other)));
+    } else if (!strcmp(argv[2], "passing")) { // a number whose next writes would be left alone
+        printf("passing %s, ", answer(pwrite(other, "a", 1, 0)));
+        printf("again %s\n", answer(pwrite(other, "a", 1, 0)));
     } else if (!strcmp(argv[2], "replaced")) {
         require(dup2(0, fd) == fd);
         printf("replaced %s\n", answer(close(other)));

@@ -14,6 +14,7 @@ enum { RECORDS = 40, SIZE = 64 };
 
 static const char *kind;
 static int ends[2], news[2];
+static int received = -1; // a number that was sent before, or made by dup, of which nothing is known
 static volatile int written, filled;
 static volatile sig_atomic_t told;
 static sigjmp_buf before;
@@ -80,6 +81,8 @@ static void find_all(void);
 static void send_number(void);
 static void by_received(void);
 static void by_received_alone(void);
+static void by_duplicate(void);
+static void by_duplicate_alone(void);
 
 // A writer that goes on with `way` when `others` have done their part. What it notes is told here.
 static void between(void (*others)(void), void (*way)(void)) {
@@ -96,6 +99,8 @@ static void between(void (*others)(void), void (*way)(void)) {
             close(ends[0]);
         if (way == by_received || way == by_received_alone)
             send_number();
+        if (way == by_duplicate || way == by_duplicate_alone)
+            require((received = dup(ends[1])) >= 0);
         by_context = way == tells_number_by_context;
         ends_in_handler = way == exits || way == becomes_another || way == faults || way == ends_thread ? way : NULL;
         if (way == tells_number || by_context || ends_in_handler)
@@ -256,9 +261,6 @@ static void by_another_number(void) {
     TRY(recv(other, &byte, 1, 0));
 }
 
-// A number that was sent before, of which nothing is known.
-static int received = -1;
-
 static void send_number(void) {
     union {
         struct cmsghdr header;
@@ -281,6 +283,20 @@ static void by_received(void) {
     char byte;
     TRY(recv(received, &byte, 1, 0));
     TRY(recv(ends[1], &byte, 1, 0));
+}
+
+static void by_duplicate(void) {
+    char byte;
+    require(dup2(9999, ends[1]) == -1 && errno == EBADF);
+    TRY(send(ends[1], &byte, 1, MSG_NOSIGNAL));
+    TRY(send(received, &byte, 1, MSG_NOSIGNAL));
+}
+
+static void by_duplicate_alone(void) {
+    char byte;
+    close(ends[1]);
+    TRY(read(received, &byte, 1));
+    TRY(read(received, &byte, 1));
 }
 
 static void by_received_alone(void) {
@@ -369,6 +385,8 @@ static const struct way {
     {"another_number", "tcp", hang_up, by_another_number},
     {"received", "tcp", hang_up, by_received},
     {"received_alone", "tcp", hang_up, by_received_alone},
+    {"duplicate", "tcp", hang_up, by_duplicate},
+    {"duplicate_alone", "tcp", hang_up, by_duplicate_alone},
     {"child", "tcp", hang_up, by_child},
     {"unshare", "tcp", hang_up, not_at_all},
     {"page", NULL, NULL, fills_with_child},

@@ -266,7 +266,7 @@ void number_fetched(int fd, int result) {
     if (result < 0 || !thread_free(thread_self()))
         return;
     files_passed_on();
-    files_sent();
+    files_strays_come();
     if (users_followed())
         users_shared(fd);
     turn_end(thread_self());
@@ -297,17 +297,17 @@ EXPORT int dup(int fd) {
     return to;
 }
 
-/* dup2(2): nothing happens to `to` if it is the same. If `from` isn't open, we have only forgotten something. */
-static void replacing(const char *call, int from, int to) {
-    if (from != to)
-        give_up_number(call, to);
-    else
-        announce(call);
+/* dup2(2): nothing happens to `to` if it is the same, or if the call fails. Then its error stays. */
+void number_replacing(const char *call, int from, int to, int flags) {
+    announce(call);
+    if (from == to || flags & ~O_CLOEXEC || (unlikely(ofd_in_error(to)) && sys(SYS_fcntl, from, F_GETFD) < 0))
+        return;
+    give_up_number(call, to);
 }
 
 #define DUP2(name)                                                                                                     \
     EXPORT int name(int from, int to) {                                                                                \
-        replacing(#name, from, to);                                                                                    \
+        number_replacing(#name, from, to, 0);                                                                          \
         bool begun = number_closing();                                                                                 \
         int result = CALL(name, (from, to));                                                                           \
         number_closed(begun);                                                                                          \
@@ -320,7 +320,7 @@ DUP2(dup2)
 DUP2(__dup2)
 
 EXPORT int dup3(int from, int to, int flags) {
-    replacing("dup3", from, to);
+    number_replacing("dup3", from, to, flags);
     bool begun = number_closing();
     int result = CALL(dup3, (from, to, flags));
     number_closed(begun);
@@ -439,6 +439,10 @@ EXPORT int ioctl(int fd, unsigned long request, ...) {
 
 /* These replace the standard descriptors inside libc. */
 EXPORT int daemon(int nochdir, int noclose) {
+    if (noclose) {
+        announce("daemon");
+        return CALL(daemon, (nochdir, noclose));
+    }
     give_up_range("daemon", 0, 2);
     int result = CALL(daemon, (nochdir, noclose));
     given_up_range(0, 2);

@@ -8,6 +8,8 @@
 bool fcntl_begins(const char *call, int fd, int command);
 void fcntl_ends(int fd, int command, int result, bool exclusive);
 
+/* Before dup2(2), or dup3(2) with these flags. */
+void number_replacing(const char *call, int from, int to, int flags);
 /* `to` is what `from` is now; `result` is what the number was, in this process or in another one (pidfd_getfd(2)). */
 void number_duplicated(int from, int to);
 void number_fetched(int fd, int result);

@@ -185,7 +185,7 @@ void option_got(int fd, int level, int name, void *value, const socklen_t *size)
     struct ofd *ofd = unlikely(wb_attention()) ? ofd_in_error(fd) : NULL;
     if (likely(!ofd || !ofd->stream || level != SOL_SOCKET || name != SO_ERROR || *size > sizeof(int)))
         return;
-    int late = straight_take_error(ofd), none = 0;
+    int late = late_error_take(ofd->inode), none = 0;
     if (late && memcmp(value, &none, *size) == 0)
         memcpy(value, &late, *size);
 }

@@ -71,7 +71,7 @@ void sharing_passed_on(void) {
 
 void sharing_sent(void) {
     atomic_fetch_or(&readers_forbidden, READERS_SENT);
-    files_sent();
+    files_strays_come();
     sharing_passed_on();
 }
 

@@ -1,4 +1,5 @@
 /* The write family: deferred if policy says so; what goes straight through goes after what is pending. */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -179,6 +180,8 @@ static int offer_late(const struct offer *offer) {
         (offer->offset >= 0 || (offer->odd && offer->offset != WB_SENT && offer->offset != WB_SENT_QUIETLY) ||
          (!offer->own && !vector_asks(offer->vector, offer->count))))
         return 0;
+    if (!ofd->stream && (sys(SYS_fcntl, offer->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+        return 0;
     return error_due(offer->fd);
 }
 
@@ -239,8 +242,6 @@ static bool passes_at_once(int fd, size_t n) {
     if (slot->other)
         return true;
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
-    if (unlikely(ofd && atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)))
-        return false;
     if (policy_left(slot) || policy_large(ofd ? ofd->stream : STREAM_NONE, n, config.eager == EAGER_ALL) || hindered())
         return true;
     if (!ofd)

@@ -46,8 +46,7 @@ static inline __attribute__((always_inline)) bool passes_plainly(int fd, size_t 
     bool unchanged = ofd->generation == atomic_load_explicit(&files_generation, memory_order_relaxed);
     if (ofd->reason == REASON_nonblocking)
         return unchanged;
-    return (ofd->stream || !atomic_load_explicit(&ofd->inode->error, memory_order_relaxed)) &&
-           policy_left_alone(&ofd->habit);
+    return policy_left_alone(&ofd->habit);
 }
 
 /* What such a write came back with. If what is written is followed by now, nobody saw what became of this one. */
