@@ -153,3 +153,19 @@ space_runs_out() {
         done
     done
 }
+
+# Causal freshness: that a write went in tells that somebody made room, who may have changed something before.
+@test "who can write again reads what was changed before there was room" {
+    local setting status
+    need_mount tmpfs
+    for setting in X=1 URINGSHIM_TEST_EAGER=1; do
+        rm -f "$STATS"
+        for _ in {1..10}; do # with status 3 the other process wasn't in time
+            status=0
+            on_small tmpfs 1 shim URINGSHIM_OWN_CALLS=ignore "$setting" "${PATIENTLY[@]}" "$VICTIMS/freshness_room" small >out || status=$?
+            ((status == 3)) || break
+        done
+        ((status == 0)) && grep -qx 'the change' out || fail "$setting: status $status, $(cat out)" || return
+        (($(stat_value read.served) > 100)) || fail "$setting: nothing was read ahead: $(cat "$STATS")" || return
+    done
+}

@@ -95,10 +95,13 @@ static struct ofd *readable(int fd, struct fd_slot *slot, bool at_position) {
     mutex_lock(&files_lock);
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
     if (ofd && files_verify(fd, slot) && (!ofd->direct || files_is_private(ofd)) &&
-        ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped)
+        ofd->ahead >= (at_position ? AHEAD_AT_POSITION : AHEAD_AT_OFFSET) && !ofd->inode->mapped) {
         atomic_fetch_add_explicit(&ofd->references, 1, memory_order_relaxed);
-    else
+        files_check_headroom(fd, ofd->inode->file_system, 0);
+        atomic_store(&window_opening, file_systems_mark());
+    } else {
         ofd = NULL;
+    }
     mutex_unlock(&files_lock);
     return ofd;
 }

@@ -7,6 +7,7 @@ _Atomic uint32_t wb_pending;
 _Atomic uint64_t wb_hindrances = 1ull << REASON_unready;
 _Atomic uint64_t window_epoch, window_writes;
 struct inode *_Atomic window_inode;
+_Atomic uint64_t window_opening;
 _Atomic uint64_t input_epoch, input_unsure;
 _Atomic uint32_t wb_stream_pieces;
 

@@ -122,6 +122,8 @@ extern _Atomic uint64_t window_epoch;
 extern _Atomic uint64_t window_writes; /* only the latter; for the statistics */
 /* The file of which there is one; NULL: there is none. */
 extern struct inode *_Atomic window_inode;
+/* The mark of the file systems on which there was room when it was opened. */
+extern _Atomic uint64_t window_opening;
 
 /* Is there a window, or is one being fetched? */
 static inline bool window_exists(void) {

@@ -74,6 +74,16 @@ void file_system_check(int fd, struct file_system *fs, bool early) {
         fs->headroom = false;
 }
 
+uint64_t file_systems_mark(void) {
+    static uint64_t marks;
+    uint64_t now = ticks_now();
+    marks++;
+    for (struct file_system *fs = all; fs; fs = fs->next)
+        if (fs->headroom && now - fs->checked_at <= ticks_of_us(CHECK_US))
+            atomic_store(&fs->mark, marks);
+    return marks;
+}
+
 static bool is_power(uint32_t n) {
     return n && !(n & (n - 1));
 }

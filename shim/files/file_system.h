@@ -2,6 +2,7 @@
 #ifndef URINGSHIM_FILES_FILE_SYSTEM_H
 #define URINGSHIM_FILES_FILE_SYSTEM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,6 +18,7 @@ struct file_system {
     uint64_t far_offset;              /* writes that end beyond it are left to the kernel */
     _Atomic uint8_t buffered, direct; /* enum inline_writes */
     uint64_t unchecked;               /* bytes deferred since headroom was last looked at */
+    _Atomic uint64_t mark;            /* the last one at which there was room */
     uint64_t checked_at;              /* ticks */
     struct file_system *next;
     void *pool_link;
@@ -30,6 +32,9 @@ struct file_system *file_system_get(int fd, dev_t device);
  * that.
  */
 void file_system_check(int fd, struct file_system *fs, bool early);
+
+/* Marks those on which there is room, as was measured lately; with this number, which is never the same again. */
+uint64_t file_systems_mark(void);
 
 /*
  * What addresses, sizes and offsets of direct I/O on a regular file must be multiples of, a power of two up to 4096; 0:

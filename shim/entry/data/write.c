@@ -307,6 +307,21 @@ int offer_vector(const char *call, int fd, const struct iovec *vector, int count
     return verdict;
 }
 
+/*
+ * Does it tell nothing that all of a write went in? If there is a window, there must have been room when that was
+ * opened, or somebody may have made some since, and changed the window's file before. It is measured for the next one.
+ */
+static bool tells_nothing(int fd, struct file_system *fs, size_t n) {
+    if (atomic_load_explicit(&any_failed, memory_order_relaxed))
+        return false;
+    if (likely(!window_exists()) || atomic_load(&fs->mark) == atomic_load(&window_opening))
+        return true;
+    mutex_lock(&files_lock);
+    files_check_headroom(fd, fs, n);
+    mutex_unlock(&files_lock);
+    return false;
+}
+
 void stream_passed(int fd, ssize_t written, size_t n) {
     struct ofd *ofd = known_ofd(fd);
     bool whole = written == (ssize_t)n;
@@ -314,7 +329,7 @@ void stream_passed(int fd, ssize_t written, size_t n) {
         atomic_store_explicit(&any_failed, true, memory_order_relaxed);
     if (ofd && ofd->stream)
         straight_ends(thread_self(), ofd, written, n);
-    else if (ofd && whole && !atomic_load_explicit(&any_failed, memory_order_relaxed))
+    else if (ofd && whole && tells_nothing(fd, ofd->inode->file_system, n))
         window_written(ofd->inode);
     else
         input_came();
