@@ -55,7 +55,7 @@ Write 30
 fcntl 16
 open 56
 stat 28
-lseek 22
+lseek 26
 LIST
 }
 

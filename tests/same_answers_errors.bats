@@ -169,3 +169,10 @@ space_runs_out() {
         (($(stat_value read.served) > 100)) || fail "$setting: nothing was read ahead: $(cat "$STATS")" || return
     done
 }
+
+@test "EFBIG, where the position was moved in any way to near the largest size of a file" {
+    local way
+    for way in lseek before after child stream number end; do
+        same_as_native "$VICTIMS/errors_far" $way || fail "$way" || return
+    done
+}

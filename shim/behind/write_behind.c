@@ -101,9 +101,10 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
     mutex_lock(&files_lock);
     struct ofd *ofd = *out = atomic_load_explicit(&slot->ofd, memory_order_relaxed);
     uint64_t batch = log->filling->batch;
+    bool far = atomic_load(&files_far);
     if (!ofd)
         reason = REASON_bad_fd;
-    else if (ofd->batch != batch && (ofd->stream || stale(ofd)) && !files_verify(fd, slot))
+    else if (ofd->batch != batch && (ofd->stream || stale(ofd) || far) && !files_verify(fd, slot))
         reason = REASON_bad_fd;
     else if (ofd->reason)
         reason = ofd->reason;
@@ -113,6 +114,10 @@ static enum reason verified(struct wb_log *log, int fd, struct fd_slot *slot, st
         reason = REASON_shared_memory;
     if (reason == REASON_shared_memory)
         wb_hinder(reason);
+    if (reason == REASON_NONE && ofd->batch != batch && !ofd->stream && (far || !files_is_private(ofd)))
+        files_look_at_position(fd, ofd);
+    if (reason == REASON_NONE && ofd->far)
+        reason = REASON_far_offset;
     if (reason == REASON_NONE && ofd->batch != batch) {
         if (!ofd->stream)
             files_check_headroom(fd, ofd->inode->file_system, log->limit);

@@ -33,6 +33,12 @@ static long raw_close(long number, const long a[6], unsigned first, unsigned las
     return result;
 }
 
+static long raw_lseek(long number, const long a[6]) {
+    long position = forward(number, a);
+    files_moved((int)a[0], position);
+    return position;
+}
+
 /* As close. */
 static long raw_close_one(long number, const long a[6]) {
     int late = give_up_number_telling("syscall", (int)a[0]);
@@ -413,6 +419,14 @@ EXPORT long syscall(long number, ...) {
                             (size_t)a[2]);
         announce_reads("syscall");
         return raw_receive(number, a, (int)a[3]);
+    case SYS_lseek:
+        announce_reads("syscall");
+        return raw_lseek(number, a);
+    case SYS_truncate:
+    case SYS_ftruncate:
+        announce("syscall");
+        files_go_to(a[1]);
+        break;
     default:
         announce_reads("syscall");
     }

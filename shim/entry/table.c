@@ -104,6 +104,7 @@ struct mount_attr;
 #define TOUCH(type, name, parameters, arguments, fd) extern type name parameters;
 #define TAKE(type, name, parameters, arguments, fd) extern type name parameters;
 #define NEWFILE(type, name, parameters, arguments, fd) extern type name parameters;
+#define RESIZE(type, name, parameters, arguments, end) extern type name parameters;
 #define SPAWN(type, name, parameters, arguments) extern type name parameters;
 #define LAUNCH(type, name, parameters, arguments, with_us) extern type name parameters;
 #define VISIT(type, name, parameters, arguments) extern type name parameters;
@@ -199,6 +200,12 @@ struct mount_attr;
         announce_read(#name, fd);                                                                                      \
         int error = socket_error_due(fd, 1);                                                                           \
         return unlikely(error) ? (type)answer(-error) : CALL(name, arguments);                                         \
+    }
+#define RESIZE(type, name, parameters, arguments, end)                                                                 \
+    EXPORT type name parameters {                                                                                      \
+        announce(#name);                                                                                               \
+        files_go_to(end);                                                                                              \
+        return CALL(name, arguments);                                                                                  \
     }
 #define NEWFILE(type, name, parameters, arguments, fd)                                                                 \
     EXPORT type name parameters {                                                                                      \

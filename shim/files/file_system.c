@@ -26,7 +26,7 @@
  * Offsets from which EFBIG may be near. The smallest limits are those of ext2/ext3-style block maps: 16 GiB with
  * 1 KiB blocks, 2 TiB with 4 KiB blocks (ext4(5)); everything else here allows at least 8 TiB.
  */
-#define FAR_SMALL_BLOCKS (8ull << 30)
+#define FAR_SMALL_BLOCKS FILE_SYSTEM_FAR
 #define FAR_OFFSET (1ull << 40)
 
 enum { DIRECT_STRICTEST = 4096 }; /* what direct I/O may have to be aligned to, for us to defer it */

@@ -10,6 +10,9 @@
 /* Does the kernel do such a write without a wait for a lock or a worker (RWF_NOWAIT)? Learnt from the first one. */
 enum inline_writes { INLINE_UNKNOWN, INLINE_YES, INLINE_NO };
 
+/* From here on it is asked how far a file may grow. */
+#define FILE_SYSTEM_FAR (8ull << 30)
+
 struct file_system {
     dev_t device;
     bool known;                       /* a kind that we know to be local and well-behaved */

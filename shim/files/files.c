@@ -160,9 +160,16 @@ static bool position_is_far(int fd, const struct inode *inode) {
     return position < 0 || (uint64_t)position > inode->file_system->far_offset;
 }
 
+_Atomic bool files_far;
+
+void files_look_at_position(int fd, struct ofd *ofd) {
+    ofd->far = position_is_far(fd, ofd->inode);
+}
+
 void files_moved(int fd, int64_t position) {
     enum { NEAR = 16 << 10 };
     struct fd_slot *slot = files_slot(fd);
+    files_go_to(position);
     if (slot && slot->reads > 0 && position >= 0) {
         if (position > slot->read_at + NEAR || position < slot->read_at - NEAR)
             slot->reads = 0;

@@ -206,6 +206,17 @@ bool files_forbid_direct(void);
 
 /* The file position of the number is now this. */
 void files_moved(int fd, int64_t position);
+/*
+ * Has the process moved a position, or the end of a file, to where writes may be refused? By whatever number: each
+ * batch looks at it anew from then on.
+ */
+extern _Atomic bool files_far HIDDEN;
+static inline void files_go_to(int64_t offset) {
+    if (unlikely(offset >= (int64_t)FILE_SYSTEM_FAR))
+        atomic_store(&files_far, true);
+}
+/* Looks whether the number's position is there. files_lock held. */
+void files_look_at_position(int fd, struct ofd *ofd);
 /* dup: `to` is now what `from` is. Takes files_lock. */
 void files_share(int from, int to);
 

@@ -14,6 +14,7 @@
 #define TOUCH(type, name, parameters, arguments, fd) #name,
 #define TAKE(type, name, parameters, arguments, fd) #name,
 #define NEWFILE(type, name, parameters, arguments, fd) #name,
+#define RESIZE(type, name, parameters, arguments, end) #name,
 #define SPAWN(type, name, parameters, arguments) #name,
 #define LAUNCH(type, name, parameters, arguments, with_us) #name,
 #define VISIT(type, name, parameters, arguments) #name,

@@ -60,7 +60,10 @@ OPEN(__open64)
 OPENAT(openat)
 OPENAT(openat64)
 
-/* What is pending at the position moves it, and what is pending of the file may be its end. */
+/*
+ * What is pending at the position moves it, and what is pending of the file may be its end. The quick way doesn't
+ * notice where it goes: no further than the file's end, or than what is near.
+ */
 #define LSEEK(type, name)                                                                                              \
     REAL_SLOT(type, name, (int fd, type offset, int whence), (fd, offset, whence))                                     \
     static __attribute__((noinline)) type name##_attended(int fd, type offset, int whence) {                           \
@@ -79,7 +82,10 @@ OPENAT(openat64)
         const struct fd_slot *slot = files_slot_near(fd);                                                              \
         if (wb_attention() || !slot || slot->reads > 0)                                                                \
             return name##_attended(fd, offset, whence);                                                                \
-        return CALL_BY(REAL_OF(name), (fd, offset, whence));                                                           \
+        type position = CALL_BY(REAL_OF(name), (fd, offset, whence));                                                  \
+        if (unlikely((uint64_t)position >= FILE_SYSTEM_FAR)) /* or it failed */                                        \
+            files_moved(fd, position);                                                                                 \
+        return position;                                                                                               \
     }
 
 extern off_t __lseek(int fd, off_t offset, int whence);

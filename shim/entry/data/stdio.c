@@ -57,6 +57,7 @@ static off64_t hooked_seek(FILE *stream, off64_t offset, int whence) {
     off64_t position = window_seek(thread_self(), stream->_fileno, offset, whence);
     if (position != WINDOW_MISS)
         return position;
+    announce_move("stdio seek", stream->_fileno);
     announce_touch("stdio seek", stream->_fileno);
     position = _IO_file_seek(stream, offset, whence);
     input_came();

@@ -21,6 +21,7 @@ static const struct late {
 #define TOUCH(...)
 #define TAKE(...)
 #define NEWFILE(...)
+#define RESIZE(...)
 #define SPAWN(...)
 #define LAUNCH(...)
 #define VISIT(...)
