@@ -138,6 +138,9 @@ static void die(int signal, siginfo_t *info, ucontext_t *context) {
     signal_mask_to(context, signal_mask_of(context) & ~signal_bit(signal));
 }
 
+/* What the kernel makes of a mask with all signals. */
+static const uint64_t ALL_BLOCKED = ~(1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1));
+
 /* SA_RESETHAND, which the kernel isn't told of: the signal might be put off. */
 static void reset(int signal, void (*handler)(int)) {
     struct sigaction action;
@@ -177,7 +180,8 @@ static void arrive(int signal, siginfo_t *info, void *context) {
     }
     if (atomic_load(&program[signal].flags) & (int)SA_RESETHAND)
         reset(signal, handler);
-    if (unlikely(self->waiting && self->wait_masked)) { /* the mask that comes back with the handler is the program's */
+    /* The mask that comes back with the handler is the program's. Of two that came at once the first one has ours. */
+    if (unlikely(self->waiting && self->wait_masked) && signal_mask_of(context) == ALL_BLOCKED) {
         signal_mask_to(context, self->wait_mask);
         self->wait_masked = false;
     }

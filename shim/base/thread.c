@@ -77,7 +77,8 @@ static void reset(struct thread *thread) {
     atomic_store_explicit(&thread->holder.inside, 0, memory_order_relaxed);
     thread->log = NULL;
     thread->writing = thread->reading = thread->turning = (struct thread_ring){0};
-    thread->vfork_child = thread->handlers_ours = thread->waiting = false;
+    thread->vfork_child = thread->handlers_ours = false;
+    thread->waiting = 0;
     thread->look_in = thread->looked_in = 0;
     thread->sections = NULL;
     thread_mask_changed(thread);
@@ -239,6 +240,7 @@ static void forget_the_others(void) {
         thread->stats = &thread->own_stats;
         thread->own_stats = (struct stats){0}; /* the parent reports these */
         if (mine) {
+            thread->waiting = 0; /* for what its parent wrote */
             thread->writing = thread->reading = thread->turning = (struct thread_ring){0};
             if (thread->sections)
                 thread->number = (int)sys(SYS_gettid);

@@ -37,7 +37,7 @@ struct thread {
     bool pipe_swallowed;  /* a SIGPIPE that comes now is of the library's own doing */
     bool mask_kept;       /* and what `mask` says is all of it */
     uint64_t mask;
-    bool waiting;     /* it waits for room in a stream, and a handler may be running */
+    uint8_t waiting;  /* it waits for room in a stream, and a handler may be running, which may wait, too: so many */
     bool wait_masked; /* then: signals are blocked for that, where the program has the mask beside it */
     uint64_t wait_mask;
     uint32_t interrupted;  /* counts handlers that would have ended a call that waits (no SA_RESTART) */
@@ -84,7 +84,7 @@ static inline bool thread_attached(const struct thread *self) {
 /* A handler in the midst of a wait for a stream jumps out of it, or ends the program: the wait doesn't go on. */
 static inline void thread_leaves_wait(void) {
     if (unlikely(thread_self()->waiting))
-        thread_self()->waiting = false;
+        thread_self()->waiting = 0;
 }
 
 /* Is this thread in the middle of a critical section? */

@@ -392,6 +392,11 @@ static void flush(struct thread *self, struct wb_log *log, enum flush_cause caus
     settle(log);
 }
 
+/* A handler that came in the midst of a wait may have come to end it: it waits only as long as others do. */
+static bool may_wait(const struct thread *self, bool overtaken) {
+    return self->waiting == 0 || (self->waiting == 1 && !overtaken);
+}
+
 /*
  * A stream that has to take something before the thread may go on, or -1. What the thread wrote itself it waits for;
  * what another did, whom it may know to have written, only as long as that isn't out of patience with the reader.
@@ -399,13 +404,14 @@ static void flush(struct thread *self, struct wb_log *log, enum flush_cause caus
 static int waits_for(const struct thread *self, const struct wb_log *log) {
     const struct piece *piece = log->filling;
     int others = -1;
-    for (uint32_t i = 0; piece && piece->stuck && !self->waiting && i < piece->extents; i++) {
+    bool overtaken = piece && piece->stuck && streams_overtaken(piece);
+    for (uint32_t i = 0; piece && piece->stuck && i < piece->extents; i++) {
         const struct extent *extent = &piece->extent[i];
         if (extent->performed || !extent->ofd->stream)
             continue;
-        if (extent->writer == self)
+        if (extent->writer == self && may_wait(self, overtaken))
             return extent->fd;
-        if (others < 0 && !streams_overtaken(piece))
+        if (others < 0 && !overtaken && self->waiting <= 1)
             others = extent->fd;
     }
     return others;
@@ -444,7 +450,13 @@ static void cancellation_point(void) {
         test();
 }
 
-bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait) {
+static bool same_stream(int one, int other) {
+    const struct fd_slot *a = files_slot(one), *b = files_slot(other);
+    return one == other || (a && b && atomic_load(&a->ofd) == atomic_load(&b->ofd));
+}
+
+/* For a write to that number, or -1: only that would wait for the stream natively, be interrupted, or be cancelled. */
+static bool flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait, int to) {
     uint32_t interrupted = self->interrupted;
     if (!thread_free(self))
         return true; /* a handler that interrupted the library, or a vfork child: it can't, and must not */
@@ -454,11 +466,20 @@ bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait
         critical_leave();
         if (fd < 0 || wait == WB_DONT_WAIT)
             return true;
-        if (!streams_wait(self, fd, interrupted, wait == WB_WAIT_INTERRUPTIBLY))
+        bool ends = wait == WB_WAIT_INTERRUPTIBLY && same_stream(fd, to);
+        if (!streams_wait(self, fd, interrupted, ends))
             return false;
-        if (atomic_load(&wb_hindrances) & 1ull << REASON_cancellation)
+        if (ends && atomic_load(&wb_hindrances) & 1ull << REASON_cancellation)
             cancellation_point();
     }
+}
+
+bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait) {
+    return flush_all(self, cause, wait, -1);
+}
+
+bool wb_flush_before_write(struct thread *self, int fd) {
+    return flush_all(self, FLUSH_BARRIER, WB_WAIT_INTERRUPTIBLY, fd);
 }
 
 /* Does anything wait that is to be written by this number? */

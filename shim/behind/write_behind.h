@@ -67,6 +67,8 @@ uint64_t wb_batches(void);
  */
 enum wb_wait { WB_DONT_WAIT, WB_WAIT, WB_WAIT_INTERRUPTIBLY };
 bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait);
+/* The same before a write to that number, a stream: interruptibly where it is that stream that is waited for. */
+bool wb_flush_before_write(struct thread *self, int fd);
 /* The number is going to be closed: returns when nothing is pending that is to be written by it. */
 void wb_flush_number(struct thread *self, int fd);
 

@@ -124,7 +124,7 @@ bool announce_write(const char *call, int fd) {
     if (!thread_free(self) || !wb_any_pending())
         return true;
     stats_barrier(call);
-    return wb_flush_all(self, FLUSH_BARRIER, ofd && ofd->stream ? WB_WAIT_INTERRUPTIBLY : WB_WAIT);
+    return ofd && ofd->stream ? wb_flush_before_write(self, fd) : wb_flush_all(self, FLUSH_BARRIER, WB_WAIT);
 }
 
 /* May the number be a file that has something pending? One that isn't known yet is looked at. */

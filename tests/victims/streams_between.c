@@ -19,12 +19,16 @@ static volatile int written, filled;
 static volatile sig_atomic_t told;
 static sigjmp_buf before;
 static ucontext_t context_before;
-static volatile bool by_context, was_left;
+static volatile bool by_context, was_left, returns;
 static void (*volatile ends_in_handler)(void);
 
 static void wake(int number) {
     (void)number;
     told = 1;
+}
+
+static void pass(int number) {
+    (void)number;
 }
 
 static void write_records(void) {
@@ -43,6 +47,8 @@ static void leave(int number) {
     was_left = true;
     if (ends_in_handler)
         ends_in_handler();
+    if (returns)
+        return;
     if (by_context)
         setcontext(&context_before);
     siglongjmp(before, 1);
@@ -55,9 +61,16 @@ static void write_and_leave(void) {
     require(getcontext(&context_before) == 0);
     if (!was_left && sigsetjmp(before, 1) == 0) {
         write_records();
-        for (;;)
+        while (!was_left)
             usleep(1000000);
     }
+}
+
+// Without a signal.
+static void poke(pid_t writer) {
+    sig_atomic_t yes = 1;
+    struct iovec here = {&yes, sizeof yes}, there = {(void *)&told, sizeof told};
+    require(process_vm_writev(writer, &here, 1, &there, 1, 0) == sizeof yes);
 }
 
 static void await_written(pid_t writer) {
@@ -71,12 +84,20 @@ static void await_written(pid_t writer) {
 
 static void tells_number(void);
 static void tells_number_by_context(void);
+static void told_in_handler(void);
+static void told_by_child(void);
+static void lets_child_tell(void);
+static void goes_on(void);
+static void adds_record(void);
+static void mask_stays(void);
+static void signal_twice(pid_t writer);
+static void find_order(void);
 static void exits(void);
 static void becomes_another(void);
 static void faults(void);
 static void ends_thread(void);
 static void hang_up(void);
-static void find_records(void);
+static void find_records(bool reads);
 static void find_all(void);
 static void send_number(void);
 static void by_received(void);
@@ -94,6 +115,10 @@ static void between(void (*others)(void), void (*way)(void)) {
     if (!writer) {
         transcript_length = 0;
         signal(SIGUSR1, wake);
+        if (way == mask_stays) {
+            signal(SIGUSR2, pass);
+            signal(SIGHUP, pass);
+        }
         signal(SIGPIPE, SIG_IGN);
         if (others == hang_up)
             close(ends[0]);
@@ -103,6 +128,11 @@ static void between(void (*others)(void), void (*way)(void)) {
             require((received = dup(ends[1])) >= 0);
         by_context = way == tells_number_by_context;
         ends_in_handler = way == exits || way == becomes_another || way == faults || way == ends_thread ? way : NULL;
+        returns = way == told_in_handler || way == told_by_child || way == goes_on;
+        if (returns)
+            ends_in_handler = way == told_in_handler ? tells_number
+                              : way == told_by_child ? lets_child_tell
+                                                     : adds_record;
         if (way == tells_number || by_context || ends_in_handler)
             write_and_leave();
         else
@@ -116,9 +146,16 @@ static void between(void (*others)(void), void (*way)(void)) {
         close(ends[1]);
     await_written(writer);
     others();
-    require(kill(writer, SIGUSR1) == 0);
-    if (way == tells_number || way == tells_number_by_context)
-        find_records();
+    if (way == mask_stays)
+        poke(writer);
+    else
+        require(kill(writer, SIGUSR1) == 0);
+    if (way == tells_number || way == tells_number_by_context || way == told_in_handler || way == told_by_child)
+        find_records(way == tells_number || way == tells_number_by_context);
+    if (way == mask_stays)
+        signal_twice(writer);
+    if (way == goes_on)
+        find_order();
     if (way == exits || way == becomes_another || way == faults || way == ends_thread)
         find_all();
     int status;
@@ -148,14 +185,15 @@ static void fill_up(void) {
     close(filler);
 }
 
-// It hasn't been told before all is in the stream that was written, or has been read from it.
-static void find_records(void) {
+// It hasn't been told before all is in the stream that was written, or has been read from it. If nobody reads there is
+// made room in the end.
+static void find_records(bool reads) {
     static char bytes[4096];
     struct pollfd told_by = {.fd = news[0], .events = POLLIN};
     int got = 0, number = 0;
-    usleep(300000);
+    usleep(reads ? 300000 : 0);
     while (poll(&told_by, 1, 1) == 0)
-        if (stream_fill(ends[0]))
+        if (reads && stream_fill(ends[0]))
             got += (int)read(ends[0], bytes, sizeof bytes);
     require(read_all(news[0], &number, sizeof number) == sizeof number && number == RECORDS);
     note("%s\n", got + (int)stream_fill(ends[0]) < filled + number * SIZE ? "some are missing" : "all are there");
@@ -196,6 +234,61 @@ static void tells_number(void) {
 
 static void tells_number_by_context(void) {
     tells_number();
+}
+
+// The handler comes in the midst of the wait, and returns to it.
+static void told_in_handler(void) {}
+static void told_by_child(void) {}
+static void goes_on(void) {}
+
+static void lets_child_tell(void) {
+    pid_t child = fork();
+    if (child == 0) {
+        tells_number();
+        _exit(0);
+    }
+    require(waitpid(child, NULL, 0) == child);
+}
+
+static void adds_record(void) {
+    char record[SIZE];
+    record_of(record, SIZE, RECORDS);
+    require(write(ends[1], record, SIZE) == SIZE);
+}
+
+// What was written in the handler comes last.
+static void find_order(void) {
+    static char bytes[1 << 20];
+    char record[SIZE];
+    close(ends[1]);
+    usleep(300000);
+    size_t all = read_all(ends[0], bytes, sizeof bytes);
+    record_of(record, SIZE, RECORDS);
+    note("%s\n", all == (size_t)filled + (RECORDS + 1) * SIZE && memcmp(bytes + all - SIZE, record, SIZE) == 0
+                     ? "in order"
+                     : "not in order");
+}
+
+// Two signals at once, in the midst of the wait.
+static void signal_twice(pid_t writer) {
+    usleep(10000);
+    require(kill(writer, SIGSTOP) == 0 && kill(writer, SIGUSR2) == 0 && kill(writer, SIGHUP) == 0);
+    require(kill(writer, SIGCONT) == 0);
+    usleep(100000);
+    while (stream_fill(ends[0])) {
+        static char bytes[4096];
+        require(read(ends[0], bytes, sizeof bytes) > 0);
+    }
+}
+
+static void mask_stays(void) {
+    sigset_t mask;
+    int blocked = 0;
+    usleep(1000);
+    require(sigprocmask(SIG_BLOCK, NULL, &mask) == 0);
+    for (int i = 1; i < 65; i++)
+        blocked += sigismember(&mask, i) == 1;
+    note("%d signals are blocked\n", blocked);
 }
 
 // All that was written is there, in order.
@@ -371,6 +464,10 @@ static const struct way {
     {"ends", "pipe", fill_up, ends_itself},
     {"left", "pipe", fill_up, tells_number},
     {"left_by_context", "pipe", fill_up, tells_number_by_context},
+    {"handler", "pipe", fill_up, told_in_handler},
+    {"handlers_child", "pipe", fill_up, told_by_child},
+    {"handler_goes_on", "pipe", fill_up, goes_on},
+    {"mask", "pipe", fill_up, mask_stays},
     {"exit", "pipe", fill_up, exits},
     {"exec", "pipe", fill_up, becomes_another},
     {"fault", "pipe", fill_up, faults},

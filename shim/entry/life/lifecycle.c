@@ -119,7 +119,8 @@ static void flush_around_handler(void) {
     wb_rehearsal_ends();
     if (!wb_any_pending() || !thread_free(thread_self()))
         return;
-    wb_flush_all(attached_self(), FLUSH_BARRIER, WB_WAIT);
+    /* one that came in the midst of a wait returns to that */
+    wb_flush_all(attached_self(), FLUSH_BARRIER, thread_self()->waiting ? WB_DONT_WAIT : WB_WAIT);
     stats_barrier("signal handler");
 }
 
