@@ -356,8 +356,24 @@ static void one_odd(int kind, int fd) {
     printf(" %d; ", errno);
 }
 
+/* From now on what comes has a time: the kernel begins with that some time after it was asked for
+ * (net_enable_timestamp). */
+static int stamps_come(void) {
+    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof self;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), yes = 1;
+    require(fd >= 0 && bind(fd, (struct sockaddr *)&self, size) == 0);
+    require(getsockname(fd, (struct sockaddr *)&self, &size) == 0 && connect(fd, (struct sockaddr *)&self, size) == 0);
+    require(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &yes, sizeof yes) == 0);
+    for (int flags = 0; !(flags & MSG_CTRUNC); usleep(1000)) {
+        require(send(fd, "hello", 5, 0) == 5);
+        flags = flags_of(fd);
+    }
+    return fd;
+}
+
 static void odd(bool tcp, int option) {
-    int listener = listen_somewhere(tcp), yes = 1;
+    int listener = listen_somewhere(tcp), yes = 1, stamped = option == SO_TIMESTAMP ? stamps_come() : -1;
     pid_t pid = fork();
     require(pid >= 0);
     if (pid == 0) {
@@ -388,6 +404,7 @@ static void odd(bool tcp, int option) {
     }
     puts("");
     close(fd);
+    require(stamped < 0 || close(stamped) == 0);
     require(waitpid(pid, NULL, 0) == pid);
 }
 
