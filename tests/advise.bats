@@ -68,8 +68,12 @@ row() {
     program="$begin sysread R, \$x, 1 for 1 .. $reads"
     advise perl -e "$program; print fileno R"
     read -r gone calls kind < <(row "pipe (descriptor $output)")
-    shim URINGSHIM_OWN_CALLS=ignore perl -e "$program"
-    saved=$(($(stat_value peek.served) - $(stat_value peek.filled)))
+    for _ in {1..10}; do # on a busy machine the look for other readers may take too long
+        rm -f "$STATS"
+        shim URINGSHIM_OWN_CALLS=ignore perl -e "$program"
+        saved=$(($(stat_value peek.served) - $(stat_value peek.filled)))
+        ((saved == 0)) || break
+    done
     [[ $kind == read ]] && ((calls == reads && saved > reads / 4 && gone > saved / 2 && gone < saved * 2)) ||
         fail "$gone said, $saved saved"
     # The child has it, too, until its own standard input ends.

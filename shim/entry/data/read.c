@@ -133,7 +133,7 @@ static ssize_t by_window(const char *call, int fd, struct fd_slot *slot, void *b
     if (!direction || !thread_free(self) || !thread_attached(self))
         return WINDOW_MISS;
     if (!readable(fd, slot, offset == WINDOW_AT_POSITION)) {
-        slot->reads = -POLICY_READS_AGAIN;
+        slot->reads = is_stream(fd) ? 0 : -POLICY_READS_AGAIN;
         return WINDOW_MISS;
     }
     struct ofd *ofd = atomic_load_explicit(&slot->ofd, memory_order_acquire);
