@@ -105,7 +105,7 @@ lives() {
 @test "others fill a stream before what was written to it is in: who reads it himself, and who ends" {
     few_modes
     slow_modes
-    stream_works "$VICTIMS/streams_between" reads ends left left_by_context handler handlers_child handler_goes_on mask exit exec fault thread fifo_reads fifo_ends unix_reads unix_ends
+    stream_works "$VICTIMS/streams_between" reads ends left left_by_context handler handlers_child handler_goes_on mask jumps nested exit exec fault thread fifo_reads fifo_ends unix_reads unix_ends
     assert_stream_deferred
 }
 

@@ -2,6 +2,7 @@
 
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 #include "base/arena.h"
@@ -226,6 +227,18 @@ void thread_cancelling(void) {
     for (struct thread *thread = thread_list(); thread; thread = thread->next)
         while (thread != self && is_amid(thread))
             sys(SYS_nanosleep, &pause, NULL);
+}
+
+/* Frames on an alternate stack can't be compared, but nobody who has left a handler is on one (sigaltstack(2)). */
+uint8_t thread_waits_at(struct thread *self, uintptr_t frame) {
+    stack_t stack = {.ss_flags = 0};
+    if (!self->wait_unsure)
+        return self->waiting;
+    if (frame >= self->wait_frame && !(sys(SYS_sigaltstack, NULL, &stack) == 0 && stack.ss_flags & SS_ONSTACK)) {
+        self->waiting = 0;
+        self->wait_unsure = false;
+    }
+    return self->waiting;
 }
 
 void thread_fork_prepare(void) {

@@ -37,8 +37,10 @@ struct thread {
     bool pipe_swallowed;  /* a SIGPIPE that comes now is of the library's own doing */
     bool mask_kept;       /* and what `mask` says is all of it */
     uint64_t mask;
-    uint8_t waiting;  /* it waits for room in a stream, and a handler may be running, which may wait, too: so many */
-    bool wait_masked; /* then: signals are blocked for that, where the program has the mask beside it */
+    uint8_t waiting;      /* it may wait for room in a stream, and a handler be running, which may wait, too: so many */
+    bool wait_unsure;     /* a jump was made since, perhaps out of that, */
+    uintptr_t wait_frame; /* and it is left if the caller's frame isn't below this one */
+    bool wait_masked;     /* then: signals are blocked for that, where the program has the mask beside it */
     uint64_t wait_mask;
     uint32_t interrupted;  /* counts handlers that would have ended a call that waits (no SA_RESTART) */
     uint64_t epoch_before; /* the epoch in which its write to a stream went into the kernel; 0: nobody asks */
@@ -81,10 +83,35 @@ static inline bool thread_attached(const struct thread *self) {
     return self != &thread_nobody;
 }
 
-/* A handler in the midst of a wait for a stream jumps out of it, or ends the program: the wait doesn't go on. */
-static inline void thread_leaves_wait(void) {
-    if (unlikely(thread_self()->waiting))
-        thread_self()->waiting = 0;
+/*
+ * Around a wait for a stream, in which handlers run. What begins says, how many waits the caller is in the midst of, is
+ * given to what ends.
+ */
+uint8_t thread_waits_at(struct thread *self, uintptr_t frame);
+static inline __attribute__((always_inline)) uint8_t thread_waits(struct thread *self) {
+    return likely(!self->waiting) ? 0 : thread_waits_at(self, (uintptr_t)__builtin_frame_address(0));
+}
+static inline __attribute__((always_inline)) uint8_t thread_wait_begins(struct thread *self) {
+    uint8_t outer = thread_waits(self);
+    if (outer == 0)
+        self->wait_frame = (uintptr_t)__builtin_frame_address(0);
+    self->waiting = outer + 1;
+    return outer;
+}
+static inline void thread_wait_ends(struct thread *self, uint8_t outer) {
+    self->waiting = outer;
+}
+/* Jumps, perhaps out of a handler in the midst of it. */
+static inline void thread_jumps(struct thread *self) {
+    if (unlikely(self->waiting))
+        self->wait_unsure = true;
+}
+/* The program ends, or becomes another, in such a handler: the wait doesn't go on. How many there were. */
+static inline uint8_t thread_waits_no_more(struct thread *self) {
+    uint8_t outer = self->waiting;
+    if (unlikely(outer))
+        self->waiting = 0;
+    return outer;
 }
 
 /* Is this thread in the middle of a critical section? */

@@ -270,14 +270,12 @@ bool streams_wait(struct thread *self, int fd, uint32_t interrupted, bool interr
     struct pollfd one = {.fd = fd, .events = POLLOUT};
     struct timespec limit = {0, AGAIN_NS};
     uint64_t all = ~0ull, before, outer_mask = self->wait_mask;
-    bool outer_masked = self->wait_masked; /* the wait in which the handler came that waits now */
-    uint8_t outer = self->waiting;
+    bool outer_masked = self->wait_masked; /* of the wait in which the handler came that waits now */
     self->stats->count[COUNT_STREAM_WAITS]++;
     trace_stream_wait(fd);
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
     self->wait_mask = before;
     self->wait_masked = true;
-    self->waiting = outer + 1;
     bool on = !interruptibly || self->interrupted == interrupted;
     if (on)
         sys(SYS_ppoll, &one, 1, &limit, &before, sizeof before);
@@ -285,6 +283,5 @@ bool streams_wait(struct thread *self, int fd, uint32_t interrupted, bool interr
         sys(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     self->wait_mask = outer_mask;
     self->wait_masked = outer_masked;
-    self->waiting = outer;
     return on && (!interruptibly || self->interrupted == interrupted);
 }

@@ -472,10 +472,15 @@ int turn_try(struct thread *self) {
 /* Waits with no lock held; not in a handler that came in the midst of such a wait, which goes on after it. */
 static bool end(struct thread *self, bool goes_on, bool interruptibly) {
     uint32_t interrupted = self->interrupted;
-    for (int fd; (fd = try(self, goes_on)) >= 0 && !self->waiting;)
-        if (!streams_wait(self, fd, interrupted, interruptibly))
-            return false;
-    return true;
+    bool done = true;
+    int fd = try(self, goes_on);
+    if (likely(fd < 0) || thread_waits(self))
+        return true;
+    uint8_t outer = thread_wait_begins(self);
+    for (; fd >= 0 && done; fd = done ? try(self, goes_on) : -1)
+        done = streams_wait(self, fd, interrupted, interruptibly);
+    thread_wait_ends(self, outer);
+    return done;
 }
 
 void turn_end(struct thread *self) {

@@ -392,16 +392,19 @@ static void flush(struct thread *self, struct wb_log *log, enum flush_cause caus
     settle(log);
 }
 
-/* A handler that came in the midst of a wait may have come to end it: it waits only as long as others do. */
-static bool may_wait(const struct thread *self, bool overtaken) {
-    return self->waiting == 0 || (self->waiting == 1 && !overtaken);
+/*
+ * A handler that came in the midst of a wait may have come to end it: it waits only as long as others do; and one in
+ * the midst of that, not at all.
+ */
+static bool may_wait(uint8_t outer, bool overtaken) {
+    return outer == 0 || (outer == 1 && !overtaken);
 }
 
 /*
  * A stream that has to take something before the thread may go on, or -1. What the thread wrote itself it waits for;
  * what another did, whom it may know to have written, only as long as that isn't out of patience with the reader.
  */
-static int waits_for(const struct thread *self, const struct wb_log *log) {
+static int waits_for(const struct thread *self, const struct wb_log *log, uint8_t outer) {
     const struct piece *piece = log->filling;
     int others = -1;
     bool overtaken = piece && piece->stuck && streams_overtaken(piece);
@@ -409,9 +412,9 @@ static int waits_for(const struct thread *self, const struct wb_log *log) {
         const struct extent *extent = &piece->extent[i];
         if (extent->performed || !extent->ofd->stream)
             continue;
-        if (extent->writer == self && may_wait(self, overtaken))
+        if (extent->writer == self && may_wait(outer, overtaken))
             return extent->fd;
-        if (others < 0 && !overtaken && self->waiting <= 1)
+        if (others < 0 && !overtaken && may_wait(outer, overtaken))
             others = extent->fd;
     }
     return others;
@@ -430,14 +433,14 @@ uint64_t wb_batches(void) {
 }
 
 /* All logs but one. As waits_for. */
-static int flush_others(struct thread *self, const struct wb_log *spared, enum flush_cause cause) {
+static int flush_others(struct thread *self, const struct wb_log *spared, enum flush_cause cause, uint8_t outer) {
     int waits = -1;
     for (uint32_t i = 0; i < logs_made(); i++) {
         if (&logs[i] == spared)
             continue;
         biased_lock(&logs[i].lock, &self->holder);
         flush(self, &logs[i], cause);
-        waits = waits >= 0 ? waits : waits_for(self, &logs[i]);
+        waits = waits >= 0 ? waits : waits_for(self, &logs[i], outer);
         biased_unlock(&logs[i].lock);
     }
     return waits;
@@ -458,20 +461,23 @@ static bool same_stream(int one, int other) {
 /* For a write to that number, or -1: only that would wait for the stream natively, be interrupted, or be cancelled. */
 static bool flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait, int to) {
     uint32_t interrupted = self->interrupted;
+    bool done = true;
     if (!thread_free(self))
         return true; /* a handler that interrupted the library, or a vfork child: it can't, and must not */
-    for (;;) {
+    uint8_t outer = thread_wait_begins(self); /* handlers come between two waits as well */
+    while (done) {
         critical_enter();
-        int fd = flush_others(self, NULL, cause);
+        int fd = flush_others(self, NULL, cause, outer);
         critical_leave();
         if (fd < 0 || wait == WB_DONT_WAIT)
-            return true;
+            break;
         bool ends = wait == WB_WAIT_INTERRUPTIBLY && same_stream(fd, to);
-        if (!streams_wait(self, fd, interrupted, ends))
-            return false;
-        if (ends && atomic_load(&wb_hindrances) & 1ull << REASON_cancellation)
+        done = streams_wait(self, fd, interrupted, ends);
+        if (done && ends && atomic_load(&wb_hindrances) & 1ull << REASON_cancellation)
             cancellation_point();
     }
+    thread_wait_ends(self, outer);
+    return done;
 }
 
 bool wb_flush_all(struct thread *self, enum flush_cause cause, enum wb_wait wait) {
@@ -498,10 +504,14 @@ static bool number_waits(struct thread *self, int fd) {
 }
 
 void wb_flush_number(struct thread *self, int fd) {
-    while (wb_any_pending() && thread_free(self) && number_waits(self, fd)) {
+    if (!wb_any_pending() || !thread_free(self))
+        return;
+    uint8_t outer = thread_wait_begins(self);
+    while (number_waits(self, fd)) {
         streams_wait(self, fd, 0, false);
         wb_flush_all(self, FLUSH_BARRIER, WB_DONT_WAIT);
     }
+    thread_wait_ends(self, outer);
 }
 
 /*
@@ -556,14 +566,14 @@ int wb_sync(struct thread *self, int fd, bool data_only) {
     }
     int result = WB_SYNC_YOURSELF;
     critical_enter();
-    bool waits = flush_others(self, log, FLUSH_FSYNC) >= 0 || ofd->stream;
+    bool waits = flush_others(self, log, FLUSH_FSYNC, thread_waits(self)) >= 0 || ofd->stream;
     peeks_settle_amid(self);
     biased_lock(&log->lock, &self->holder);
     close_last(log);
     if (ofd->stream || !perform_with_sync(self, log, ofd, fd, data_only, &result))
         flush(self, log, FLUSH_FSYNC);
     settle(log);
-    waits |= waits_for(self, log) >= 0;
+    waits |= waits_for(self, log, thread_waits(self)) >= 0;
     biased_unlock(&log->lock);
     critical_leave();
     if (waits)
@@ -651,7 +661,7 @@ static void empty_rings(struct thread *self, bool leave) {
 }
 
 bool wb_stop(struct thread *self) {
-    flush_others(self, NULL, FLUSH_BARRIER);
+    flush_others(self, NULL, FLUSH_BARRIER, 0);
     if (wb_any_pending())
         return false;
     empty_rings(self, true);

@@ -182,7 +182,8 @@ static long raw_limit(long number, const long a[6]) {
 
 /* The environment is the argument after the list of arguments. */
 static long raw_exec(long number, const long a[6]) {
-    thread_leaves_wait();
+    struct thread *self = thread_self();
+    uint8_t waits = self->vfork_child ? 0 : thread_waits_no_more(self);
     bool exclusive = exclusive_begins("syscall"), at = number == SYS_execveat;
     CHILD_ENVIRONMENT(
         child, (char *const *)a[2 + at],
@@ -195,6 +196,8 @@ static long raw_exec(long number, const long a[6]) {
     long result = forward(number, changed);
     child_environment_end(&child);
     exclusive_ends(exclusive);
+    if (unlikely(waits))
+        self->waiting = waits;
     return result;
 }
 

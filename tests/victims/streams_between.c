@@ -90,6 +90,12 @@ static void lets_child_tell(void);
 static void goes_on(void);
 static void adds_record(void);
 static void mask_stays(void);
+static void jumped_within(void);
+static void jumps_and_tells(void);
+static void await_told(void);
+static void nested(void);
+static void signal_often(pid_t writer);
+static void empty(void);
 static void signal_twice(pid_t writer);
 static void find_order(void);
 static void exits(void);
@@ -108,6 +114,8 @@ static void by_duplicate_alone(void);
 // A writer that goes on with `way` when `others` have done their part. What it notes is told here.
 static void between(void (*others)(void), void (*way)(void)) {
     make_stream(kind, ends);
+    if (way == jumped_within || way == nested) // so large that it isn't made larger
+        require(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= 1 << 20);
     require(pipe(news) == 0);
     filled = 0;
     pid_t writer = fork();
@@ -115,6 +123,12 @@ static void between(void (*others)(void), void (*way)(void)) {
     if (!writer) {
         transcript_length = 0;
         signal(SIGUSR1, wake);
+        if (way == nested) {
+            static char stack[256 << 10];
+            struct sigaction action = {.sa_handler = pass, .sa_flags = SA_NODEFER | SA_ONSTACK | SA_RESTART};
+            require(sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL) == 0);
+            require(sigaction(SIGUSR2, &action, NULL) == 0);
+        }
         if (way == mask_stays) {
             signal(SIGUSR2, pass);
             signal(SIGHUP, pass);
@@ -128,11 +142,12 @@ static void between(void (*others)(void), void (*way)(void)) {
             require((received = dup(ends[1])) >= 0);
         by_context = way == tells_number_by_context;
         ends_in_handler = way == exits || way == becomes_another || way == faults || way == ends_thread ? way : NULL;
-        returns = way == told_in_handler || way == told_by_child || way == goes_on;
+        returns = way == told_in_handler || way == told_by_child || way == goes_on || way == jumped_within;
         if (returns)
             ends_in_handler = way == told_in_handler ? tells_number
                               : way == told_by_child ? lets_child_tell
-                                                     : adds_record;
+                              : way == goes_on       ? adds_record
+                                                     : jumps_and_tells;
         if (way == tells_number || by_context || ends_in_handler)
             write_and_leave();
         else
@@ -146,7 +161,7 @@ static void between(void (*others)(void), void (*way)(void)) {
         close(ends[1]);
     await_written(writer);
     others();
-    if (way == mask_stays)
+    if (way == mask_stays || way == nested)
         poke(writer);
     else
         require(kill(writer, SIGUSR1) == 0);
@@ -154,6 +169,10 @@ static void between(void (*others)(void), void (*way)(void)) {
         find_records(way == tells_number || way == tells_number_by_context);
     if (way == mask_stays)
         signal_twice(writer);
+    if (way == jumped_within)
+        await_told();
+    if (way == nested)
+        signal_often(writer);
     if (way == goes_on)
         find_order();
     if (way == exits || way == becomes_another || way == faults || way == ends_thread)
@@ -269,16 +288,49 @@ static void find_order(void) {
                      : "not in order");
 }
 
+static void empty(void) {
+    static char bytes[4096];
+    while (stream_fill(ends[0]))
+        require(read(ends[0], bytes, sizeof bytes) > 0);
+}
+
 // Two signals at once, in the midst of the wait.
 static void signal_twice(pid_t writer) {
     usleep(10000);
     require(kill(writer, SIGSTOP) == 0 && kill(writer, SIGUSR2) == 0 && kill(writer, SIGHUP) == 0);
     require(kill(writer, SIGCONT) == 0);
     usleep(100000);
-    while (stream_fill(ends[0])) {
-        static char bytes[4096];
-        require(read(ends[0], bytes, sizeof bytes) > 0);
+    empty();
+}
+
+// The handler jumps, but not out of itself, and then tells: the reader waits for that, and the stream isn't made
+// larger.
+static void jumped_within(void) {}
+
+static void jumps_and_tells(void) {
+    sigjmp_buf here;
+    if (sigsetjmp(here, 0) == 0)
+        siglongjmp(here, 1);
+    tells_number();
+}
+
+static void await_told(void) {
+    note("%s\n", poll(&(struct pollfd){.fd = news[0], .events = POLLIN}, 1, 10000) == 1 ? "told" : "never told");
+    empty();
+}
+
+// Many signals, whose handler may be interrupted by the next one, on a stack of its own.
+static void nested(void) {
+    usleep(1000);
+}
+
+static void signal_often(pid_t writer) {
+    for (int i = 0; i < 60000; i++) {
+        require(kill(writer, SIGUSR2) == 0);
+        for (volatile int j = rand() % 10000; j > 0; j--)
+            ;
     }
+    empty();
 }
 
 static void mask_stays(void) {
@@ -468,6 +520,8 @@ static const struct way {
     {"handlers_child", "pipe", fill_up, told_by_child},
     {"handler_goes_on", "pipe", fill_up, goes_on},
     {"mask", "pipe", fill_up, mask_stays},
+    {"jumps", "pipe", fill_up, jumped_within},
+    {"nested", "pipe", fill_up, nested},
     {"exit", "pipe", fill_up, exits},
     {"exec", "pipe", fill_up, becomes_another},
     {"fault", "pipe", fill_up, faults},

@@ -73,7 +73,7 @@ void finish(const char *call, enum flush_cause cause) {
 void finish_for_good(const char *call) {
     if (!thread_free(thread_self()))
         return;
-    thread_leaves_wait();
+    thread_waits_no_more(thread_self());
     wb_hinder(REASON_unready);
     peeks_drop(thread_self());
     turn_end(thread_self());
@@ -120,7 +120,7 @@ static void flush_around_handler(void) {
     if (!wb_any_pending() || !thread_free(thread_self()))
         return;
     /* one that came in the midst of a wait returns to that */
-    wb_flush_all(attached_self(), FLUSH_BARRIER, thread_self()->waiting ? WB_DONT_WAIT : WB_WAIT);
+    wb_flush_all(attached_self(), FLUSH_BARRIER, thread_waits(thread_self()) ? WB_DONT_WAIT : WB_WAIT);
     stats_barrier("signal handler");
 }
 
@@ -164,7 +164,7 @@ static void dying(bool fault) {
     if (!thread_free(thread_self()))
         return;
     if (fault)
-        thread_leaves_wait();
+        thread_waits_no_more(thread_self());
     wb_hinder(REASON_unready);
     peeks_drop(thread_self());
     if (fault)
@@ -180,7 +180,7 @@ static void dying(bool fault) {
 static const struct signals_events events = {handler_begins, handler_ended, dying};
 
 static void thread_ends(struct thread *self) {
-    thread_leaves_wait();
+    thread_waits_no_more(thread_self());
     window_thread_ends(self);
     turn_thread_ends(self);
     peeks_thread_ends(self);

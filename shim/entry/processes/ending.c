@@ -14,7 +14,7 @@ extern void __stack_chk_fail(void) __attribute__((noreturn));
 static void *exit_real;
 
 EXPORT void exit(int status) {
-    thread_leaves_wait();
+    thread_waits_no_more(thread_self());
     announce("exit");
     void *real = __atomic_load_n(&exit_real, __ATOMIC_RELAXED);
     ((__typeof__(&exit))(real ? real : real_resolve(&exit_real, "exit")))(status);
@@ -44,7 +44,7 @@ EXPORT void quick_exit(int status) {
 /* Dying without a return: what was written is in the file. */
 #define DEATH(name, parameters, arguments)                                                                             \
     EXPORT void name parameters {                                                                                      \
-        thread_leaves_wait();                                                                                          \
+        thread_waits_no_more(thread_self());                                                                           \
         wb_hinder(REASON_unready);                                                                                     \
         drain_reads_too(#name);                                                                                        \
         REAL(name) arguments;                                                                                          \

@@ -15,7 +15,8 @@
 /* `changed` is the call with an environment of its own, `as_it_is` the one that was made. */
 #define EXEC(name, parameters, given, with_us, as_it_is, changed)                                                      \
     EXPORT int name parameters {                                                                                       \
-        thread_leaves_wait();                                                                                          \
+        struct thread *self = thread_self();                                                                           \
+        uint8_t waits = self->vfork_child ? 0 : thread_waits_no_more(self);                                            \
         bool exclusive = exclusive_begins(#name);                                                                      \
         CHILD_ENVIRONMENT(child, given, with_us);                                                                      \
         finish(#name, FLUSH_BARRIER);                                                                                  \
@@ -25,6 +26,8 @@
         int result = child.words ? changed : as_it_is;                                                                 \
         child_environment_end(&child);                                                                                 \
         exclusive_ends(exclusive);                                                                                     \
+        if (unlikely(waits)) /* it goes on after all */                                                                \
+            self->waiting = waits;                                                                                     \
         return result;                                                                                                 \
     }
 /* The call has the environment among its arguments. */

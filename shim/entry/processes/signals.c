@@ -265,7 +265,7 @@ MASK(int, sigsetmask, (int mask), (mask))
 #define CONTEXT(name, parameters, arguments)                                                                           \
     EXPORT int name parameters {                                                                                       \
         contexts = true;                                                                                               \
-        thread_leaves_wait();                                                                                          \
+        thread_jumps(thread_self());                                                                                   \
         mask_changes(#name, true);                                                                                     \
         return REAL(name) arguments;                                                                                   \
     }
@@ -278,7 +278,7 @@ CONTEXT(swapcontext, (ucontext_t * from, const ucontext_t *to), (from, to))
     static void *name##_real;                                                                                          \
     EXPORT void name(type environment, int value) {                                                                    \
         mask_changed();                                                                                                \
-        thread_leaves_wait();                                                                                          \
+        thread_jumps(thread_self());                                                                                   \
         void *real = __atomic_load_n(&name##_real, __ATOMIC_RELAXED);                                                  \
         ((__typeof__(&name))(real ? real : real_resolve(&name##_real, #name)))(environment, value);                    \
         __builtin_unreachable();                                                                                       \
