@@ -93,8 +93,10 @@ static inline __attribute__((always_inline)) uint8_t thread_waits(struct thread 
 }
 static inline __attribute__((always_inline)) uint8_t thread_wait_begins(struct thread *self) {
     uint8_t outer = thread_waits(self);
-    if (outer == 0)
+    if (outer == 0) {
         self->wait_frame = (uintptr_t)__builtin_frame_address(0);
+        self->wait_unsure = false;
+    }
     self->waiting = outer + 1;
     return outer;
 }
