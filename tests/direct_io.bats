@@ -85,12 +85,14 @@ singles() {
     direct_here
     head -c $((BLOCKS * 4096)) /dev/urandom >in
     sync in
-    head -c 4096 /dev/urandom | dd of=in bs=4k seek=$((BLOCKS / 2)) conv=notrunc status=none
-    sleep 0.1
-    shim URINGSHIM_ENGINE=ring dd if=in of=out bs=4k status=none iflag=direct
-    (($(stat_value fallback.read_ahead.EAGAIN) > 0)) || fail "$(cat "$STATS")"
+    read_one_dirty() { # unless the kernel has just written it by itself
+        head -c 4096 /dev/urandom | dd of=in bs=4k seek=$((BLOCKS / 2)) conv=notrunc status=none
+        sleep 0.1
+        shim URINGSHIM_ENGINE=ring dd if=in of=out bs=4k status=none iflag=direct
+        cmp in out
+    }
+    more_than 0 fallback.read_ahead.EAGAIN read_one_dirty
     (($(stat_value ring.reads) > 10)) || fail "$(cat "$STATS")"
-    cmp in out
 }
 
 @test "meanwhile the program closes it, forks, ends threads, sleeps, handles signals, is replaced …" {
