@@ -414,7 +414,7 @@ static int waits_for(const struct thread *self, const struct wb_log *log, uint8_
             continue;
         if (extent->writer == self && may_wait(outer, overtaken))
             return extent->fd;
-        if (others < 0 && !overtaken && may_wait(outer, overtaken))
+        if (others < 0 && !overtaken && outer <= 1)
             others = extent->fd;
     }
     return others;

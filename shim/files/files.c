@@ -461,11 +461,9 @@ void files_share(int from, int to) {
     mutex_unlock(&files_lock);
 }
 
-int files_failed(struct inode *inode, int error) {
-    int before = atomic_exchange(&inode->error, error);
-    if (!before)
+void files_failed(struct inode *inode, int error) {
+    if (!atomic_exchange(&inode->error, error))
         atomic_fetch_add(&files_errors, 1);
-    return before;
 }
 
 int files_take_inode_error(struct inode *inode) {

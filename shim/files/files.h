@@ -221,10 +221,10 @@ void files_look_at_position(int fd, struct ofd *ofd);
 void files_share(int from, int to);
 
 /*
- * An error, a positive errno, that is still to be told by a call on the file or socket: keeps it, and answers the one
- * that was kept before; takes it out, or 0. So many there are.
+ * An error, a positive errno, that is still to be told by a call on the file or socket: keeps it, instead of one that
+ * was kept before; takes it out, or 0. So many there are. For common/late_errors.h, which all others use.
  */
-int files_failed(struct inode *inode, int error);
+void files_failed(struct inode *inode, int error);
 int files_take_inode_error(struct inode *inode);
 extern _Atomic uint32_t files_errors HIDDEN;
 /* As long as there are any: another number's OFD of the same file or socket, if it is one that failed. Asks the kernel.

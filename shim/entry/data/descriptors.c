@@ -61,8 +61,8 @@ OPENAT(openat)
 OPENAT(openat64)
 
 /*
- * What is pending at the position moves it, and what is pending of the file may be its end. The quick way doesn't
- * notice where it goes: no further than the file's end, or than what is near.
+ * What is pending at the position moves it, and what is pending of the file may be its end. The quick way takes note
+ * only of one that is far.
  */
 #define LSEEK(type, name)                                                                                              \
     REAL_SLOT(type, name, (int fd, type offset, int whence), (fd, offset, whence))                                     \
